@@ -1,0 +1,65 @@
+package etcdwalk
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+)
+
+// Stats is the sum of a walk. Bytes counts keys and values.
+type Stats struct{ Keys, Bytes int64 }
+
+// Add counts e.
+func (s *Stats) Add(e Entry) {
+	s.Keys++
+	s.Bytes += e.Size()
+}
+
+// An Observer sees each entry after it has gone into the Sink. Like a Sink it
+// must not keep the entry's bytes.
+type Observer func(Entry)
+
+// Copy moves the selected entries of src into dst and tells watch, which may
+// be nil, of each. It trusts no view: a key that is out of order or out of the
+// ranges ends it with [ErrInvariant].
+func Copy(ctx context.Context, dst Sink, src View, sel Selection, watch Observer) (Stats, error) {
+	var (
+		stats Stats
+		order Order
+	)
+	for e, err := range src.Walk(ctx, sel) {
+		if err != nil {
+			return stats, err
+		}
+		if err := order.Check(sel.Ranges, e.Key); err != nil {
+			return stats, err
+		}
+		if err := dst.Put(ctx, e); err != nil {
+			return stats, err
+		}
+		stats.Add(e)
+		if watch != nil {
+			watch(e)
+		}
+	}
+	return stats, ctx.Err()
+}
+
+// Order checks that keys come strictly ascending and inside the ranges that
+// were asked for. The zero value is ready.
+type Order struct {
+	last    []byte
+	started bool
+}
+
+// Check takes the next key. Its error is an [ErrInvariant].
+func (o *Order) Check(ranges Ranges, key []byte) error {
+	if o.started && bytes.Compare(key, o.last) <= 0 {
+		return fmt.Errorf("key %q came after key %q: %w", key, o.last, ErrInvariant)
+	}
+	if !ranges.Contains(key) {
+		return fmt.Errorf("key %q is outside the ranges asked for: %w", key, ErrInvariant)
+	}
+	o.last, o.started = append(o.last[:0], key...), true
+	return nil
+}

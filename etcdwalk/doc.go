@@ -1,0 +1,24 @@
+// Package etcdwalk is the domain of kubeferry: what a keyspace is, and how it
+// moves.
+//
+// The nouns:
+//
+//   - An [Entry] is one key with its value, as etcd stores it.
+//   - A [View] is a keyspace at one moment. A cluster at a pinned revision, an
+//     archive and a database file are views.
+//   - A [Sink] takes entries. An archive being written is a sink.
+//   - A [Selection] says which keys are wanted, as key ranges.
+//   - [Copy] moves the selected entries of a View into a Sink. Every command of
+//     kubeferry is a Copy from some View into some Sink.
+//
+// Caveats and lifetimes:
+//
+//   - The bytes of an Entry belong to the walk that yields it and are valid
+//     until its next step. [Entry.Clone] keeps them.
+//   - A View never mixes moments. One that cannot be read any further at its
+//     moment ends with [ErrCompacted]; the story above it opens a new View.
+//   - Keys are bytes. They are never normalised and never become file names.
+//
+// The package knows neither etcd's clients nor Kubernetes' resources: the
+// drivers below it (etcd3, later etcd2 and snapshot) and the package kube do.
+package etcdwalk

@@ -1,0 +1,142 @@
+package etcdwalk
+
+import (
+	"bytes"
+	"slices"
+)
+
+// A Range is the keys from Start up to, but without, End. A nil End reaches to
+// the end of the keyspace.
+type Range struct{ Start, End []byte }
+
+// Prefix is the range of all keys that begin with p. Give the trailing slash
+// with it: "machines" is a prefix of "machinesets".
+func Prefix(p string) Range { return Range{Start: []byte(p), End: prefixEnd([]byte(p))} }
+
+// Key is the range of exactly one key.
+func Key(k []byte) Range { return Range{Start: bytes.Clone(k), End: After(k)} }
+
+// After is the first key behind k.
+func After(k []byte) []byte { return append(bytes.Clone(k), 0) }
+
+// prefixEnd is the first key behind all that begin with p; nil if there is none.
+func prefixEnd(p []byte) []byte {
+	for i := len(p) - 1; i >= 0; i-- {
+		if p[i] < 0xff {
+			end := bytes.Clone(p[:i+1])
+			end[i]++
+			return end
+		}
+	}
+	return nil
+}
+
+// Contains tells whether k is in r.
+func (r Range) Contains(k []byte) bool {
+	return bytes.Compare(k, r.Start) >= 0 && before(k, r.End)
+}
+
+// Empty tells whether r holds no key at all.
+func (r Range) Empty() bool { return r.End != nil && bytes.Compare(r.Start, r.End) >= 0 }
+
+// before tells whether k lies before end, where nil is the end of everything.
+func before(k, end []byte) bool { return end == nil || bytes.Compare(k, end) < 0 }
+
+func minEnd(a, b []byte) []byte {
+	if a == nil || (b != nil && bytes.Compare(b, a) < 0) {
+		return b
+	}
+	return a
+}
+
+// Ranges is a set of keys: disjoint ranges, ascending.
+type Ranges []Range
+
+// Union makes a set of any ranges: sorted, touching ones joined.
+func Union(ranges ...Range) Ranges {
+	sorted := slices.Clone(ranges)
+	slices.SortFunc(sorted, func(a, b Range) int { return bytes.Compare(a.Start, b.Start) })
+	var set Ranges
+	for _, r := range sorted {
+		if r.Empty() {
+			continue
+		}
+		if last := len(set) - 1; last >= 0 && (set[last].End == nil || bytes.Compare(r.Start, set[last].End) <= 0) {
+			if set[last].End != nil && !(r.End != nil && bytes.Compare(r.End, set[last].End) <= 0) {
+				set[last].End = r.End
+			}
+			continue
+		}
+		set = append(set, r)
+	}
+	return set
+}
+
+// Intersect is what both sets hold.
+func (s Ranges) Intersect(o Ranges) Ranges {
+	var set Ranges
+	for i, j := 0, 0; i < len(s) && j < len(o); {
+		both := Range{Start: s[i].Start, End: minEnd(s[i].End, o[j].End)}
+		if bytes.Compare(o[j].Start, both.Start) > 0 {
+			both.Start = o[j].Start
+		}
+		if !both.Empty() {
+			set = append(set, both)
+		}
+		if s[i].End != nil && bytes.Equal(minEnd(s[i].End, o[j].End), s[i].End) {
+			i++
+		} else {
+			j++
+		}
+	}
+	return set
+}
+
+// Subtract is what s holds and o does not.
+func (s Ranges) Subtract(o Ranges) Ranges {
+	var holes Ranges // the complement of o
+	start := []byte{}
+	for _, r := range o {
+		if hole := (Range{Start: start, End: r.Start}); !hole.Empty() {
+			holes = append(holes, hole)
+		}
+		if r.End == nil {
+			return s.Intersect(holes)
+		}
+		start = r.End
+	}
+	return s.Intersect(append(holes, Range{Start: start}))
+}
+
+// Contains tells whether k is in the set.
+func (s Ranges) Contains(k []byte) bool {
+	i, found := slices.BinarySearchFunc(s, k, func(r Range, k []byte) int { return bytes.Compare(r.Start, k) })
+	return found || (i > 0 && s[i-1].Contains(k))
+}
+
+// A Selection says which entries of a View are wanted.
+type Selection struct {
+	Ranges Ranges
+	// Match narrows the ranges further; nil takes everything in them.
+	Match func(Entry) bool
+}
+
+// Takes tells whether the selection wants e, whose key is in its ranges.
+func (s Selection) Takes(e Entry) bool { return s.Match == nil || s.Match(e) }
+
+// Within narrows the selection to the keys in r.
+func (s Selection) Within(r Ranges) Selection {
+	return Selection{Ranges: s.Ranges.Intersect(r), Match: s.Match}
+}
+
+// A Class is what a key belongs to. Package kube tells it; others only pass it
+// on.
+type Class struct {
+	// Kind is the resource, as kubectl writes it ("deployments.apps"); empty
+	// for a key that lies in no kind's range.
+	Kind string
+	// Namespace and Name are those of the object; empty for opaque keys.
+	Namespace, Name string
+	// Range is the range of the kind the key lies in; empty without a Kind.
+	Range Range
+}

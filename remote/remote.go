@@ -1,0 +1,78 @@
+// Package remote keeps named byte objects and publishes them atomically.
+//
+// The nouns:
+//
+//   - A [Store] is a place with names in it: a folder, a bucket under a prefix.
+//   - An [Upload] is an object that is being written. It has no name in the
+//     store until Commit, which makes it appear whole, or not at all.
+//   - An [Object] is one that is there, to be read at random.
+//
+// Objects are written once and never changed: Commit refuses a name that is
+// taken. Absence is fs.ErrNotExist, a taken name fs.ErrExist, a refusal
+// fs.ErrPermission, a full medium [ErrNoSpace], whatever the driver.
+//
+// Names are relative, with slashes, in the words of [io/fs.ValidPath]; they
+// come from generated names, never from keys. The drivers are the packages
+// below (dir, later s3); package catalog knows what the names mean.
+package remote
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"iter"
+	"time"
+)
+
+// ErrNoSpace: the medium, or what the user may use of it, is full.
+var ErrNoSpace = errors.New("no space left")
+
+// A Store is a place that holds objects.
+type Store interface {
+	// Create begins an object. The context holds until Commit or Abort.
+	Create(ctx context.Context, name string) (Upload, error)
+	// Open opens an object for reading. The context holds until Close.
+	Open(ctx context.Context, name string) (Object, error)
+	// List yields the published objects whose names begin with prefix, in
+	// ascending order of names. An error ends the listing: what came before it
+	// is not the whole.
+	List(ctx context.Context, prefix string) iter.Seq2[Info, error]
+	// Remove removes an object.
+	Remove(ctx context.Context, name string) error
+}
+
+// An Upload is an object that is being written. Exactly one of Commit and
+// Abort takes effect: the first. Further calls of Abort do nothing, so that it
+// can be deferred.
+type Upload interface {
+	io.Writer
+	// Commit publishes the object if the medium holds exactly the bytes that
+	// want describes, which it reads back where the medium lets it. When
+	// Commit returns nil the object is durable under its name. After an error
+	// nothing is there under the name but what was there before.
+	Commit(want Digest) error
+	// Abort drops the object.
+	Abort() error
+}
+
+// An Object is a published object, open for reading.
+type Object interface {
+	io.ReaderAt
+	io.Closer
+	// Size is the object's length in bytes.
+	Size() int64
+}
+
+// Info describes a published object in a listing.
+type Info struct {
+	Name     string
+	Size     int64
+	Modified time.Time
+}
+
+// A Digest describes the bytes of an object.
+type Digest struct {
+	Size   int64
+	SHA256 [sha256.Size]byte
+}
