@@ -1,0 +1,347 @@
+package walktest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+)
+
+// NewDriver makes an empty target with etcd's default limits, and a function
+// that reads back all it holds, sorted by key, past the target.
+type NewDriver func(t *testing.T) (target replay.Target, contents func() []etcdwalk.Entry)
+
+// Targets is the suite that every driver of replay.Target must pass.
+func Targets(t *testing.T, open NewDriver) {
+	for _, tt := range []struct {
+		name string
+		test func(*testing.T, fixture)
+	}{
+		{"heads and lookups answer in the order asked, absent keys too", testLookups},
+		{"nothing asked, nothing answered", testNothing},
+		{"a create is guarded", testCreate},
+		{"a replace is guarded", testReplace},
+		{"odd keys and values come back as they were", testOdd},
+		{"a guard that fails in a batch of 300 fails alone", testLoneGuard},
+		{"more than one request's worth of bytes is written", testBigBatch},
+		{"a write that is too large fails alone", testTooLarge},
+		{"leases are granted and attached", testLeases},
+		{"a write to a missing lease fails alone", testMissingLease},
+		{"a cancelled context writes nothing that is called failed", testCancelled},
+		{"two writers lose no update", testTwoWriters},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			target, contents := open(t)
+			if got := contents(); len(got) != 0 {
+				t.Fatalf("the target starts with %d keys, want 0", len(got))
+			}
+			tt.test(t, fixture{target, contents})
+		})
+	}
+}
+
+type fixture struct {
+	replay.Target
+	contents func() []etcdwalk.Entry
+}
+
+// put applies writes that must all succeed, and returns their revisions.
+func (f fixture) put(t *testing.T, writes ...replay.Write) []int64 {
+	t.Helper()
+	revisions := make([]int64, len(writes))
+	results := f.Apply(t.Context(), writes)
+	if len(results) != len(writes) {
+		t.Fatalf("%d results for %d writes", len(results), len(writes))
+	}
+	for i, r := range results {
+		if r.State != replay.Applied || r.Err != nil || r.Revision == 0 {
+			t.Fatalf("write %d of key %.80q: %+v, want it applied", i, writes[i].Key, r)
+		}
+		revisions[i] = r.Revision
+	}
+	return revisions
+}
+
+// wantState applies one write and checks what becomes of it.
+func (f fixture) wantState(t *testing.T, w replay.Write, want replay.State) {
+	t.Helper()
+	results := f.Apply(t.Context(), []replay.Write{w})
+	if len(results) != 1 || results[0].State != want {
+		t.Errorf("write of key %.80q, seen at %d: %+v, want state %d", w.Key, w.Seen, results, want)
+	}
+}
+
+func write(key, value string) replay.Write {
+	return replay.Write{Key: []byte(key), Value: []byte(value)}
+}
+
+func many(n, size int) []replay.Write {
+	writes := make([]replay.Write, n)
+	for i := range writes {
+		writes[i] = write(fmt.Sprintf("/registry/many/%05d", i), string(bytes.Repeat([]byte{byte('a' + i%26)}, size)))
+	}
+	return writes
+}
+
+// written is what the target must hold after the writes.
+func written(writes []replay.Write) []etcdwalk.Entry {
+	entries := make([]etcdwalk.Entry, len(writes))
+	for i, w := range writes {
+		entries[i] = etcdwalk.Entry{Key: w.Key, Value: w.Value, Lease: w.Lease}
+	}
+	return sortedCopy(entries)
+}
+
+func testLookups(t *testing.T, f fixture) {
+	revisions := f.put(t, write("c", "3"), write("a", "1"), write("b", ""))
+	keys := [][]byte{[]byte("b"), []byte("nobody"), []byte("c"), []byte("a"), []byte("a\x00")}
+	want := []int64{revisions[2], 0, revisions[0], revisions[1], 0}
+	heads, err := f.Heads(t.Context(), keys)
+	if err != nil || len(heads) != len(keys) {
+		t.Fatalf("Heads of %d keys: %d answers, error %v", len(keys), len(heads), err)
+	}
+	found, err := f.Lookup(t.Context(), keys)
+	if err != nil || len(found) != len(keys) {
+		t.Fatalf("Lookup of %d keys: %d answers, error %v", len(keys), len(found), err)
+	}
+	for i, key := range keys {
+		if heads[i] != want[i] {
+			t.Errorf("head of key %q = %d, want %d", key, heads[i], want[i])
+		}
+		switch e := found[i]; {
+		case (e == nil) != (want[i] == 0):
+			t.Errorf("lookup of key %q found it: %v, want %v", key, e != nil, want[i] != 0)
+		case e != nil && (!bytes.Equal(e.Key, key) || e.ModRevision != want[i]):
+			t.Errorf("lookup of key %q = key %q at %d, want revision %d", key, e.Key, e.ModRevision, want[i])
+		}
+	}
+}
+
+func testNothing(t *testing.T, f fixture) {
+	if heads, err := f.Heads(t.Context(), nil); err != nil || len(heads) != 0 {
+		t.Errorf("Heads(nil) = %v, %v", heads, err)
+	}
+	if found, err := f.Lookup(t.Context(), nil); err != nil || len(found) != 0 {
+		t.Errorf("Lookup(nil) = %v, %v", found, err)
+	}
+	if results := f.Apply(t.Context(), nil); len(results) != 0 {
+		t.Errorf("Apply(nil) = %v", results)
+	}
+}
+
+func testCreate(t *testing.T, f fixture) {
+	f.put(t, write("k", "first"))
+	f.wantState(t, write("k", "second"), replay.Raced)
+	wantEntries(t, f.contents(), written([]replay.Write{write("k", "first")}))
+}
+
+func testReplace(t *testing.T, f fixture) {
+	first := f.put(t, write("k", "first"))[0]
+	second := replay.Write{Key: []byte("k"), Value: []byte("second"), Seen: first}
+	revision := f.put(t, second)[0]
+	if heads, err := f.Heads(t.Context(), [][]byte{[]byte("k")}); err != nil || heads[0] != revision || revision <= first {
+		t.Errorf("the replace at %d told revision %d, the key is at %v, error %v", first, revision, heads, err)
+	}
+	f.wantState(t, replay.Write{Key: []byte("k"), Value: []byte("third"), Seen: first}, replay.Raced)
+	f.wantState(t, replay.Write{Key: []byte("absent"), Value: []byte("third"), Seen: first}, replay.Raced)
+	wantEntries(t, f.contents(), written([]replay.Write{second}))
+}
+
+func testOdd(t *testing.T, f fixture) {
+	var (
+		writes []replay.Write
+		keys   [][]byte
+		want   []etcdwalk.Entry
+	)
+	for _, e := range Corpus() {
+		if e.Lease == 0 {
+			writes = append(writes, replay.Write{Key: e.Key, Value: e.Value})
+			keys, want = append(keys, e.Key), append(want, e)
+		}
+	}
+	f.put(t, writes...)
+	wantEntries(t, f.contents(), want)
+	found, err := f.Lookup(t.Context(), keys)
+	if err != nil {
+		t.Fatalf("Lookup of %d keys: %v", len(keys), err)
+	}
+	var got []etcdwalk.Entry
+	for i, e := range found {
+		if e == nil {
+			t.Fatalf("key %.80q is not found", keys[i])
+		}
+		got = append(got, *e)
+	}
+	wantEntries(t, got, want)
+}
+
+func testLoneGuard(t *testing.T, f fixture) {
+	writes := many(300, 20)
+	const taken = 137
+	mine := replay.Write{Key: writes[taken].Key, Value: []byte("mine")}
+	f.put(t, mine)
+	results := f.Apply(t.Context(), writes)
+	if len(results) != len(writes) {
+		t.Fatalf("%d results for %d writes", len(results), len(writes))
+	}
+	for i, r := range results {
+		want := replay.Applied
+		if i == taken {
+			want = replay.Raced
+		}
+		if r.State != want {
+			t.Errorf("write %d: %+v, want state %d", i, r, want)
+		}
+	}
+	writes[taken] = mine
+	wantEntries(t, f.contents(), written(writes))
+}
+
+func testBigBatch(t *testing.T, f fixture) {
+	writes := many(400, 8<<10)
+	writes = append(writes, write("/registry/large/1", string(bytes.Repeat([]byte("x"), 1<<20))),
+		write("/registry/large/2", string(bytes.Repeat([]byte("y"), 1<<20))))
+	revisions := f.put(t, writes...)
+	wantEntries(t, f.contents(), written(writes))
+	keys := make([][]byte, len(writes))
+	for i, w := range writes {
+		keys[i] = w.Key
+	}
+	heads, err := f.Heads(t.Context(), keys)
+	if err != nil {
+		t.Fatalf("Heads of %d keys: %v", len(keys), err)
+	}
+	for i := range heads {
+		if heads[i] != revisions[i] {
+			t.Errorf("key %q is at %d, its write told %d", keys[i], heads[i], revisions[i])
+		}
+	}
+	found, err := f.Lookup(t.Context(), keys)
+	if err != nil {
+		t.Fatalf("Lookup of %d keys: %v", len(keys), err)
+	}
+	for i, e := range found {
+		if e == nil || !bytes.Equal(e.Value, writes[i].Value) {
+			t.Errorf("the lookup of key %q does not tell its value", keys[i])
+		}
+	}
+}
+
+func testTooLarge(t *testing.T, f fixture) {
+	writes := many(3, 100)
+	writes[1].Value = bytes.Repeat([]byte("x"), 4<<20)
+	results := f.Apply(t.Context(), writes)
+	if len(results) != 3 || results[1].State != replay.Failed || !errors.Is(results[1].Err, replay.ErrTooLarge) {
+		t.Fatalf("the large write among 3: %+v, want it failed with ErrTooLarge", results)
+	}
+	if results[0].State != replay.Applied || results[2].State != replay.Applied {
+		t.Errorf("its neighbours: %+v, want them applied", results)
+	}
+	wantEntries(t, f.contents(), written([]replay.Write{writes[0], writes[2]}))
+}
+
+func testLeases(t *testing.T, f fixture) {
+	one, err := f.Grant(t.Context(), 600)
+	if err != nil || one == 0 {
+		t.Fatalf("granting a lease: id %d, error %v", one, err)
+	}
+	two, err := f.Grant(t.Context(), 600)
+	if err != nil || two == 0 || two == one {
+		t.Fatalf("granting a second lease: id %d after %d, error %v", two, one, err)
+	}
+	writes := many(4, 10)
+	writes[0].Lease, writes[1].Lease, writes[2].Lease = one, two, one
+	revisions := f.put(t, writes...)
+	wantEntries(t, f.contents(), written(writes))
+	for i, e := range f.contents() {
+		if e.Lease != writes[i].Lease {
+			t.Errorf("key %q is under lease %x, want %x", e.Key, e.Lease, writes[i].Lease)
+		}
+	}
+	found, err := f.Lookup(t.Context(), [][]byte{writes[1].Key})
+	if err != nil || found[0] == nil || found[0].Lease != two {
+		t.Errorf("the lookup of a key under lease %x tells %+v, error %v", two, found, err)
+	}
+	writes[2].Lease, writes[2].Seen = 0, revisions[2]
+	f.put(t, writes[2])
+	wantEntries(t, f.contents(), written(writes))
+}
+
+func testMissingLease(t *testing.T, f fixture) {
+	writes := many(150, 10)
+	writes[70].Lease = 0x0ddba11
+	results := f.Apply(t.Context(), writes)
+	for i, r := range results {
+		if i == 70 {
+			if r.State != replay.Failed || !errors.Is(r.Err, replay.ErrNoLease) {
+				t.Errorf("the write to the missing lease: %+v, want it failed with ErrNoLease", r)
+			}
+			continue
+		}
+		if r.State != replay.Applied {
+			t.Errorf("its neighbour %d: %+v, want it applied", i, r)
+		}
+	}
+	wantEntries(t, f.contents(), written(append(writes[:70:70], writes[71:]...)))
+}
+
+func testCancelled(t *testing.T, f fixture) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	writes := many(3, 10)
+	there := map[string]bool{}
+	results := f.Apply(ctx, writes)
+	for _, e := range f.contents() {
+		there[string(e.Key)] = true
+	}
+	for i, r := range results {
+		if r.State == replay.Applied || r.State == replay.Raced || r.Err == nil {
+			t.Errorf("write %d under a cancelled context: %+v, want an error", i, r)
+		}
+		if r.State == replay.Failed && there[string(writes[i].Key)] {
+			t.Errorf("write %d is called failed and took effect", i)
+		}
+	}
+	if _, err := f.Heads(ctx, [][]byte{[]byte("k")}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Heads under a cancelled context: %v, want %v", err, context.Canceled)
+	}
+	if _, err := f.Lookup(ctx, [][]byte{[]byte("k")}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Lookup under a cancelled context: %v, want %v", err, context.Canceled)
+	}
+}
+
+func testTwoWriters(t *testing.T, f fixture) {
+	const rounds = 30
+	var (
+		writers sync.WaitGroup
+		applied atomic.Int64
+	)
+	for id := range 2 {
+		writers.Go(func() {
+			for range rounds {
+				heads, err := f.Heads(t.Context(), [][]byte{[]byte("k")})
+				if err != nil {
+					t.Errorf("writer %d: %v", id, err)
+					return
+				}
+				w := replay.Write{Key: []byte("k"), Value: []byte{byte(id)}, Seen: heads[0]}
+				if r := f.Apply(t.Context(), []replay.Write{w})[0]; r.State == replay.Applied {
+					applied.Add(1)
+				} else if r.State != replay.Raced {
+					t.Errorf("writer %d: %+v, want it applied or raced", id, r)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	got := f.contents()
+	if len(got) != 1 || got[0].Version != applied.Load() || applied.Load() < rounds {
+		t.Errorf("%d writes were applied, the target holds %+v", applied.Load(), got)
+	}
+}
