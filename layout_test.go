@@ -1,0 +1,354 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const module = "github.com/kubeferry/kubeferry"
+
+// A row says what a package may import of ours, and what it must never reach,
+// however far down. A word that ends in "/..." means all below it as well.
+type row struct{ may, never []string }
+
+// Words for what rows must never reach.
+var (
+	etcdClients = []string{"go.etcd.io/etcd/client/v3/...", "go.etcd.io/etcd/client/v2/..."}
+	commandLine = []string{"github.com/spf13/cobra/...", "github.com/spf13/viper/..."}
+	terminals   = []string{"golang.org/x/term/...", "github.com/schollz/progressbar/...", "github.com/mattn/go-isatty/..."}
+	testTools   = []string{"testing/...", "go.etcd.io/etcd/tests/...", "pgregory.net/rapid/...", "go.uber.org/goleak/..."}
+	stores      = []string{"remote/...", "crypt/..."}
+)
+
+// layers is the import table of the product. A new package needs a row.
+var layers = map[string]row{
+	".":   {may: []string{"cmd"}, never: testTools},
+	"cmd": {may: []string{"cmd/ferry", "etcdwalk/...", "archive/...", "crypt", "remote/..."}, never: testTools},
+	"cmd/ferry": {
+		may:   []string{"etcdwalk/...", "archive/...", "crypt", "remote/..."},
+		never: slices.Concat(commandLine, terminals, testTools),
+	},
+
+	"etcdwalk":          {never: slices.Concat([]string{"go.etcd.io/...", "google.golang.org/grpc/..."}, commandLine, testTools)},
+	"etcdwalk/etcd3":    driver,
+	"etcdwalk/etcd2":    driver,
+	"etcdwalk/snapshot": driver,
+	"etcdwalk/embedded": driver,
+	"etcdwalk/kube":     {may: []string{"etcdwalk"}, never: slices.Concat(etcdClients, testTools)},
+	"etcdwalk/replay": {
+		may:   []string{"etcdwalk", "etcdwalk/kube"},
+		never: slices.Concat([]string{"archive/..."}, stores, etcdClients, testTools),
+	},
+
+	"archive":            {may: []string{"etcdwalk", "archive/strictjson"}, never: slices.Concat(stores, etcdClients, testTools)},
+	"archive/strictjson": {never: testTools},
+	"crypt":              {never: testTools},
+
+	"remote":         {never: testTools},
+	"remote/dir":     {may: []string{"remote"}, never: testTools},
+	"remote/s3":      {may: []string{"remote"}, never: testTools},
+	"remote/catalog": {may: []string{"remote", "archive/strictjson"}, never: slices.Concat([]string{"archive", "crypt", "etcdwalk/..."}, testTools)},
+}
+
+var driver = row{
+	may:   []string{"etcdwalk", "etcdwalk/replay"},
+	never: slices.Concat([]string{"archive/...", "cmd/..."}, stores, testTools),
+}
+
+// helpers serve tests and scripts only: they may import anything, and nothing
+// in the table may import them.
+var helpers = []string{"etcdwalk/walktest", "remote/remotetest", "scripts/..."}
+
+// homes says which packages alone may import a library themselves.
+var homes = map[string][]string{
+	"filippo.io/age/...":                {"crypt"},
+	"github.com/klauspost/compress/...": {"archive", "etcdwalk/snapshot"},
+	"github.com/minio/minio-go/...":     {"remote/s3"},
+	"github.com/spf13/cobra/...":        {"cmd"},
+	"github.com/spf13/viper/...":        {"cmd"},
+	"go.etcd.io/etcd/server/...":        {"etcdwalk/embedded"},
+}
+
+// singleFiles are libraries that one file of cmd imports, and not the same one.
+var singleFiles = []string{"github.com/spf13/viper/...", "github.com/schollz/progressbar/..."}
+
+// topLevel is what may lie in the repository's root, hidden files aside.
+var topLevel = []string{
+	"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md",
+	"archive", "cmd", "crypt", "etcdwalk", "go.mod", "go.sum",
+	"layout_test.go", "main.go", "remote", "scripts", "testdata",
+}
+
+// A pkg is what `go list` tells of a package, its paths made relative to the
+// module. Imports are its own, Deps all that it reaches.
+type pkg struct {
+	ImportPath, Dir, Doc   string
+	GoFiles, Imports, Deps []string
+}
+
+func TestImportsKeepToTheTable(t *testing.T) {
+	pkgs := listPackages(t)
+	for _, problem := range checkLayers(pkgs) {
+		t.Error(problem)
+	}
+	if !slices.ContainsFunc(pkgs, func(p pkg) bool { return p.ImportPath == "." }) {
+		t.Error("go list does not tell of the main package, so this test looked at nothing")
+	}
+}
+
+func TestSomeLibrariesLiveInOneFile(t *testing.T) {
+	for _, p := range listPackages(t) {
+		if p.ImportPath != "cmd" {
+			continue
+		}
+		for _, problem := range checkSingleFiles(importsByFile(t, p)) {
+			t.Error(problem)
+		}
+		return
+	}
+	t.Error("there is no package cmd")
+}
+
+func TestEveryPackageHasAComment(t *testing.T) {
+	for _, p := range listPackages(t) {
+		if p.Doc == "" && len(p.GoFiles) > 0 {
+			t.Errorf("package %s has no package comment", p.ImportPath)
+		}
+	}
+}
+
+func TestNothingRunsBeforeMain(t *testing.T) {
+	for _, p := range listPackages(t) {
+		for _, name := range p.GoFiles {
+			for _, decl := range parse(t, filepath.Join(p.Dir, name), parser.SkipObjectResolution).Decls {
+				if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
+					t.Errorf("%s/%s has an init function", p.ImportPath, name)
+				}
+			}
+		}
+	}
+}
+
+func TestTopLevelIsFixed(t *testing.T) {
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	for _, name := range strangers(names) {
+		t.Errorf("%s lies at the top level, which is fixed; nest it, or change the design first", name)
+	}
+}
+
+// checkLayers compares packages with the table.
+func checkLayers(pkgs []pkg) []string {
+	var problems []string
+	report := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	for _, p := range pkgs {
+		if matches(p.ImportPath, helpers) {
+			continue
+		}
+		rule, known := layers[p.ImportPath]
+		if !known {
+			report("package %s has no row in the import table", p.ImportPath)
+			continue
+		}
+		for _, i := range p.Imports {
+			if rel, ours := strings.CutPrefix(i, module+"/"); ours && (matches(rel, helpers) || !matches(rel, rule.may)) {
+				report("package %s must not import %s", p.ImportPath, rel)
+			}
+			for library, packages := range homes {
+				if matches(i, []string{library}) && !slices.Contains(packages, p.ImportPath) {
+					report("package %s must not import %s: only %s may", p.ImportPath, i, strings.Join(packages, ", "))
+				}
+			}
+		}
+		for _, d := range p.Deps {
+			if matches(strings.TrimPrefix(d, module+"/"), rule.never) {
+				report("package %s must never reach %s", p.ImportPath, d)
+			}
+		}
+	}
+	slices.Sort(problems)
+	return problems
+}
+
+// checkSingleFiles takes the imports of each file of a package.
+func checkSingleFiles(files map[string][]string) []string {
+	var problems []string
+	owners := map[string]string{}
+	for _, library := range singleFiles {
+		var users []string
+		for file, imports := range files {
+			if slices.ContainsFunc(imports, func(i string) bool { return matches(i, []string{library}) }) {
+				users = append(users, file)
+			}
+		}
+		slices.Sort(users)
+		if len(users) > 1 {
+			problems = append(problems, fmt.Sprintf("%s is imported by %s: it lives in one file", library, strings.Join(users, ", ")))
+		}
+		for _, file := range users {
+			if other, taken := owners[file]; taken {
+				problems = append(problems, fmt.Sprintf("%s imports %s and %s: each has a file of its own", file, other, library))
+			}
+			owners[file] = library
+		}
+	}
+	return problems
+}
+
+// strangers are the names that have no place at the top level. Hidden ones and
+// what .gitignore leaves out do no harm.
+func strangers(names []string) []string {
+	var unknown []string
+	for _, name := range names {
+		ignored := name == "bin" || name == "kubeferry" || slices.Contains([]string{".test", ".prof", ".partial"}, filepath.Ext(name))
+		if !strings.HasPrefix(name, ".") && !ignored && !slices.Contains(topLevel, name) {
+			unknown = append(unknown, name)
+		}
+	}
+	return unknown
+}
+
+// matches tells whether path is one of the words, or below one that ends in
+// "/...".
+func matches(path string, words []string) bool {
+	return slices.ContainsFunc(words, func(word string) bool {
+		root, tree := strings.CutSuffix(word, "/...")
+		return path == root || (tree && strings.HasPrefix(path, root+"/"))
+	})
+}
+
+func TestTheCheckersSeeWhatIsWrong(t *testing.T) {
+	ours := func(path string) string { return module + "/" + path }
+	for name, test := range map[string]struct {
+		pkg  pkg
+		want []string
+	}{
+		"an import that the table allows": {
+			pkg{ImportPath: "archive", Imports: []string{ours("etcdwalk"), "github.com/klauspost/compress/zstd"}}, nil,
+		},
+		"a package without a row": {
+			pkg{ImportPath: "util"}, []string{"package util has no row in the import table"},
+		},
+		"an import upwards": {
+			pkg{ImportPath: "etcdwalk", Imports: []string{ours("archive")}}, []string{"package etcdwalk must not import archive"},
+		},
+		"test helpers in the product": {
+			pkg{ImportPath: "cmd", Imports: []string{ours("etcdwalk/walktest")}}, []string{"package cmd must not import etcdwalk/walktest"},
+		},
+		"a library outside its home": {
+			pkg{ImportPath: "archive", Imports: []string{"filippo.io/age/armor"}}, []string{"package archive must not import filippo.io/age/armor: only crypt may"},
+		},
+		"a library far down": {
+			pkg{ImportPath: "cmd/ferry", Deps: []string{"github.com/spf13/cobra"}}, []string{"package cmd/ferry must never reach github.com/spf13/cobra"},
+		},
+		"our own package far down": {
+			pkg{ImportPath: "remote/catalog", Deps: []string{ours("archive/strictjson"), ours("archive")}}, []string{"package remote/catalog must never reach " + ours("archive")},
+		},
+		"testing in the product": {
+			pkg{ImportPath: ".", Imports: []string{ours("cmd")}, Deps: []string{"testing"}}, []string{"package . must never reach testing"},
+		},
+		"test helpers may import anything": {
+			pkg{ImportPath: "etcdwalk/walktest", Imports: []string{ours("etcdwalk/replay"), "testing"}, Deps: []string{"testing"}}, nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, checkLayers([]pkg{test.pkg})); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTheCheckersSeeTheWrongFile(t *testing.T) {
+	viper, bar := "github.com/spf13/viper", "github.com/schollz/progressbar/v3"
+	for name, test := range map[string]struct {
+		files map[string][]string
+		want  int
+	}{
+		"one file each":      {map[string][]string{"a.go": {viper}, "b.go": {bar}}, 0},
+		"two files":          {map[string][]string{"a.go": {viper}, "b.go": {viper}}, 1},
+		"both in one file":   {map[string][]string{"a.go": {viper, bar}}, 1},
+		"neither is in use":  {map[string][]string{"a.go": {"fmt"}}, 0},
+		"everything at once": {map[string][]string{"a.go": {viper, bar}, "b.go": {viper, bar}}, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := checkSingleFiles(test.files); len(got) != test.want {
+				t.Errorf("got %q, want %d problems", got, test.want)
+			}
+		})
+	}
+	if diff := cmp.Diff([]string{"util"}, strangers([]string{".git", "bin", "cmd", "util", "cmd.test"})); diff != "" {
+		t.Errorf("strangers at the top level (-want +got):\n%s", diff)
+	}
+}
+
+// listPackages asks the go tool for the packages of the module.
+func listPackages(t *testing.T) []pkg {
+	t.Helper()
+	var stderr bytes.Buffer
+	list := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Dir,Doc,GoFiles,Imports,Deps", "./...")
+	list.Stderr = &stderr
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.String())
+	}
+	var pkgs []pkg
+	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p pkg
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return pkgs
+		} else if err != nil {
+			t.Fatalf("reading what go list says: %v", err)
+		}
+		if p.ImportPath = strings.TrimPrefix(p.ImportPath, module+"/"); p.ImportPath == module {
+			p.ImportPath = "."
+		}
+		pkgs = append(pkgs, p)
+	}
+}
+
+// importsByFile tells what each file of p imports.
+func importsByFile(t *testing.T, p pkg) map[string][]string {
+	t.Helper()
+	files := map[string][]string{}
+	for _, name := range p.GoFiles {
+		for _, spec := range parse(t, filepath.Join(p.Dir, name), parser.ImportsOnly).Imports {
+			path, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				t.Fatalf("%s imports %s: %v", name, spec.Path.Value, err)
+			}
+			files[name] = append(files[name], path)
+		}
+	}
+	return files
+}
+
+func parse(t *testing.T, path string, mode parser.Mode) *ast.File {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, mode)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
