@@ -1,0 +1,174 @@
+package crypt
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"filippo.io/age"
+)
+
+// What a file can begin with.
+const (
+	intro      = "age-encryption.org/v1\n"
+	agePrefix  = "age-encryption.org/"
+	armourLine = "-----BEGIN AGE ENCRYPTED FILE-----"
+)
+
+// scryptStanza is the type of stanza that a passphrase makes.
+const scryptStanza = "scrypt"
+
+// Encrypted says whether the size bytes of r begin like an age file. It takes
+// armoured and mangled ones for encrypted too; Open says what is wrong with
+// them. Its errors come from r.
+func Encrypted(r io.ReaderAt, size int64) (bool, error) {
+	head, err := readHead(r, size)
+	if err != nil {
+		return false, err
+	}
+	return !errors.Is(checkHead(head, size), ErrNotEncrypted), nil
+}
+
+// Open gives the plaintext of the age file that the size bytes of r are, and
+// its length. It tries all identities. Neither r nor identities may change
+// before the last read; reads may be concurrent.
+//
+// Errors of Open and of reading are [ErrNoMatch], [ErrDamaged] (of which
+// [ErrNotEncrypted] is one), or those of r. A chunk is authenticated when it is
+// read, so damage may show as late as that.
+func Open(r io.ReaderAt, size int64, identities ...Identity) (io.ReaderAt, int64, error) {
+	head, err := readHead(r, size)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := checkHead(head, size); err != nil {
+		return nil, 0, err
+	}
+	if len(identities) == 0 {
+		return nil, 0, fmt.Errorf("%w: no identity", ErrNoMatch)
+	}
+	keys := make([]age.Identity, len(identities))
+	for i, identity := range identities {
+		if identity.key == nil {
+			return nil, 0, fmt.Errorf("%w: an empty identity", ErrKey)
+		}
+		keys[i] = identity.key()
+	}
+	plain, length, err := age.DecryptReaderAt(source{r, size}, size, keys...)
+	if err != nil {
+		return nil, 0, classify(err, size)
+	}
+	return &reader{plain, length, size}, length, nil
+}
+
+// reader turns age's reader into a true io.ReaderAt with errors of ours.
+type reader struct {
+	age            io.ReaderAt
+	plain, ciphers int64 // lengths
+}
+
+var _ io.ReaderAt = (*reader)(nil)
+
+func (r *reader) ReadAt(p []byte, off int64) (int, error) {
+	switch {
+	case off < 0:
+		return 0, fmt.Errorf("read the plaintext at %d: negative offset", off)
+	case off >= r.plain: // age takes an offset past the end for a fault
+		return 0, io.EOF
+	}
+	n, err := r.age.ReadAt(p, off)
+	if err == nil || errors.Is(err, io.EOF) && n > 0 && off+int64(n) == r.plain {
+		return n, err
+	}
+	return n, classify(err, r.ciphers)
+}
+
+// source is the ciphertext. It marks its errors, so that a disk that fails is
+// not taken for damage; only an end before size is that.
+type source struct {
+	r    io.ReaderAt
+	size int64
+}
+
+// readError does not unwrap: age must not see an EOF that is inside.
+type readError struct{ error }
+
+func (s source) ReadAt(p []byte, off int64) (int, error) {
+	n, err := s.r.ReadAt(p, off)
+	switch { // a wrapped EOF is a broken connection, so compared as it is
+	case err == io.EOF && off+int64(n) < s.size:
+		return n, errCut
+	case err == nil || err == io.EOF:
+		return n, err
+	}
+	return n, readError{err}
+}
+
+// errCut is no EOF for age to interpret: the file is shorter than it was.
+var errCut = errors.New("it ends before its length")
+
+func classify(err error, size int64) error {
+	var read readError
+	if errors.As(err, &read) {
+		return fmt.Errorf("read the encrypted file: %w", read.error)
+	}
+	var none *age.NoIdentityMatchError
+	if errors.As(err, &none) {
+		return noMatch(none.StanzaTypes)
+	}
+	if errors.Is(err, errWork) {
+		return fmt.Errorf("%w: %w", ErrNoMatch, err)
+	}
+	return fmt.Errorf("%w: cut or changed (%d bytes): %s", ErrDamaged, size, short(err.Error()))
+}
+
+// noMatch says what the file is encrypted to, as far as its unauthenticated
+// header can be believed.
+func noMatch(types []string) error {
+	if slices.Contains(types, scryptStanza) {
+		return fmt.Errorf("%w: it wants a passphrase, and a wrong one was given, or none", ErrNoMatch)
+	}
+	return fmt.Errorf("%w: number of its recipients: %d; none of the keys given is theirs", ErrNoMatch, len(types))
+}
+
+// short bounds the text of an age error, which may quote lines of the file.
+func short(s string) string {
+	const most = 160
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+func readHead(r io.ReaderAt, size int64) ([]byte, error) {
+	head := make([]byte, min(max(size, 0), 64))
+	if _, err := io.ReadFull(io.NewSectionReader(source{r, size}, 0, size), head); err != nil {
+		return nil, classify(err, size)
+	}
+	return head, nil
+}
+
+// checkHead names what is wrong with a file's first bytes.
+func checkHead(head []byte, size int64) error {
+	begins := func(prefix string) bool { return bytes.HasPrefix(head, []byte(prefix)) }
+	switch {
+	case begins(intro):
+		return nil
+	case len(head) == 0:
+		return fmt.Errorf("%w: it is empty", ErrNotEncrypted)
+	case begins(strings.TrimSuffix(intro, "\n") + "\r\n"):
+		return fmt.Errorf("%w: its line ends were turned into CRLF, so it was carried as text", ErrDamaged)
+	case begins("\xff\xfea\x00g\x00e\x00"), begins("\xfe\xff\x00a\x00g\x00e"):
+		return fmt.Errorf("%w: it was turned into UTF-16, so it was carried as text", ErrDamaged)
+	case begins(armourLine):
+		return fmt.Errorf("%w: it is armoured (text); turn it into the binary form first", ErrDamaged)
+	case len(head) < len(intro) && strings.HasPrefix(intro, string(head)):
+		return fmt.Errorf("%w: cut in its first line (%d bytes)", ErrDamaged, size)
+	case begins(agePrefix):
+		return fmt.Errorf("%w: unknown version of age", ErrDamaged)
+	}
+	return fmt.Errorf("%w (%d bytes)", ErrNotEncrypted, size)
+}
