@@ -1,0 +1,185 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/remote/catalog"
+)
+
+type backupOptions struct {
+	connection connection
+	selecting  selecting
+	sealing    sealing
+	to         string
+	cluster    string
+	allowEmpty bool
+	dryRun     bool
+}
+
+func newBackup(p *printer, s *settings) *cobra.Command {
+	o := &backupOptions{}
+	c := &cobra.Command{
+		Use:   "backup [TYPE | TYPE/NAME]... --to PLACE",
+		Short: "Write the cluster's keys, or some of them, into an encrypted archive",
+		Long: `Reads the selected keys at one revision and writes them into one archive:
+compressed, encrypted, checked, and published whole or not at all.
+
+Without TYPE everything that Kubernetes keeps in etcd is taken. The archive's
+path is printed on stdout.
+
+PLACE is a folder, a file (*.zip.age, with --no-encrypt *.zip), or - for stdout.`,
+		Example: `  # everything, for one recipient
+  kubeferry backup --to /var/backups/etcd -r age1…
+
+  # two kinds of one namespace
+  kubeferry backup deployments,cm -n shop --to /var/backups/etcd -R recipients.txt
+
+  # what would be taken
+  kubeferry backup --dry-run`,
+		RunE: func(cmd *cobra.Command, words []string) error {
+			if err := o.validate(); err != nil {
+				return err
+			}
+			filter, err := o.selecting.filter(words)
+			if err != nil {
+				return err
+			}
+			if o.dryRun {
+				return o.look(cmd.Context(), p, s, filter)
+			}
+			return o.run(cmd.Context(), p, s, filter)
+		},
+	}
+	flags := c.Flags()
+	flags.StringVar(&o.to, "to", "", "where the archive goes: a folder, a file, or - for stdout")
+	flags.StringVar(&o.cluster, "cluster", "", "label of the cluster, [a-z0-9.-] (default the beginning of its kube-system UID)")
+	flags.BoolVar(&o.allowEmpty, "allow-empty", false, "an empty selection is no error")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "count keys and bytes per kind; write nothing")
+	o.selecting.addFlags(flags)
+	o.sealing.addFlags(flags)
+	o.connection.addFlags(flags)
+	return c
+}
+
+func (o *backupOptions) validate() error {
+	if o.cluster == "" {
+		return nil
+	}
+	return catalog.ValidLabel(o.cluster)
+}
+
+func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter kube.Filter) error {
+	to, err := destination(o.to, !o.sealing.none, p.sh)
+	if err != nil {
+		return err
+	}
+	recipients, err := o.sealing.keys(ctx, p, s)
+	if err != nil {
+		return err
+	}
+	cluster, err := o.connection.dial(ctx, p, s)
+	if err != nil {
+		return err
+	}
+	defer cluster.Close()
+	host, err := p.sh.hostname()
+	if err != nil {
+		return fmt.Errorf("asking for this machine's name: %w", err)
+	}
+	tell, stop := p.progress()
+	defer stop()
+	done, err := ferry.Backup{
+		Pin:        pinning(cluster),
+		Filter:     filter,
+		AllowEmpty: o.allowEmpty,
+		Recipients: recipients,
+		Store:      to.store,
+		Name:       to.name,
+		NoReceipt:  to.stdout,
+		Label:      o.cluster,
+		Tool:       version,
+		Host:       host,
+		Now:        p.sh.now,
+		Progress:   tell,
+	}.Run(ctx)
+	stop()
+	if err != nil {
+		return err
+	}
+	return o.report(p, to, done)
+}
+
+// report tells the end: the path on stdout, one line of figures on stderr.
+func (o *backupOptions) report(p *printer, to place, done ferry.BackedUp) error {
+	r, path := done.Receipt, to.path(done.Receipt.Name)
+	summary := backupSummary{Path: path, Receipt: r, Outcome: done.Outcome, Seconds: done.Duration.Seconds()}
+	if to.stdout {
+		// The archive is on stdout: nothing else may go there.
+		p.talk("%s, %d keys of %d kinds at revision %d in %s; stdout keeps no receipt and was not read back",
+			bytesText(r.Size), r.Keys, r.Kinds, r.Revision, done.Duration.Round(time.Millisecond))
+		return nil
+	}
+	p.result = summary
+	p.data("%s", path)
+	p.talk("%s: %s, %d keys of %d kinds at revision %d in %s, verified. Next: kubeferry describe %s",
+		path, bytesText(r.Size), r.Keys, r.Kinds, r.Revision, done.Duration.Round(time.Millisecond), path)
+	return nil
+}
+
+type backupSummary struct {
+	Path    string           `json:"path"`
+	Receipt catalog.Receipt  `json:"receipt"`
+	Outcome etcdwalk.Outcome `json:"outcome"`
+	Seconds float64          `json:"seconds"`
+}
+
+// look counts what a backup would take.
+func (o *backupOptions) look(ctx context.Context, p *printer, s *settings, filter kube.Filter) error {
+	cluster, err := o.connection.dial(ctx, p, s)
+	if err != nil {
+		return err
+	}
+	defer cluster.Close()
+	tell, stop := p.progress()
+	defer stop()
+	counted, err := ferry.Tally(ctx, pinning(cluster), filter, tell)
+	stop()
+	if err != nil {
+		return err
+	}
+	if counted.Keys == 0 && !o.allowEmpty {
+		return fmt.Errorf("%s: %w", counted.Missing, ferry.ErrEmpty)
+	}
+	rows := [][]string{{"KIND", "KEYS", "BYTES"}}
+	for _, kind := range counted.Kinds {
+		rows = append(rows, []string{kindText(kind.Kind), strconv.FormatInt(kind.Keys, 10), bytesText(kind.Bytes)})
+	}
+	p.result = counted
+	p.table(rows)
+	p.talk("%d keys, %s at revision %d; nothing was written", counted.Keys, bytesText(counted.Bytes), counted.Revision)
+	return nil
+}
+
+// kindText names the keys that belong to no kind.
+func kindText(kind string) string {
+	if kind == "" {
+		return "<other>"
+	}
+	return kind
+}
+
+// pinning lets a story open the cluster's keyspace.
+func pinning(cluster *etcd3.Cluster) ferry.Pin {
+	return func(ctx context.Context, ranges etcdwalk.Ranges) (ferry.Snapshot, error) {
+		return cluster.Pin(ctx, ranges)
+	}
+}

@@ -1,0 +1,109 @@
+package cmd
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/viper"
+)
+
+// A config is the configuration file. It holds no secret: passwords and keys
+// are named by their files. Profiles are a list because viper lower-cases the
+// keys of a map.
+type config struct {
+	DefaultProfile string    `mapstructure:"default_profile"`
+	Profiles       []profile `mapstructure:"profiles"`
+}
+
+// A profile gives values to flags of the same names.
+type profile struct {
+	Name           string   `mapstructure:"name"`
+	Cluster        string   `mapstructure:"cluster"`
+	Endpoints      []string `mapstructure:"endpoints"`
+	CACert         string   `mapstructure:"cacert"`
+	Cert           string   `mapstructure:"cert"`
+	Key            string   `mapstructure:"key"`
+	User           string   `mapstructure:"user"`
+	PasswordFile   string   `mapstructure:"password_file"`
+	To             string   `mapstructure:"to"`
+	RecipientsFile string   `mapstructure:"recipients_file"`
+	IdentityFile   string   `mapstructure:"identity_file"`
+}
+
+// flags returns the profile's values by the flags they stand for.
+func (p profile) flags() map[string]string {
+	return map[string]string{
+		"cluster": p.Cluster, "endpoints": strings.Join(p.Endpoints, ","), "cacert": p.CACert, "cert": p.Cert,
+		"key": p.Key, "user": p.User, "password-file": p.PasswordFile, "to": p.To,
+		"recipients-file": p.RecipientsFile, "identity": p.IdentityFile,
+	}
+}
+
+// loadConfig reads the configuration file: the one that is named, or else the
+// first of the usual ones that is there. It returns the file's path; empty if
+// there is none.
+func loadConfig(named string, sh *shell) (config, string, error) {
+	path := named
+	for _, usual := range usualConfigs(sh) {
+		if path != "" {
+			break
+		}
+		if _, err := os.Stat(usual); err == nil {
+			path = usual
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return config{}, "", configf("looking for a configuration file: %w", err)
+		}
+	}
+	if path == "" {
+		return config{}, "", nil
+	}
+	v := viper.New()
+	v.SetConfigFile(path)
+	if filepath.Ext(path) == "" {
+		v.SetConfigType("yaml")
+	}
+	var c config
+	if err := v.ReadInConfig(); err != nil {
+		return c, path, configf("reading the configuration file %s: %w", path, err)
+	}
+	if err := v.UnmarshalExact(&c); err != nil {
+		return c, path, configf("reading the configuration file %s: %w", path, err)
+	}
+	return c, path, nil
+}
+
+func usualConfigs(sh *shell) []string {
+	paths := []string{"/etc/kubeferry/config.yaml"}
+	if home, ok := sh.getenv("XDG_CONFIG_HOME"); ok {
+		return append(paths, filepath.Join(home, "kubeferry", "config.yaml"))
+	}
+	if home, ok := sh.getenv("HOME"); ok {
+		return append(paths, filepath.Join(home, ".config", "kubeferry", "config.yaml"))
+	}
+	return paths
+}
+
+// pick returns the profile of that name, or the default one; an empty profile
+// if the file has no default.
+func (c config) pick(name, path string) (profile, error) {
+	if name == "" {
+		name = c.DefaultProfile
+	}
+	if name == "" {
+		return profile{}, nil
+	}
+	var known []string
+	for _, p := range c.Profiles {
+		if p.Name == name {
+			return p, nil
+		}
+		known = append(known, p.Name)
+	}
+	if path == "" {
+		return profile{}, configf("profile %q: there is no configuration file; name one with --config", name)
+	}
+	return profile{}, configf("profile %q is not in %s; it has: %s", name, path, strings.Join(known, ", "))
+}

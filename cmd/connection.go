@@ -1,0 +1,115 @@
+package cmd
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
+)
+
+// A connection is the flags that name a cluster, spelt as etcdctl spells them.
+type connection struct {
+	endpoints                     []string
+	caCert, cert, key             string
+	user                          string
+	password                      string // refused: argv can be read by everybody
+	passwordFile                  string
+	dialTimeout, commandTimeout   time.Duration
+	keepaliveTime, keepaliveLimit time.Duration
+	skipVerify, insecure          bool
+}
+
+const defaultEndpoint = "127.0.0.1:2379"
+
+func (c *connection) addFlags(flags *pflag.FlagSet) {
+	own := pflag.NewFlagSet("connection", pflag.ContinueOnError)
+	own.StringSliceVar(&c.endpoints, "endpoints", []string{defaultEndpoint}, "etcd endpoints, comma separated")
+	own.StringVar(&c.caCert, "cacert", "", "CA bundle that the server's certificate is checked with")
+	own.StringVar(&c.cert, "cert", "", "client certificate")
+	own.StringVar(&c.key, "key", "", "key of the client certificate")
+	own.StringVar(&c.user, "user", "", "etcd user name; the password comes from --password-file, KUBEFERRY_PASSWORD or a prompt")
+	own.StringVar(&c.password, "password", "", "refused: everybody can read the command line; use --password-file")
+	own.DurationVar(&c.dialTimeout, "dial-timeout", 5*time.Second, "time for the first answer of the cluster")
+	own.DurationVar(&c.commandTimeout, "command-timeout", 10*time.Second, "time for each request")
+	own.DurationVar(&c.keepaliveTime, "keepalive-time", 10*time.Second, "time between keepalive pings")
+	own.DurationVar(&c.keepaliveLimit, "keepalive-timeout", 5*time.Second, "time for the answer to a keepalive ping")
+	own.BoolVar(&c.skipVerify, "insecure-skip-tls-verify", false, "do not check the server's certificate; warns on each run")
+	own.BoolVar(&c.insecure, "insecure-transport", false, "allow plain text to an endpoint that is not this machine")
+	own.VisitAll(func(f *pflag.Flag) { f.Annotations = map[string][]string{etcdctlFlag: nil} })
+	own.StringVar(&c.passwordFile, "password-file", "", "file with the etcd user's password, mode 0600")
+	_ = own.MarkHidden("password") // the flag was defined above
+	flags.AddFlagSet(own)
+}
+
+// dial connects to the cluster and gets a first answer from it.
+func (c *connection) dial(ctx context.Context, p *printer, s *settings) (*etcd3.Cluster, error) {
+	config, err := c.resolve(ctx, p, s)
+	if err != nil {
+		return nil, err
+	}
+	if c.skipVerify {
+		p.warn("--insecure-skip-tls-verify: the server's certificate is not checked; anybody on the way can read and change everything")
+	}
+	return etcd3.Dial(ctx, config)
+}
+
+func (c *connection) resolve(ctx context.Context, p *printer, s *settings) (etcd3.Config, error) {
+	user, password, err := c.credentials(ctx, s)
+	if err != nil {
+		return etcd3.Config{}, err
+	}
+	if (c.cert == "") != (c.key == "") {
+		return etcd3.Config{}, usagef("--cert and --key go together")
+	}
+	return etcd3.Config{
+		Endpoints: c.endpoints,
+		CACert:    c.caCert, Cert: c.cert, Key: c.key,
+		InsecureSkipTLSVerify: c.skipVerify, InsecureTransport: c.insecure,
+		Username: user, Password: password.reveal,
+		DialTimeout: c.dialTimeout, CommandTimeout: c.commandTimeout,
+		KeepaliveTime: c.keepaliveTime, KeepaliveTimeout: c.keepaliveLimit,
+		Log: p.log(),
+	}, nil
+}
+
+// credentials finds the user's password. etcdctl takes name:password as one
+// word; here that is allowed in the environment only.
+func (c *connection) credentials(ctx context.Context, s *settings) (user string, password secret, err error) {
+	if c.password != "" && s.origin("password") == "--password" {
+		return "", secret{}, usagef("--password is refused: everybody on this machine can read it (ps); use --password-file, KUBEFERRY_PASSWORD or the prompt")
+	}
+	user, inline, both := strings.Cut(c.user, ":")
+	if both && strings.HasSuffix(s.origin("user"), "_USER") {
+		return user, secret{inline}, nil
+	}
+	if both {
+		return "", secret{}, usagef("--user takes the name alone: everybody on this machine can read a password there (ps); use --password-file, KUBEFERRY_PASSWORD or the prompt")
+	}
+	switch {
+	case user == "":
+		return "", secret{}, nil
+	case c.passwordFile != "":
+		password, err = readSecretFile("password", c.passwordFile, s.sh)
+	case c.password != "": // from KUBEFERRY_PASSWORD or ETCDCTL_PASSWORD
+		password = secret{c.password}
+	default:
+		password, err = s.askSecret(ctx, "Password of etcd user "+user+":", "--password-file")
+	}
+	return user, password, err
+}
+
+// log is where drivers tell what they do: on stderr with -v, else nowhere.
+func (p *printer) log() *slog.Logger {
+	switch {
+	case !p.verbose:
+		return slog.New(slog.DiscardHandler)
+	case p.logFormat == "json":
+		return slog.New(slog.NewJSONHandler(p.sh.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	default:
+		return slog.New(slog.NewTextHandler(p.sh.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+}

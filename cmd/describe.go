@@ -1,0 +1,167 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubeferry/kubeferry/archive"
+	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+)
+
+type describeOptions struct {
+	opening   opening
+	selecting selecting
+	keys      bool
+}
+
+func newDescribe(p *printer, s *settings) *cobra.Command {
+	o := &describeOptions{}
+	c := &cobra.Command{
+		Use:   "describe ARCHIVE [TYPE | TYPE/NAME]... [--keys]",
+		Short: "Show what an archive holds",
+		Long: `Shows where and when an archive was made, and how many keys of each kind and
+namespace it holds. With --keys it shows each object, or each of the TYPEs.
+
+It reads only the parts it needs; kubeferry verify checks them all.`,
+		Example: `  kubeferry describe prod.zip.age -i kubeferry.identity
+  kubeferry describe prod.zip.age -i kubeferry.identity --keys deployments -n shop`,
+		Args: atLeastOne("ARCHIVE, the file to describe"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 && !o.keys {
+				return usagef("TYPE goes with --keys: kubeferry describe %s --keys %s", args[0], strings.Join(args[1:], " "))
+			}
+			filter, err := o.selecting.filter(args[1:])
+			if err != nil {
+				return err
+			}
+			return o.run(cmd.Context(), p, s, args[0], filter)
+		},
+	}
+	flags := c.Flags()
+	flags.BoolVar(&o.keys, "keys", false, "show each object")
+	o.selecting.addFlags(flags)
+	o.opening.addFlags(flags)
+	return c
+}
+
+func (o *describeOptions) run(ctx context.Context, p *printer, s *settings, path string, filter kube.Filter) error {
+	a, err := o.opening.open(ctx, p, s, path)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	if o.keys {
+		return o.objects(ctx, p, a, filter)
+	}
+	p.result = map[string]any{"header": a.Header(), "kinds": a.Manifest().Kinds, "outcome": a.Manifest().Outcome, "keys": a.Manifest().Keys, "bytes": a.Manifest().Bytes}
+	p.table(facts(a))
+	p.data("")
+	p.table(totals(a.Manifest()))
+	return nil
+}
+
+// facts are the lines about the archive as a whole.
+func facts(a *ferry.Archive) [][]string {
+	h, m, info := a.Header(), a.Manifest(), a.Info()
+	rows := [][]string{
+		{"Archive:", h.ArchiveID},
+		{"Created:", h.Created.Local().Format(time.RFC1123Z)},
+		{"Cluster:", h.Cluster},
+		{"Kube-system UID:", orNone(info.KubeSystemUID)},
+		{"Etcd cluster id:", info.ClusterID.String()},
+		{"Etcd version:", orNone(info.ServerVersion)},
+		{"Revision:", strconv.FormatInt(info.Revision, 10)},
+		{"Selection:", selectionText(h.Selection)},
+		{"One moment:", strconv.FormatBool(m.Outcome.Consistent)},
+		{"Keys:", strconv.FormatInt(m.Keys, 10)},
+		{"Size:", bytesText(m.Bytes)},
+		{"Encrypted:", strconv.FormatBool(a.Encrypted)},
+		{"Made by:", fmt.Sprintf("kubeferry %s on %s", h.ToolVersion, h.Host)},
+	}
+	if a.Receipt == nil {
+		rows = append(rows, []string{"Receipt:", "none beside it"})
+	}
+	return rows
+}
+
+func totals(m archive.Manifest) [][]string {
+	rows := [][]string{{"KIND", "NAMESPACE", "KEYS", "SIZE"}}
+	for _, k := range m.Kinds {
+		rows = append(rows, []string{kindText(k.Kind), orNone(k.Namespace), strconv.FormatInt(k.Keys, 10), bytesText(k.Bytes)})
+	}
+	return rows
+}
+
+func selectionText(s archive.Selection) string {
+	if s.Whole {
+		return "whole"
+	}
+	var parts []string
+	for _, part := range []struct {
+		name  string
+		words []string
+	}{{"", s.Include}, {"--exclude ", s.Exclude}, {"-n ", s.Namespaces}, {"--prefix ", s.Prefixes}} {
+		if len(part.words) > 0 {
+			parts = append(parts, part.name+strings.Join(part.words, ","))
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "<none>"
+	}
+	return s
+}
+
+// object is one line of describe --keys.
+type object struct {
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name"`
+	Bytes     int64  `json:"bytes"`
+	Revision  int64  `json:"revision"`
+	Key       []byte `json:"key"`
+}
+
+// objects shows each object. Lines go out as they are read: an archive can
+// hold more of them than memory.
+func (o *describeOptions) objects(ctx context.Context, p *printer, a *ferry.Archive, filter kube.Filter) error {
+	filter = a.Filter(filter)
+	sel, err := filter.Resolve(ctx, a)
+	if err != nil {
+		return err
+	}
+	schema, shown := filter.Schema(), int64(0)
+	p.data("%-40s %-24s %-48s %10s %10s", "KIND", "NAMESPACE", "NAME", "SIZE", "REVISION")
+	for e, err := range a.Walk(ctx, sel) {
+		if err != nil {
+			return err
+		}
+		shown++
+		class := schema.Classify(e.Key)
+		name := class.Name
+		if name == "" {
+			name = fmt.Sprintf("%q", e.Key)
+		}
+		if p.json {
+			p.object(map[string]any{"message_type": "object", "schema": schemaVersion, "object": object{
+				class.Kind, class.Namespace, class.Name, e.Size(), e.ModRevision, e.Key,
+			}})
+			continue
+		}
+		p.data("%-40s %-24s %-48s %10s %10d", kindText(class.Kind), orNone(class.Namespace), name, bytesText(e.Size()), e.ModRevision)
+	}
+	if shown == 0 {
+		return fmt.Errorf("%s: %w", filter.Missing(ctx, a), ferry.ErrEmpty)
+	}
+	p.result = map[string]int64{"objects": shown}
+	return nil
+}

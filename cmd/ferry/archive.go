@@ -1,0 +1,191 @@
+package ferry
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/kubeferry/kubeferry/archive"
+	"github.com/kubeferry/kubeferry/crypt"
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/remote"
+	"github.com/kubeferry/kubeferry/remote/catalog"
+)
+
+// An Archive is one that is open for reading, decrypted in memory.
+type Archive struct {
+	*archive.Reader
+	// Receipt is the one beside the archive; nil if there is none.
+	Receipt   *catalog.Receipt
+	Encrypted bool
+
+	name   string
+	object remote.Object
+}
+
+// Keys say with what an archive is opened.
+type Keys struct {
+	Identities []crypt.Identity
+	// AcceptUnencrypted takes an archive in the clear although identities are
+	// given. Without it that is refused: somebody may have swapped it.
+	AcceptUnencrypted bool
+}
+
+// Open opens an archive and checks its structure, and its receipt's claims
+// that cost nothing. Close it after use.
+func Open(ctx context.Context, store remote.Store, name string, keys Keys) (_ *Archive, err error) {
+	object, err := store.Open(ctx, name)
+	if err != nil {
+		return nil, storing(err, "opening the archive "+name)
+	}
+	a := &Archive{name: name, object: object}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, object.Close())
+		}
+	}()
+	plain, size, err := a.decrypt(keys)
+	if err != nil {
+		return nil, err
+	}
+	if a.Reader, err = archive.Open(plain, size); err != nil {
+		return nil, fmt.Errorf("archive %s: %w", name, err)
+	}
+	return a, a.readReceipt(ctx, store)
+}
+
+// Close frees the archive.
+func (a *Archive) Close() error { return a.object.Close() }
+
+// decrypt returns the plaintext, after the questions of policy.
+func (a *Archive) decrypt(keys Keys) (io.ReaderAt, int64, error) {
+	encrypted, err := crypt.Encrypted(a.object, a.object.Size())
+	if err != nil {
+		return nil, 0, fmt.Errorf("archive %s: %w", a.name, err)
+	}
+	a.Encrypted = encrypted
+	switch {
+	case encrypted && len(keys.Identities) == 0:
+		return nil, 0, fmt.Errorf("archive %s: %w", a.name, ErrNoKey)
+	case encrypted:
+		plain, size, err := crypt.Open(a.object, a.object.Size(), keys.Identities...)
+		if err != nil {
+			return nil, 0, fmt.Errorf("archive %s: %w", a.name, err)
+		}
+		return plain, size, nil
+	}
+	// What is not even a ZIP is damage, whatever its name says; archive.Open
+	// will tell. A ZIP in the clear is a question of trust.
+	expected := len(keys.Identities) > 0 || strings.HasSuffix(a.name, catalog.EncryptedSuffix)
+	if expected && !keys.AcceptUnencrypted && archive.Recognise(a.object, a.object.Size()) {
+		return nil, 0, fmt.Errorf("archive %s is in the clear where an encrypted one is expected: somebody may have put it there: %w", a.name, ErrPolicy)
+	}
+	return a.object, a.object.Size(), nil
+}
+
+// readReceipt finds the receipt, and checks what can be checked at once.
+func (a *Archive) readReceipt(ctx context.Context, store remote.Store) error {
+	receipt, err := catalog.Read(ctx, store, a.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("the receipt of archive %s: %w%.0w", a.name, err, ErrPolicy)
+	}
+	a.Receipt = &receipt
+	header := a.Header()
+	switch {
+	case receipt.ArchiveID != header.ArchiveID:
+		err = fmt.Errorf("the receipt is of archive %s, the file holds archive %s", receipt.ArchiveID, header.ArchiveID)
+	case receipt.Size != a.object.Size():
+		err = fmt.Errorf("the receipt says %d bytes, the file has %d", receipt.Size, a.object.Size())
+	case receipt.ClusterID != a.Info().ClusterID.String():
+		err = fmt.Errorf("the receipt is of cluster %s, the archive of cluster %s", receipt.ClusterID, a.Info().ClusterID)
+	}
+	if err != nil {
+		return fmt.Errorf("archive %s and its receipt disagree: %w%.0w", a.name, err, ErrPolicy)
+	}
+	return nil
+}
+
+// Verified is what a verification has seen.
+type Verified struct {
+	etcdwalk.Stats
+	// Encodings counts the values by the form they are stored in.
+	Encodings map[string]int64
+	// Unstorable counts the values that no kube-apiserver would read under
+	// their keys, and Examples names the first of them with the reason.
+	Unstorable int64
+	Examples   []string
+	// ReceiptChecked says that the ciphertext has the digest of its receipt.
+	ReceiptChecked bool
+}
+
+// maxExamples bounds what is remembered of each finding.
+const maxExamples = 20
+
+// Verify reads every byte of the archive: authenticated by age, compared with
+// the manifest and the receipt, each key in order, each value in a form that
+// Kubernetes stores.
+func (a *Archive) Verify(ctx context.Context, progress Progress) (Verified, error) {
+	v := Verified{Encodings: map[string]int64{}}
+	schema := a.Filter(kube.Filter{}).Schema()
+	tell := told(progress)
+	size := a.object.Size()
+	check := func(e etcdwalk.Entry) error {
+		v.Encodings[kube.EncodingOf(e.Value).String()]++
+		if err := schema.CheckValue(e.Key, e.Value); err != nil {
+			v.Unstorable++
+			if len(v.Examples) < maxExamples {
+				v.Examples = append(v.Examples, err.Error())
+			}
+		}
+		return ctx.Err()
+	}
+	stats, err := a.Reader.Verify(ctx, check, func(n int64) { tell(Verifying, n, size) })
+	v.Stats = stats
+	if err != nil {
+		return v, fmt.Errorf("archive %s: %w", a.name, err)
+	}
+	// Only now: damage has a clearer name when age or the manifest finds it.
+	// What is left for the receipt to find is another archive in this one's place.
+	return v, a.checkDigest(ctx, &v)
+}
+
+// Filter completes f with the archive's own prefixes where f names none.
+func (a *Archive) Filter(f kube.Filter) kube.Filter {
+	if len(f.Prefixes) == 0 {
+		f.Prefixes = a.Header().Selection.Prefixes
+	}
+	return f
+}
+
+// checkDigest compares the bytes as they lie in the store with the receipt.
+func (a *Archive) checkDigest(ctx context.Context, v *Verified) error {
+	if a.Receipt == nil {
+		return nil
+	}
+	sum := sha256.New()
+	buffer := make([]byte, 1<<20)
+	for at := int64(0); at < a.object.Size(); {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := a.object.ReadAt(buffer[:min(int64(len(buffer)), a.object.Size()-at)], at)
+		sum.Write(buffer[:n])
+		at += int64(n)
+		if err != nil && !(errors.Is(err, io.EOF) && at == a.object.Size()) {
+			return storing(err, "reading the archive "+a.name)
+		}
+	}
+	if err := a.Receipt.Check(a.name, a.object.Size(), [sha256.Size]byte(sum.Sum(nil))); err != nil {
+		return fmt.Errorf("archive %s and its receipt disagree: %w%.0w", a.name, err, ErrPolicy)
+	}
+	v.ReceiptChecked = true
+	return nil
+}

@@ -1,0 +1,240 @@
+package ferry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/kubeferry/kubeferry/archive"
+	"github.com/kubeferry/kubeferry/crypt"
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/remote"
+	"github.com/kubeferry/kubeferry/remote/catalog"
+)
+
+// maxRestarts is how often a walk is begun again after its revision was
+// compacted away (WK4).
+const maxRestarts = 3
+
+// A Backup carries the selected part of a cluster into one archive.
+type Backup struct {
+	Pin        Pin
+	Filter     kube.Filter
+	AllowEmpty bool
+	Recipients []crypt.Recipient // none: the archive is in the clear
+	Store      remote.Store
+	Name       string // of the archive; empty: made from cluster, time and revision
+	NoReceipt  bool   // the store keeps no names, as stdout
+	Label      string // of the cluster; empty: from its kube-system UID
+	Tool, Host string
+	Now        func() time.Time
+	Progress   Progress
+}
+
+// BackedUp is what became of a Backup.
+type BackedUp struct {
+	Receipt  catalog.Receipt
+	Outcome  etcdwalk.Outcome
+	Leases   int
+	Duration time.Duration
+}
+
+// Run makes the backup. When it returns nil the archive is complete, verified,
+// durable and has its receipt.
+func (b Backup) Run(ctx context.Context) (BackedUp, error) {
+	begun := b.Now()
+	for restarts := 0; ; restarts++ {
+		walked := b.Now()
+		done, err := b.once(ctx, restarts)
+		done.Duration = b.Now().Sub(begun)
+		if !errors.Is(err, etcdwalk.ErrCompacted) {
+			return done, err
+		}
+		if restarts == maxRestarts {
+			return done, fmt.Errorf("walked %d times, the last walk ran %s before its revision was gone; "+
+				"a kube-apiserver compacts every 5 minutes: select less, or use a nearer or faster endpoint: %w",
+				restarts+1, b.Now().Sub(walked).Round(time.Millisecond), err)
+		}
+	}
+}
+
+// once is one attempt, at one revision.
+func (b Backup) once(ctx context.Context, restarts int) (done BackedUp, err error) {
+	view, err := b.Pin(ctx, b.Filter.Scope())
+	if err != nil {
+		return done, err
+	}
+	sel, err := b.Filter.Resolve(ctx, view)
+	if err != nil {
+		return done, err
+	}
+	total, err := count(ctx, view, sel.Ranges)
+	if err != nil {
+		return done, err
+	}
+	if total == 0 && !b.AllowEmpty {
+		return done, b.empty(ctx, view)
+	}
+	header, err := b.header(ctx, view)
+	if err != nil {
+		return done, err
+	}
+	name := b.Name
+	if name == "" {
+		name = catalog.NewName(header.Cluster, header.Created, view.Info().Revision, len(b.Recipients) > 0)
+	}
+	upload, err := b.Store.Create(ctx, name)
+	if err != nil {
+		return done, storing(err, "beginning the archive "+name)
+	}
+	defer func() { err = errors.Join(err, upload.Abort()) }()
+
+	sealed, err := seal(upload, b.Recipients)
+	if err != nil {
+		return done, storing(err, "writing the archive "+name)
+	}
+	w, err := archive.NewWriter(sealed, header, b.Filter.Schema().Classify)
+	if err != nil {
+		return done, storing(err, "writing the archive "+name)
+	}
+	ending, err := b.walk(ctx, w, view, sel, total)
+	if err != nil {
+		return done, err
+	}
+	ending.Outcome.Restarts = restarts
+	manifest, err := w.Close(ending)
+	if err != nil {
+		return done, storing(err, "finishing the archive "+name)
+	}
+	digest, err := sealed.close()
+	if err != nil {
+		return done, storing(err, "finishing the archive "+name)
+	}
+	done = BackedUp{
+		Receipt: receipt(header, manifest, name, digest, b.Filter.Whole()),
+		Outcome: ending.Outcome,
+		Leases:  len(ending.Leases),
+	}
+	if err := upload.Commit(digest); err != nil {
+		return done, storing(err, "publishing the archive "+name)
+	}
+	if b.NoReceipt {
+		return done, nil
+	}
+	if err := catalog.Publish(ctx, b.Store, done.Receipt); err != nil {
+		return done, storing(err, fmt.Sprintf("the archive %s is written, but without its receipt no list will show it: publishing the receipt", name))
+	}
+	return done, nil
+}
+
+// walk copies the selected entries into w, and returns what is known after it.
+func (b Backup) walk(ctx context.Context, w etcdwalk.Sink, view etcdwalk.View, sel etcdwalk.Selection, total int64) (archive.Ending, error) {
+	leases := map[int64]struct{}{}
+	progress, done := told(b.Progress), int64(0)
+	stats, err := etcdwalk.Copy(ctx, sink{w}, view, sel, func(e etcdwalk.Entry) {
+		if e.Lease != 0 {
+			leases[e.Lease] = struct{}{}
+		}
+		done++
+		progress(Walking, done, total)
+	})
+	if err != nil {
+		return archive.Ending{}, err
+	}
+	if stats.Keys == 0 && !b.AllowEmpty {
+		return archive.Ending{}, b.empty(ctx, view)
+	}
+	taken := b.Now().UTC()
+	list, err := view.Leases(ctx, slices.Sorted(maps.Keys(leases)))
+	if err != nil {
+		return archive.Ending{}, err
+	}
+	return archive.Ending{Outcome: etcdwalk.Outcome{Consistent: true}, Leases: list, TakenAt: taken}, nil
+}
+
+// sink marks the errors of an archive being written as those of its store:
+// whatever else the writer refuses comes from etcdwalk and keeps its name.
+type sink struct{ etcdwalk.Sink }
+
+func (s sink) Put(ctx context.Context, e etcdwalk.Entry) error {
+	return storing(s.Sink.Put(ctx, e), "writing the archive")
+}
+
+// empty says that the selection holds no key.
+func (b Backup) empty(ctx context.Context, view etcdwalk.View) error {
+	return fmt.Errorf("%s: %w", b.Filter.Missing(ctx, view), ErrEmpty)
+}
+
+func (b Backup) header(ctx context.Context, view etcdwalk.View) (archive.Header, error) {
+	info := view.Info()
+	uid, err := kube.ClusterUID(ctx, view)
+	if err != nil {
+		return archive.Header{}, err
+	}
+	info.KubeSystemUID = uid
+	label := b.Label
+	if label == "" {
+		label = defaultLabel(info)
+	}
+	return archive.Header{
+		Cluster: label,
+		Selection: archive.Selection{
+			Include: b.Filter.Include, Exclude: b.Filter.Exclude,
+			Namespaces: b.Filter.Namespaces, Prefixes: b.Filter.Prefixes, Whole: b.Filter.Whole(),
+		},
+		Sources:     []etcdwalk.Info{info},
+		ToolVersion: b.Tool,
+		Host:        b.Host,
+		Created:     b.Now().UTC().Truncate(time.Second),
+	}, nil
+}
+
+// defaultLabel names a cluster by the beginning of its kube-system UID, or of
+// its etcd cluster id where it has none.
+func defaultLabel(info etcdwalk.Info) string {
+	name := info.KubeSystemUID
+	if name == "" {
+		name = info.ClusterID.String()
+	}
+	return name[:min(8, len(name))]
+}
+
+func receipt(h archive.Header, m archive.Manifest, name string, digest remote.Digest, whole bool) catalog.Receipt {
+	info := h.Sources[0]
+	return catalog.NewReceipt(catalog.Receipt{
+		ArchiveID:     h.ArchiveID,
+		Name:          name,
+		Size:          digest.Size,
+		Created:       h.Created,
+		ClusterID:     info.ClusterID.String(),
+		KubeSystemUID: info.KubeSystemUID,
+		Cluster:       h.Cluster,
+		Revision:      info.Revision,
+		Keys:          m.Keys,
+		Kinds:         m.KindCount(),
+		Whole:         whole,
+		ToolVersion:   h.ToolVersion,
+	}, digest)
+}
+
+// storing marks err, which came up while doing something to the store of the
+// archives, unless it has a better name already.
+func storing(err error, doing string) error {
+	if err == nil {
+		return nil
+	}
+	for _, known := range []error{
+		context.Canceled, context.DeadlineExceeded, fs.ErrExist, fs.ErrNotExist, fs.ErrPermission,
+		remote.ErrNoSpace, etcdwalk.ErrInvariant, archive.ErrDamaged, crypt.ErrDamaged,
+	} {
+		if errors.Is(err, known) {
+			return fmt.Errorf("%s: %w", doing, err)
+		}
+	}
+	return fmt.Errorf("%s: %w%.0w", doing, err, ErrStore)
+}

@@ -1,0 +1,78 @@
+// Package ferry tells kubeferry's stories: how a backup, a restore and a
+// verification go, from the first request to the last sync. It joins views,
+// archives, keys and stores; it parses no flags and prints nothing.
+//
+// What a story has to tell while it runs goes to a [Progress]; what it has to
+// tell in the end is its result. A story that returns an error has left
+// nothing half-done under a final name; a restore says in its summary what it
+// had written by then.
+package ferry
+
+import (
+	"context"
+	"errors"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+)
+
+// Errors of the stories, beside those of the packages they use.
+var (
+	// ErrEmpty: the selection holds no key.
+	ErrEmpty = errors.New("nothing to carry")
+	// ErrNoKey: the archive is encrypted and no key was given.
+	ErrNoKey = errors.New("the archive is encrypted and no key was given")
+	// ErrPolicy: the archive is not what its reader asked for, or not what its
+	// receipt says.
+	ErrPolicy = errors.New("refused by policy")
+	// ErrGuard: a restore would do what the scenario forbids.
+	ErrGuard = errors.New("refused by a safety guard")
+	// ErrIncomplete: the run came to its end, but some keys were not done.
+	ErrIncomplete = errors.New("finished, but incomplete")
+	// ErrStore: the place of the archives fails.
+	ErrStore = errors.New("the store of archives fails")
+)
+
+// Progress is told how far a phase has come. A total of 0 is not known. It is
+// called for each key, so it must be quick.
+type Progress func(phase Phase, done, total int64)
+
+// A Phase is a part of a story that takes time.
+type Phase string
+
+// The phases, with what they count.
+const (
+	Walking   Phase = "reading"   // keys
+	Verifying Phase = "verifying" // bytes
+	Planning  Phase = "planning"  // keys
+	Applying  Phase = "restoring" // keys
+)
+
+// A Snapshot is a view that knows how many keys it holds, without reading them.
+type Snapshot interface {
+	etcdwalk.View
+	Count(ctx context.Context, r etcdwalk.Range) (int64, error)
+}
+
+// A Pin opens a cluster's keyspace at its newest revision, for these ranges.
+type Pin func(ctx context.Context, ranges etcdwalk.Ranges) (Snapshot, error)
+
+// count adds up the keys in the ranges.
+func count(ctx context.Context, view Snapshot, ranges etcdwalk.Ranges) (int64, error) {
+	var total int64
+	for _, r := range ranges {
+		n, err := view.Count(ctx, r)
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+// told returns p, or a Progress that tells nobody.
+func told(p Progress) Progress {
+	if p == nil {
+		return func(Phase, int64, int64) {}
+	}
+	return p
+}

@@ -1,0 +1,160 @@
+package ferry
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+)
+
+// A Restore carries the selected part of an archive into a cluster, in three
+// steps that the caller makes one by one: verify the archive ([Archive.Verify]),
+// Plan, Apply. Only the last one writes.
+type Restore struct {
+	Archive    *Archive
+	Filter     kube.Filter // without prefixes: the archive's
+	Pin        Pin         // of the target
+	Target     replay.Target
+	Policy     replay.Policy
+	Scenario   kube.Scenario
+	Regrant    bool // leases; else keys under a lease are passed over
+	Raw        bool // values that no kube-apiserver would read are let through
+	AllowEmpty bool
+	Record     func(replay.Record) error // told of each key; may be nil
+	Progress   Progress
+}
+
+// A Planned restore knows the target and what would become of each key.
+type Planned struct {
+	replay.Plan
+	// Target is the cluster that would be written to.
+	Target etcdwalk.Info
+
+	job   replay.Job
+	total int64
+}
+
+// Plan looks at the target and decides about each key. The guards of the
+// scenario come first; ErrGuard and the errors of replay say what forbids the
+// restore, and Planned what was found until then.
+func (r Restore) Plan(ctx context.Context) (*Planned, error) {
+	r.Filter = r.Archive.Filter(r.Filter)
+	sel, err := r.Filter.Resolve(ctx, r.Archive)
+	if err != nil {
+		return nil, err
+	}
+	view, err := r.Pin(ctx, r.Filter.Scope())
+	if err != nil {
+		return nil, err
+	}
+	planned := &Planned{Target: view.Info(), total: r.Archive.Upper(sel)}
+	if planned.Target.KubeSystemUID, err = kube.ClusterUID(ctx, view); err != nil {
+		return planned, err
+	}
+	if err := r.guard(ctx, view, planned.Target); err != nil {
+		return planned, err
+	}
+	planned.job = replay.Job{
+		Source:     r.Archive,
+		Selections: r.Filter.Schema().Ranks(sel),
+		Target:     r.Target,
+		Policy:     r.Policy,
+		Regrant:    r.Regrant,
+		Rule:       r.rule(),
+	}
+	planned.job.Record = r.counting(Planning, planned.total)
+	if planned.Plan, err = planned.job.Plan(ctx); err != nil {
+		return planned, err
+	}
+	if planned.Counts.Total() == 0 && !r.AllowEmpty {
+		return planned, fmt.Errorf("the archive: %s: %w", r.Filter.Missing(ctx, r.Archive), ErrEmpty)
+	}
+	return planned, planned.Err()
+}
+
+// Apply does what was planned, as far as it still holds. The summary is true
+// whatever the error.
+func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, error) {
+	planned.job.Record = r.counting(Applying, planned.total)
+	done, err := planned.job.Apply(ctx, planned.Plan)
+	if err == nil && !done.Complete() {
+		err = fmt.Errorf("some keys were not restored: %w", ErrIncomplete)
+	}
+	return done, err
+}
+
+// counting tells the progress of a pass, and the caller's Record of each key.
+func (r Restore) counting(phase Phase, total int64) func(replay.Record) error {
+	tell, done := told(r.Progress), int64(0)
+	return func(record replay.Record) error {
+		done++
+		tell(phase, done, total)
+		if r.Record == nil {
+			return nil
+		}
+		return r.Record(record)
+	}
+}
+
+// rule joins what Kubernetes forbids: keys that are never restored, keys that
+// the scenario passes over, and values that would break their resource.
+func (r Restore) rule() func(etcdwalk.Entry) (replay.Outcome, string) {
+	schema := r.Filter.Schema()
+	return func(e etcdwalk.Entry) (replay.Outcome, string) {
+		if reason := schema.Excluded(r.Scenario, e.Key); reason != "" {
+			return replay.Excluded, reason
+		}
+		if r.Raw {
+			return "", ""
+		}
+		if err := schema.CheckValue(e.Key, e.Value); err != nil {
+			return replay.Refused, err.Error()
+		}
+		return "", ""
+	}
+}
+
+// guard refuses what the scenario and the policy forbid (RS10).
+func (r Restore) guard(ctx context.Context, target Snapshot, info etcdwalk.Info) error {
+	source := r.Archive.Info()
+	if r.Policy == replay.Newer {
+		if err := replay.SameLineage(source, info); err != nil {
+			return fmt.Errorf("--on-conflict=newer compares revisions, which only tell something within one cluster: %w%.0w", err, ErrGuard)
+		}
+	}
+	if r.Scenario == kube.Same {
+		if err := replay.SameCluster(source, info); err != nil {
+			return fmt.Errorf("%w; --scenario=new restores into a fresh cluster%.0w", err, ErrGuard)
+		}
+		return nil
+	}
+	return r.guardNew(ctx, target)
+}
+
+// guardNew refuses a target that lives already, or holds what this archive
+// would not have put there. What an interrupted restore has left is the
+// archive's own, so it may be run again.
+func (r Restore) guardNew(ctx context.Context, target Snapshot) error {
+	schema := r.Filter.Schema()
+	everything := etcdwalk.Selection{Ranges: r.Filter.Scope()}
+	for e, err := range target.Walk(ctx, schema.LiveSigns()) {
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("a kube-apiserver uses the target, or did until seconds ago (key %q): stop it, or restore with --scenario=same: %w", e.Key, ErrGuard)
+	}
+	key, found, err := replay.Foreign(ctx, target, r.Archive, everything, nil)
+	if err != nil {
+		return err
+	}
+	if found {
+		return fmt.Errorf("the target is not new: it holds key %s, which this archive would not have put there: %w", quoted(key), ErrGuard)
+	}
+	return nil
+}
+
+// quoted shows a key, readable if it can be.
+func quoted(key []byte) string { return strings.Trim(fmt.Sprintf("%q", key), `"`) }

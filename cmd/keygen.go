@@ -1,0 +1,94 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubeferry/kubeferry/crypt"
+)
+
+type keygenOptions struct {
+	out         string
+	postQuantum bool
+	here        bool
+	root        string
+}
+
+func newKeygen(p *printer) *cobra.Command {
+	o := &keygenOptions{}
+	c := &cobra.Command{
+		Use:   "keygen --out FILE",
+		Short: "Make a key pair: the identity into a file, the recipient on stdout",
+		Long: `Makes an age key pair. The identity, which opens archives, goes into FILE with
+mode 0600; the recipient, which only encrypts, is printed: give it to backup -r.
+
+Keep the identity off the machines that make backups: whoever breaks into one of
+them can then read no older archive.`,
+		Example: `  kubeferry keygen --out kubeferry.identity`,
+		Args:    cobra.NoArgs,
+		RunE:    func(*cobra.Command, []string) error { return o.run(p) },
+	}
+	flags := c.Flags()
+	flags.StringVar(&o.out, "out", "", "file for the identity; it must not exist")
+	flags.BoolVar(&o.postQuantum, "post-quantum", false, "make a hybrid post-quantum pair (to open with age 1.3 or newer)")
+	flags.BoolVar(&o.here, "here", false, "allow it on a control-plane node")
+	flags.StringVar(&o.root, "root", "/", "where the control plane's files are looked for")
+	return c
+}
+
+func (o *keygenOptions) run(p *printer) error {
+	if o.out == "" {
+		return usagef("--out is missing: name a file for the identity, on another machine than the backed-up one")
+	}
+	if sign, ok := o.controlPlane(); ok && !o.here {
+		return usagef("this looks like a control-plane node (%s): make the key on another machine, so that a break-in here cannot read old archives; --here does it all the same", sign)
+	}
+	identity, recipient, err := crypt.Generate(o.postQuantum)
+	if err != nil {
+		return fmt.Errorf("making a key pair: %w", err)
+	}
+	if err := writeIdentity(o.out, p.sh.now(), identity, recipient); err != nil {
+		return err
+	}
+	p.result = map[string]string{"identity_file": o.out, "recipient": recipient}
+	p.data("%s", recipient)
+	p.talk("The identity is in %s: keep it safe and off the machines that make backups.\nNext, on one of those: kubeferry backup -r %s --to DIR", o.out, recipient)
+	return nil
+}
+
+// controlPlane tells by which file this machine looks like a control-plane node.
+func (o *keygenOptions) controlPlane() (sign string, ok bool) {
+	for _, sign := range []string{
+		"etc/kubernetes/manifests/kube-apiserver.yaml", "etc/kubernetes/manifests/etcd.yaml",
+		"var/lib/rancher/k3s/server/tls", "var/lib/rancher/rke2/server/tls", "var/lib/k0s/pki",
+	} {
+		path := filepath.Join(o.root, sign)
+		if _, err := os.Stat(path); err == nil {
+			return path, true
+		}
+	}
+	return "", false
+}
+
+// writeIdentity writes an identity file as age-keygen does, for its owner only.
+func writeIdentity(path string, now time.Time, identity, recipient string) (err error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w; an identity is never overwritten: archives may need it", err)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the identity: %w", err)
+	}
+	_, err = fmt.Fprintf(f, "# created: %s\n# public key: %s\n%s\n", now.Format(time.RFC3339), recipient, identity)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
+		return fmt.Errorf("writing the identity to %s: %w", path, errors.Join(err, os.Remove(path)))
+	}
+	return nil
+}

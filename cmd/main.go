@@ -1,0 +1,43 @@
+// Package cmd is kubeferry's command line: flags, wiring, output and exit
+// codes, and nothing else. The stories behind the commands are in cmd/ferry.
+//
+// Each command is one file with four parts in this order: its options, its
+// constructor, what it validates, and its run function. Nothing below this
+// package prints or exits.
+//
+// Data goes to stdout, talk to stderr. A run that succeeds without a terminal
+// leaves stderr empty. With --json every line on stdout is an object, and the
+// last one carries the exit code.
+package cmd
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Main runs the command line of this process and returns its exit code.
+func Main() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	// The first signal asks for a clean end; a second one kills, as if there
+	// were no handler.
+	context.AfterFunc(ctx, stop)
+	return run(ctx, os.Args[1:], system())
+}
+
+// run executes one command line in sh and returns its exit code.
+func run(ctx context.Context, args []string, sh *shell) int {
+	p := &printer{sh: sh}
+	root := newRoot(p)
+	root.SetArgs(args)
+	root.SetIn(sh.stdin)
+	root.SetOut(sh.stdout)
+	root.SetErr(sh.stderr)
+	command, err := root.ExecuteContextC(ctx)
+	if err == nil && p.err != nil {
+		err = p.err
+	}
+	return p.finish(command.Name(), interrupted(ctx, err))
+}

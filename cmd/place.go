@@ -1,0 +1,123 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/kubeferry/kubeferry/remote"
+	"github.com/kubeferry/kubeferry/remote/catalog"
+	"github.com/kubeferry/kubeferry/remote/dir"
+)
+
+// A place is where an archive is, or goes: what the user typed, resolved.
+type place struct {
+	store remote.Store
+	// name is the archive's name in the store; empty for a new archive in a
+	// folder, which is named when its revision is known.
+	name string
+	// folder is the store's path, to show where an archive has gone.
+	folder string
+	stdout bool
+}
+
+// destination resolves --to: a name that ends in .zip.age or .zip is a file, a
+// dash is stdout, anything else is a folder.
+func destination(to string, encrypted bool, sh *shell) (place, error) {
+	switch {
+	case to == "":
+		return place{}, usagef("--to is missing: name a folder, a file (*%s) or - for stdout", catalog.EncryptedSuffix)
+	case strings.HasPrefix(to, "s3://"):
+		return place{}, usagef("--to %s: S3 is not supported yet; name a folder", to)
+	case to == "-" && sh.outTerminal:
+		return place{}, usagef("--to - would paint an archive on the terminal; pipe it somewhere, or name a folder")
+	case to == "-":
+		return place{store: stdoutStore{sh.stdout}, name: "stdout", stdout: true}, nil
+	}
+	isEncrypted, isPlain := strings.HasSuffix(to, catalog.EncryptedSuffix), strings.HasSuffix(to, catalog.PlainSuffix)
+	switch {
+	case isPlain && encrypted:
+		return place{}, usagef("--to %s: an encrypted archive is named *%s; with --no-encrypt it is *%s", to, catalog.EncryptedSuffix, catalog.PlainSuffix)
+	case isEncrypted && !encrypted:
+		return place{}, usagef("--to %s: an archive in the clear is named *%s", to, catalog.PlainSuffix)
+	case isEncrypted || isPlain:
+		folder, name := filepath.Split(filepath.Clean(to))
+		return place{store: dir.New(filepath.Clean(folder)), name: name, folder: folder}, nil
+	}
+	return place{store: dir.New(to), folder: to}, nil
+}
+
+// source resolves the path of an archive that is there.
+func source(from string) (place, error) {
+	switch {
+	case strings.HasPrefix(from, "s3://"):
+		return place{}, usagef("%s: S3 is not supported yet; name a file", from)
+	case from == "latest" || strings.HasPrefix(from, "latest~"):
+		return place{}, usagef("%q is not supported yet; kubeferry list shows the archives of a folder: name one by its path", from)
+	}
+	info, err := os.Stat(from)
+	if err != nil {
+		return place{}, fmt.Errorf("opening the archive: %w", err)
+	}
+	if info.IsDir() {
+		return place{}, usagef("%s is a folder; kubeferry list %s shows the archives in it: name one", from, from)
+	}
+	folder, name := filepath.Split(filepath.Clean(from))
+	if folder == "" {
+		folder = "."
+	}
+	return place{store: dir.New(folder), name: name, folder: folder}, nil
+}
+
+// path is how the user can name the archive again.
+func (p place) path(name string) string {
+	if p.stdout {
+		return "-"
+	}
+	return filepath.Join(p.folder, name)
+}
+
+// stdoutStore is a store of one upload: a pipe. What has gone into a pipe
+// cannot be read back or taken back.
+type stdoutStore struct{ w io.Writer }
+
+var _ remote.Store = stdoutStore{}
+
+func (s stdoutStore) Create(ctx context.Context, _ string) (remote.Upload, error) {
+	return stdoutUpload{ctx, s.w}, nil
+}
+
+func (stdoutStore) Open(context.Context, string) (remote.Object, error) { return nil, fs.ErrNotExist }
+
+func (stdoutStore) Remove(context.Context, string) error { return fs.ErrNotExist }
+
+func (stdoutStore) List(context.Context, string) iter.Seq2[remote.Info, error] {
+	return func(func(remote.Info, error) bool) {}
+}
+
+type stdoutUpload struct {
+	ctx context.Context // of one run of the command
+	w   io.Writer
+}
+
+func (u stdoutUpload) Write(b []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.w.Write(b)
+}
+
+// Commit can only close what it wrote: a full device may tell at the close.
+func (u stdoutUpload) Commit(remote.Digest) error {
+	if f, ok := u.w.(*os.File); ok {
+		return f.Close()
+	}
+	return nil
+}
+
+func (stdoutUpload) Abort() error { return nil }

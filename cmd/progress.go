@@ -1,0 +1,63 @@
+package cmd
+
+import (
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/kubeferry/kubeferry/cmd/ferry"
+)
+
+// progress returns what draws a bar on the terminal for each phase, and a
+// function that takes the bar away. Without a terminal, and for one that
+// cannot be painted on, both do nothing.
+func (p *printer) progress() (tell ferry.Progress, stop func()) {
+	if p.json || p.quiet || p.verbose || !p.sh.errTerminal || p.sh.dumb() {
+		return nil, func() {}
+	}
+	var (
+		bar   *progressbar.ProgressBar
+		phase ferry.Phase
+		drawn time.Time
+	)
+	stop = func() {
+		if bar != nil {
+			_ = bar.Clear() // a bar that cannot be drawn is no loss
+			bar = nil
+		}
+	}
+	tell = func(now ferry.Phase, done, total int64) {
+		if bar == nil || now != phase {
+			stop()
+			bar, phase = p.bar(now, total), now
+		}
+		// The bar takes a lock and the time for each call; keys come by the
+		// hundred thousand.
+		if done < total && done%64 != 0 && time.Since(drawn) < interval {
+			return
+		}
+		drawn = time.Now()
+		_ = bar.Set64(done)
+	}
+	return tell, stop
+}
+
+// interval is the time between two drawings.
+const interval = 250 * time.Millisecond
+
+func (p *printer) bar(phase ferry.Phase, total int64) *progressbar.ProgressBar {
+	if total == 0 {
+		total = -1 // not known
+	}
+	return progressbar.NewOptions64(total,
+		progressbar.OptionSetWriter(p.sh.stderr),
+		progressbar.OptionSetDescription(string(phase)),
+		progressbar.OptionShowBytes(phase == ferry.Verifying),
+		progressbar.OptionUseIECUnits(true),
+		progressbar.OptionShowCount(),
+		progressbar.OptionShowIts(),
+		progressbar.OptionFullWidth(),
+		progressbar.OptionThrottle(interval),
+		progressbar.OptionClearOnFinish(),
+	)
+}

@@ -1,0 +1,83 @@
+package cmd
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+)
+
+// A report is the file that --report names: one line for each key. Without a
+// name it takes everything and keeps nothing.
+type report struct {
+	file *os.File
+	w    *bufio.Writer
+}
+
+// openReport makes the file. It holds the names of objects, so it is for its
+// owner only; one that is there already is somebody's.
+func openReport(path string) (*report, error) {
+	if path == "" {
+		return &report{}, nil
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("making the report: %w", err)
+	}
+	return &report{file: f, w: bufio.NewWriter(f)}, nil
+}
+
+// line is one outcome. Key is readable; Bytes has the key itself where it
+// cannot be shown as text.
+type line struct {
+	Key      string         `json:"key"`
+	Bytes    []byte         `json:"key_bytes,omitempty"`
+	Outcome  replay.Outcome `json:"outcome"`
+	Reason   string         `json:"reason,omitempty"`
+	Revision int64          `json:"revision,omitempty"`
+}
+
+func (r *report) record(record replay.Record) error {
+	if r.file == nil {
+		return nil
+	}
+	l := line{Key: string(record.Key), Outcome: record.Outcome, Reason: record.Reason, Revision: record.Revision}
+	if printable(l.Key) != l.Key {
+		l.Bytes = record.Key
+	}
+	b, err := json.Marshal(l)
+	if err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	if _, err := r.w.Write(append(b, '\n')); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	return nil
+}
+
+// restart forgets what was written.
+func (r *report) restart() error {
+	if r.file == nil {
+		return nil
+	}
+	r.w.Reset(r.file)
+	_, err := r.file.Seek(0, io.SeekStart)
+	if err := errors.Join(err, r.file.Truncate(0)); err != nil {
+		return fmt.Errorf("beginning the report again: %w", err)
+	}
+	return nil
+}
+
+func (r *report) close() error {
+	if r.file == nil {
+		return nil
+	}
+	if err := errors.Join(r.w.Flush(), r.file.Sync(), r.file.Close()); err != nil {
+		return fmt.Errorf("finishing the report: %w", err)
+	}
+	return nil
+}

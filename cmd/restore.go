@@ -1,0 +1,245 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+)
+
+type restoreOptions struct {
+	connection connection
+	selecting  selecting
+	opening    opening
+	from       string
+	policy     replay.Policy
+	scenario   kube.Scenario
+	leases     string
+	report     string
+	raw        bool
+	allowEmpty bool
+	dryRun     bool
+	yes        bool
+}
+
+func newRestore(p *printer, s *settings) *cobra.Command {
+	o := &restoreOptions{}
+	c := &cobra.Command{
+		Use:   "restore [TYPE | TYPE/NAME]... --from ARCHIVE",
+		Short: "Put the keys of an archive, or some of them, back into a cluster",
+		Long: `Verifies the whole archive, plans, shows the plan, asks, and only then writes:
+each key under a guard, so that nothing that somebody else writes meanwhile is
+overwritten unseen. It adds and replaces keys; it never deletes any. Running it
+again is harmless.
+
+The target is the cluster that the connection flags name. UIDs, owners and
+status stay as they were. Keys under an etcd lease, in practice events, are left
+out unless --leases=regrant grants their remaining time again. What an API
+server writes for itself (masterleases, peerserverleases) is never restored.`,
+		Example: `  # what would happen
+  kubeferry restore --from prod.zip.age -i kubeferry.identity --dry-run
+
+  # one ConfigMap, over what is there now
+  kubeferry restore cm/settings -n shop --from prod.zip.age -i kubeferry.identity --on-conflict=overwrite
+
+  # everything, into an empty etcd whose API server is not started yet
+  kubeferry restore --from prod.zip.age -i kubeferry.identity --scenario=new --yes`,
+		RunE: func(cmd *cobra.Command, words []string) error {
+			if err := o.validate(); err != nil {
+				return err
+			}
+			filter, err := o.selecting.filter(words)
+			if err != nil {
+				return err
+			}
+			return o.run(cmd.Context(), p, s, filter)
+		},
+	}
+	flags := c.Flags()
+	flags.StringVar(&o.from, "from", "", "archive to restore from")
+	flags.Var(&o.policy, "on-conflict", "when the target holds another value: fail (nothing at all is written), skip, overwrite, newer")
+	flags.Var(&o.scenario, "scenario", "same: undo an accident in the same cluster; new: fill a fresh one, its API server stopped")
+	flags.StringVar(&o.leases, "leases", "skip", "keys under an etcd lease: skip, or regrant their remaining time")
+	flags.StringVar(&o.report, "report", "", "file for the outcome of each key, as JSON lines")
+	flags.BoolVar(&o.raw, "raw", false, "write values too that no API server could read")
+	flags.BoolVar(&o.allowEmpty, "allow-empty", false, "an empty selection is no error")
+	dryRun := newDryRun(&o.dryRun)
+	flags.Var(dryRun, "dry-run", "show the plan and write nothing; exits as the real run would")
+	flags.Lookup("dry-run").NoOptDefVal = "client"
+	flags.BoolVar(&o.yes, "yes", false, "do not ask before writing")
+	o.selecting.addFlags(flags)
+	o.opening.addFlags(flags)
+	o.connection.addFlags(flags)
+	return c
+}
+
+func (o *restoreOptions) validate() error {
+	switch {
+	case o.from == "":
+		return usagef("--from is missing: name the archive to restore from; kubeferry list DIR shows them")
+	case o.leases != "skip" && o.leases != "regrant":
+		return usagef("--leases=%s: it takes skip or regrant", o.leases)
+	}
+	return nil
+}
+
+// run verifies, plans, shows, asks, applies and reports, in this order: nothing
+// connects to a cluster before the archive is known to be whole.
+func (o *restoreOptions) run(ctx context.Context, p *printer, s *settings, filter kube.Filter) (err error) {
+	a, err := o.opening.open(ctx, p, s, o.from)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	tell, stop := p.progress()
+	defer stop()
+	if _, err := a.Verify(ctx, tell); err != nil {
+		return err
+	}
+	if a.Receipt == nil {
+		p.talk("There is no receipt beside %s: it may be unfinished business of somebody, or a copy.", o.from)
+	}
+	cluster, err := o.connection.dial(ctx, p, s)
+	if err != nil {
+		return err
+	}
+	defer cluster.Close()
+	report, err := openReport(o.report)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, report.close()) }()
+
+	r := ferry.Restore{
+		Archive: a, Filter: filter,
+		Pin: pinning(cluster), Target: cluster.Target(),
+		Policy: o.policy, Scenario: o.scenario, Regrant: o.leases == "regrant",
+		Raw: o.raw, AllowEmpty: o.allowEmpty,
+		Record: report.record, Progress: tell,
+	}
+	planned, err := r.Plan(ctx)
+	stop()
+	if planned != nil {
+		o.show(p, s, planned)
+	}
+	if err != nil || o.dryRun {
+		return o.nothingWritten(p, err)
+	}
+	return o.apply(ctx, p, s, r, planned, report)
+}
+
+// nothingWritten ends a run that has only looked.
+func (o *restoreOptions) nothingWritten(p *printer, err error) error {
+	if err != nil {
+		return fmt.Errorf("nothing was written: %w", err)
+	}
+	p.talk("Nothing was written. The same command without --dry-run applies the plan.")
+	return nil
+}
+
+func (o *restoreOptions) apply(ctx context.Context, p *printer, s *settings, r ferry.Restore, planned *ferry.Planned, report *report) error {
+	writes := planned.Counts[replay.Created] + planned.Counts[replay.Replaced]
+	if !o.yes && writes > 0 {
+		sure, err := s.confirm(ctx, fmt.Sprintf("Write %d keys to %s?", writes, o.target(s, planned.Target)))
+		if err != nil {
+			return o.nothingWritten(p, err)
+		}
+		if !sure {
+			return o.nothingWritten(p, fmt.Errorf("the answer was not yes: %w", errInterrupted))
+		}
+	}
+	// The plan's lines give way to what really becomes of each key.
+	if err := report.restart(); err != nil {
+		return o.nothingWritten(p, err)
+	}
+	tell, stop := p.progress()
+	defer stop()
+	r.Progress = tell
+	begun := p.sh.now()
+	done, err := r.Apply(ctx, planned)
+	stop()
+	written := done.Counts[replay.Created] + done.Counts[replay.Replaced]
+	p.result = restoreResult{Target: planned.Target, Plan: planned.Tally, Applied: &done}
+	if err != nil {
+		return o.explain(p, done, written, err)
+	}
+	p.data("%s", countsText(done.Counts))
+	p.talk("%d keys written, %s in %s; %d leases granted.", written, bytesText(done.Bytes), p.sh.now().Sub(begun).Round(time.Millisecond), done.Leases)
+	return nil
+}
+
+// explain tells the state that an apply was left in.
+func (o *restoreOptions) explain(p *printer, done replay.Summary, written int64, err error) error {
+	p.data("%s", countsText(done.Counts))
+	examples(p, done.Tally)
+	if written == 0 {
+		return fmt.Errorf("nothing was written: %w", err)
+	}
+	return fmt.Errorf("%d keys were written; running the same command again finishes the rest: %w", written, err)
+}
+
+type restoreResult struct {
+	Target  etcdwalk.Info   `json:"target"`
+	Plan    replay.Tally    `json:"plan"`
+	Applied *replay.Summary `json:"applied,omitempty"`
+}
+
+// show prints the plan, with the target it is for.
+func (o *restoreOptions) show(p *printer, s *settings, planned *ferry.Planned) {
+	p.result = restoreResult{Target: planned.Target, Plan: planned.Tally}
+	p.data("Target: %s", o.target(s, planned.Target))
+	if planned.Counts.Total() == 0 {
+		return
+	}
+	p.data("Plan:   %s; %s to write", countsText(planned.Counts), bytesText(planned.Bytes))
+	examples(p, planned.Tally)
+}
+
+// target names the cluster, and where its name came from: a forgotten variable
+// must be seen before it hurts.
+func (o *restoreOptions) target(s *settings, info etcdwalk.Info) string {
+	return fmt.Sprintf("%s (from %s), etcd cluster %s, kube-system UID %s",
+		strings.Join(o.connection.endpoints, ","), s.origin("endpoints"), info.ClusterID, orNone(info.KubeSystemUID))
+}
+
+// countsText lists the outcomes that occurred.
+func countsText(counts replay.Counts) string {
+	var parts []string
+	for _, outcome := range replay.Outcomes() {
+		if n := counts[outcome]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, outcome))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// examples shows the first keys of each outcome that needs a look.
+func examples(p *printer, t replay.Tally) {
+	for _, outcome := range replay.Outcomes() {
+		if slices.Contains([]replay.Outcome{replay.Leased, replay.Skipped, replay.Unreached}, outcome) {
+			continue // the number says it all
+		}
+		for _, r := range t.Examples[outcome] {
+			p.data("  %-9s %s%s", outcome, printable(string(r.Key)), because(r.Reason))
+		}
+		if more := t.Counts[outcome] - int64(len(t.Examples[outcome])); len(t.Examples[outcome]) > 0 && more > 0 {
+			p.data("  %-9s … and %d more; --report FILE lists them all", outcome, more)
+		}
+	}
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}

@@ -1,0 +1,57 @@
+package cmd
+
+import (
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+)
+
+// A selecting is the flags that say which objects are wanted, spelt as kubectl
+// and Velero spell them. Words without a flag say the same as --include.
+type selecting struct {
+	include, exclude, namespaces, prefixes []string
+	all                                    bool
+}
+
+func (f *selecting) addFlags(flags *pflag.FlagSet) {
+	flags.StringSliceVar(&f.include, "include", nil, "only these: TYPE, TYPE/NAME (pods, deploy, cm/settings, widgets.example.com); repeatable")
+	flags.StringSliceVar(&f.exclude, "exclude", nil, "not these: TYPE, TYPE/NAME; repeatable")
+	flags.StringSliceVarP(&f.namespaces, "namespace", "n", nil, "only objects in these namespaces; repeatable")
+	flags.BoolVarP(&f.all, "all-namespaces", "A", false, "objects of all namespaces (the default)")
+	flags.StringSliceVar(&f.prefixes, "prefix", nil, "only keys under these prefixes (default /registry/, /kubernetes.io/ and /openshift.io/)")
+	flags.SetNormalizeFunc(veleroNames)
+}
+
+// veleroNames takes Velero's names for the flags that mean the same.
+func veleroNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+	switch name {
+	case "include-resources":
+		name = "include"
+	case "exclude-resources":
+		name = "exclude"
+	case "include-namespaces":
+		name = "namespace"
+	}
+	return pflag.NormalizedName(name)
+}
+
+// filter is what the words and flags select.
+func (f *selecting) filter(words []string) (kube.Filter, error) {
+	if f.all && len(f.namespaces) > 0 {
+		return kube.Filter{}, usagef("-A and -n contradict each other; leave one of them out")
+	}
+	for _, prefix := range f.prefixes {
+		if !strings.HasPrefix(prefix, "/") || !strings.HasSuffix(prefix, "/") {
+			return kube.Filter{}, usagef("--prefix %s: a prefix begins and ends with a slash (%q is a prefix of \"machinesets\" too)", prefix, "machines")
+		}
+	}
+	filter := kube.Filter{
+		Include:    append(append([]string{}, words...), f.include...),
+		Exclude:    f.exclude,
+		Namespaces: f.namespaces,
+		Prefixes:   f.prefixes,
+	}
+	return filter, filter.Validate()
+}
