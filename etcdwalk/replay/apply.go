@@ -1,0 +1,223 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+)
+
+const (
+	// maxTries is how often a write is decided again after a lost race, and
+	// how often after a lost answer.
+	maxTries = 3
+	// settleTime is what the batch under way gets when the context is cancelled.
+	settleTime = 10 * time.Second
+)
+
+// write settles a batch of the apply: in rounds, until each item has come to
+// its end.
+func (p *pass) write(ctx context.Context, items []*item) error {
+	work, done := outlive(ctx, settleTime)
+	defer done()
+	err := p.retry(ctx, func() error {
+		for len(items) > 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			var err error
+			if items, err = p.round(work, items); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err, p.abandon(work, items))
+}
+
+// outlive makes a context that ends grace after ctx does.
+func outlive(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(grace, cancel)
+		<-work.Done()
+		timer.Stop()
+	})
+	return work, func() { stop(); cancel() }
+}
+
+// round looks, decides, writes once, and records what is settled. It returns
+// the items that are not, and an error if they must wait (the target is
+// unavailable) or cannot go on.
+func (p *pass) round(ctx context.Context, items []*item) ([]*item, error) {
+	if err := p.look(ctx, items); err != nil {
+		return items, err
+	}
+	items, err := p.sift(items)
+	if err != nil {
+		return items, err
+	}
+	items, err = p.attach(ctx, items)
+	if err != nil || len(items) == 0 {
+		return items, err
+	}
+	results := p.Target.Apply(ctx, writes(items))
+	if len(results) != len(items) {
+		for _, it := range items {
+			it.lost = true
+		}
+		return items, fmt.Errorf("the target answers for %d writes of %d: %w", len(results), len(items), etcdwalk.ErrInvariant)
+	}
+	var left []*item
+	var stop error
+	for i, it := range items {
+		settled, err := p.take(it, results[i])
+		if !settled {
+			left = append(left, it)
+		}
+		stop = graver(stop, err)
+	}
+	return left, stop
+}
+
+// sift records the items that need no write, and those that were tried too
+// often. It returns the others, and an ErrConflict if the policy says stop.
+func (p *pass) sift(items []*item) ([]*item, error) {
+	var left []*item
+	var stop error
+	for _, it := range items {
+		switch {
+		case !it.pending():
+		case it.races > maxTries:
+			it.Outcome, it.Reason = Conflicting, "others kept writing it"
+		case it.losses > maxTries:
+			it.Outcome, it.Reason = Failure, "the answers to its writes were lost, again and again"
+		default:
+			left = append(left, it)
+			continue
+		}
+		if it.Outcome == Conflicting && p.Policy == Fail {
+			stop = graver(stop, conflict(it))
+		}
+		if err := p.record(it.want, it.Record); err != nil {
+			stop = graver(stop, err)
+		}
+	}
+	return left, stop
+}
+
+// attach finds the lease of the target for each item that needs one, and
+// records the items for which there is none.
+func (p *pass) attach(ctx context.Context, items []*item) ([]*item, error) {
+	var left []*item
+	for i, it := range items {
+		if it.want.Lease != 0 {
+			id, err := p.leases.grant(ctx, p.Target, it.want.Lease)
+			switch {
+			case stops(err):
+				return append(left, items[i:]...), err
+			case err != nil:
+				it.Outcome, it.Reason = Failure, err.Error()
+				if err := p.record(it.want, it.Record); err != nil {
+					return append(left, items[i+1:]...), err
+				}
+				continue
+			}
+			it.lease = id
+		}
+		left = append(left, it)
+	}
+	return left, nil
+}
+
+func writes(items []*item) []Write {
+	writes := make([]Write, len(items))
+	for i, it := range items {
+		writes[i] = Write{Key: it.want.Key, Value: it.want.Value, Lease: it.lease, Seen: it.seen}
+	}
+	return writes
+}
+
+// take takes the result of one write. It tells whether the item is settled,
+// in which case it is recorded, and whether the batch must wait or stop.
+func (p *pass) take(it *item, r Result) (settled bool, stop error) {
+	it.Reason = ""
+	switch r.State {
+	case Applied:
+		it.Revision = r.Revision
+	case Raced:
+		if p.Policy != Fail || it.losses > 0 { // a lost write of ours may have come in late
+			it.races++
+			return false, nil
+		}
+		it.Outcome, it.Reason = Conflicting, "it was written by another meanwhile"
+		stop = conflict(it)
+	case Failed:
+		if settled, stop = p.failed(it, r.Err); !settled {
+			return false, stop
+		}
+	default: // Unknown
+		it.lost = true
+		it.losses++
+		return false, fmt.Errorf("writing key %q: %w: %w", it.want.Key, etcdwalk.ErrUnavailable, r.Err)
+	}
+	return true, graver(stop, p.record(it.want, it.Record))
+}
+
+// failed takes the error of a write that certainly did nothing.
+func (p *pass) failed(it *item, err error) (settled bool, stop error) {
+	err = fmt.Errorf("writing key %q: %w", it.want.Key, err)
+	switch {
+	case errors.Is(err, etcdwalk.ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return false, err
+	case errors.Is(err, ErrNoLease) && p.leases.renew(it):
+		return false, nil
+	case errors.Is(err, ErrNoSpace), errors.Is(err, etcdwalk.ErrDenied):
+		stop = err
+	}
+	it.Outcome, it.Reason = Failure, err.Error()
+	return true, stop
+}
+
+// abandon records the items that a stopped batch leaves behind. Those whose
+// answer was lost are read back first.
+func (p *pass) abandon(ctx context.Context, items []*item) error {
+	lost := slices.DeleteFunc(slices.Clone(items), func(it *item) bool { return !it.lost })
+	if len(lost) > 0 && p.look(ctx, lost) != nil {
+		for _, it := range lost {
+			it.lost = true
+		}
+	}
+	for _, it := range items {
+		switch {
+		case it.arrived:
+		case it.lost:
+			it.Outcome, it.Reason = Failure, "the answer to its write was lost, and it could not be read back: it may have been written"
+		default:
+			it.Outcome, it.Reason = Unreached, "the run stopped before it was written"
+		}
+		if err := p.record(it.want, it.Record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func conflict(it *item) error {
+	return fmt.Errorf("key %q: %s: %w", it.want.Key, it.Reason, ErrConflict)
+}
+
+// graver picks the error that decides about the batch: the first that stops it,
+// else the first for which it waits.
+func graver(a, b error) error {
+	if a == nil || b != nil && errors.Is(a, etcdwalk.ErrUnavailable) && !errors.Is(b, etcdwalk.ErrUnavailable) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,119 @@
+package replay_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
+)
+
+func TestSameCluster(t *testing.T) {
+	info := func(uid string, id etcdwalk.ClusterID) etcdwalk.Info {
+		return etcdwalk.Info{KubeSystemUID: uid, ClusterID: id}
+	}
+	for _, tt := range []struct {
+		name            string
+		archive, target etcdwalk.Info
+		refused         bool
+	}{
+		{"the same UID and cluster id pass", info("a", 1), info("a", 1), false},
+		{"the same UID on an etcd that was made anew passes", info("a", 1), info("a", 2), false},
+		{"another UID on the same cluster id is refused", info("a", 1), info("b", 1), true},
+		{"without UIDs the cluster id passes", info("", 1), info("", 1), false},
+		{"without UIDs another cluster id is refused", info("", 1), info("", 2), true},
+		{"a target without UID passes by its cluster id", info("a", 1), info("", 1), false},
+		{"a target without UID is refused by its cluster id", info("a", 1), info("", 2), true},
+		{"an archive without UID is refused by its cluster id", info("", 1), info("b", 2), true},
+	} {
+		t.Run(tt.name, func(t *testing.T) { wantRefused(t, replay.SameCluster(tt.archive, tt.target), tt.refused) })
+	}
+}
+
+func TestSameLineage(t *testing.T) {
+	archive := etcdwalk.Info{API: etcdwalk.V3, KubeSystemUID: "a", ClusterID: 1, Revision: 100}
+	for _, tt := range []struct {
+		name    string
+		change  func(*etcdwalk.Info)
+		refused bool
+	}{
+		{"the same moment passes", func(*etcdwalk.Info) {}, false},
+		{"a later moment passes", func(i *etcdwalk.Info) { i.Revision++ }, false},
+		{"an earlier moment is refused", func(i *etcdwalk.Info) { i.Revision-- }, true},
+		{"another UID is refused", func(i *etcdwalk.Info) { i.KubeSystemUID = "b" }, true},
+		{"no UID is refused", func(i *etcdwalk.Info) { i.KubeSystemUID = "" }, true},
+		{"another cluster id is refused", func(i *etcdwalk.Info) { i.ClusterID++ }, true},
+		{"another API is refused", func(i *etcdwalk.Info) { i.API = etcdwalk.V2 }, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			target := archive
+			tt.change(&target)
+			wantRefused(t, replay.SameLineage(archive, target), tt.refused)
+		})
+	}
+}
+
+func wantRefused(t *testing.T, err error, want bool) {
+	t.Helper()
+	if got := errors.Is(err, replay.ErrRefused); got != want || (err == nil) == want {
+		t.Errorf("refused: %v (error %v), want %v", got, err, want)
+	}
+}
+
+func TestForeign(t *testing.T) {
+	source := []etcdwalk.Entry{kv("/a", "1"), kv("/b", "2"), leased(kv("/c", "3"), 7), kv("/e", "5")}
+	scope := etcdwalk.Selection{Ranges: etcdwalk.Ranges{etcdwalk.Prefix("/")}}
+	for _, tt := range []struct {
+		name   string
+		target []etcdwalk.Entry
+		want   string // empty: none
+	}{
+		{"an empty target holds nothing foreign", nil, ""},
+		{"what the source puts there is not foreign", source, ""},
+		{"part of it is not foreign", source[1:3], ""},
+		{"a key outside the scope is not foreign", []etcdwalk.Entry{kv("zzz", "?")}, ""},
+		{"what is ignored is not foreign", []etcdwalk.Entry{kv("/b0/ignored", "?"), kv("/e", "5")}, ""},
+		{"another value is foreign", []etcdwalk.Entry{kv("/a", "1"), kv("/b", "two")}, "/b"},
+		{"a key before all of the source's is foreign", []etcdwalk.Entry{kv("/", "?"), kv("/a", "1")}, "/"},
+		{"a key between the source's is foreign", []etcdwalk.Entry{kv("/a", "1"), kv("/d", "?")}, "/d"},
+		{"a key behind all of the source's is foreign", []etcdwalk.Entry{kv("/e", "5"), kv("/f", "?")}, "/f"},
+		{"a key that lost its lease is foreign", []etcdwalk.Entry{kv("/c", "3")}, "/c"},
+		{"a key that has a lease is foreign", []etcdwalk.Entry{leased(kv("/e", "5"), 9)}, "/e"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ignore := func(e etcdwalk.Entry) bool { return string(e.Key) == "/b0/ignored" }
+			key, found, err := replay.Foreign(t.Context(), walktest.NewView(tt.target...), walktest.NewView(source...), scope, ignore)
+			if err != nil || found != (tt.want != "") || string(key) != tt.want {
+				t.Errorf("Foreign = %q, %v, %v; want %q", key, found, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestForeignTellsOfBrokenWalks(t *testing.T) {
+	whole := func() *walktest.View { return walktest.NewView(kv("/a", "1"), kv("/b", "2")) }
+	broken := whole()
+	broken.Err, broken.ErrAfter = etcdwalk.ErrUnavailable, 1
+	lying := walktest.Generated(2, func(i int) etcdwalk.Entry { return kv([]string{"/b", "/a"}[i], "2") })
+	for _, tt := range []struct {
+		name           string
+		target, source etcdwalk.View
+		want           error
+	}{
+		{"of the target", broken, whole(), etcdwalk.ErrUnavailable},
+		{"of the source", whole(), broken, etcdwalk.ErrUnavailable},
+		{"of a target out of order", lying, walktest.NewView(kv("/b", "2")), etcdwalk.ErrInvariant},
+		{"of a source out of order", walktest.NewView(kv("/b", "2"), kv("/c", "3")), lying, etcdwalk.ErrInvariant},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, found, err := replay.Foreign(t.Context(), tt.target, tt.source, walktest.Everything(), nil)
+			if found || !errors.Is(err, tt.want) {
+				t.Errorf("Foreign = found %v, error %v; want %v", found, err, tt.want)
+			}
+		})
+	}
+	if broken.Fired() != 2 {
+		t.Errorf("%d walks broke, want 2", broken.Fired())
+	}
+}

@@ -1,0 +1,101 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+)
+
+// A Job is what is to be replayed, and how. Its source must yield the same
+// entries at each walk.
+type Job struct {
+	Source etcdwalk.View
+	// Selections are written one after the other. No two may share a range.
+	Selections []etcdwalk.Selection
+	Target     Target
+	// Policy may be Newer only if SameLineage finds no fault.
+	Policy Policy
+	// Regrant grants a new lease for each lease of the source, with the time
+	// that was left of it. Without it, keys under a lease are passed over.
+	Regrant bool
+	// Rule, which may be nil, judges each entry before the target is asked:
+	// Excluded or Refused with the reason, or an empty Outcome to let it pass.
+	Rule func(etcdwalk.Entry) (Outcome, string)
+	// Record, which may be nil, is told of each key by both passes. It must
+	// not keep the key's bytes. Its error ends the pass.
+	Record func(Record) error
+	// Patience is how long a batch waits for a target that is unavailable;
+	// 0: half a minute.
+	Patience time.Duration
+}
+
+// Plan walks the source once and decides about each key. It only reads. What a
+// plan without an error holds back, Plan.Err tells.
+func (j Job) Plan(ctx context.Context) (Plan, error) {
+	p := newPass(j)
+	p.settle = p.foresee
+	err := p.walk(ctx)
+	return Plan{Tally: p.tally, complete: err == nil}, err
+}
+
+// Apply walks the source again and writes what is to be written. It refuses a
+// plan that has an Err, before anything is written.
+//
+// The summary is true whatever the error: etcdwalk.ErrUnavailable, ErrNoSpace,
+// etcdwalk.ErrDenied and ErrConflict (somebody wrote a key meanwhile, under
+// the policy Fail) stop the apply, and so does a cancelled context, once the
+// batch under way is settled, for which it has ten seconds. What a target
+// refuses for one key only is counted as Failure, and without an error.
+func (j Job) Apply(ctx context.Context, plan Plan) (Summary, error) {
+	if err := plan.Err(); err != nil {
+		return Summary{Tally: newTally()}, fmt.Errorf("nothing was written: %w", err)
+	}
+	p := newPass(j)
+	p.settle = p.write
+	err := p.walk(ctx)
+	planned, done := plan.Counts.Total(), p.tally.Counts.Total()
+	if err == nil && done != planned {
+		err = fmt.Errorf("the source held %d keys, and %d when planning: %w", done, planned, etcdwalk.ErrInvariant)
+	}
+	if done < planned {
+		p.tally.Counts[Unreached] += planned - done
+	}
+	return Summary{Tally: p.tally, Leases: p.leases.granted}, err
+}
+
+// disjoint checks that no key can come twice.
+func disjoint(selections []etcdwalk.Selection) error {
+	var all etcdwalk.Ranges
+	for _, sel := range selections {
+		if both := all.Intersect(sel.Ranges); len(both) > 0 {
+			return fmt.Errorf("two selections hold the range from %q: %w", both[0].Start, etcdwalk.ErrInvariant)
+		}
+		all = etcdwalk.Union(slices.Concat(all, sel.Ranges)...)
+	}
+	return nil
+}
+
+// retry repeats op while it ends with etcdwalk.ErrUnavailable, with pauses that
+// grow, until the job's patience is at its end.
+func (j Job) retry(ctx context.Context, op func() error) error {
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.MaxInterval = 100*time.Millisecond, 5*time.Second
+	patience := j.Patience
+	if patience == 0 {
+		patience = 30 * time.Second
+	}
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := op()
+		if err != nil && !errors.Is(err, etcdwalk.ErrUnavailable) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(patience))
+	return err
+}

@@ -1,0 +1,88 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+)
+
+// leases are those of the source that were met, by their ids there.
+type leases struct {
+	known   map[int64]*lease
+	granted int
+}
+
+// A lease of the source, and the one that stands for it on the target.
+type lease struct {
+	ttl   int64 // seconds that were left; 0: it cannot be granted again
+	state etcdwalk.LeaseState
+	id    int64 // on the target; 0: not granted yet
+	again bool  // the target lost it once
+	err   error // why it cannot be granted
+}
+
+// of asks the source for a lease, once.
+func (l *leases) of(ctx context.Context, source etcdwalk.View, id int64) (*lease, error) {
+	if known, ok := l.known[id]; ok {
+		return known, nil
+	}
+	told, err := source.Leases(ctx, []int64{id})
+	if err != nil {
+		return nil, fmt.Errorf("asking for lease %x: %w", id, err)
+	}
+	if len(told) != 1 || told[0].ID != id {
+		return nil, fmt.Errorf("asked for lease %x, told of %d others: %w", id, len(told), etcdwalk.ErrInvariant)
+	}
+	known := &lease{state: told[0].State}
+	if known.state == etcdwalk.LeaseLive && told[0].Remaining > 0 {
+		known.ttl = told[0].Remaining
+	} else if known.state == etcdwalk.LeaseLive {
+		known.state = etcdwalk.LeaseExpired
+	}
+	l.known[id] = known
+	return known, nil
+}
+
+// stops tells whether the error of a grant is about the whole target, and not
+// about the one lease.
+func stops(err error) bool {
+	return errors.Is(err, etcdwalk.ErrUnavailable) || errors.Is(err, ErrNoSpace) || errors.Is(err, context.Canceled)
+}
+
+// grant gives the target's lease for an entry under lease id of the source. A
+// refusal of the one lease is final.
+func (l *leases) grant(ctx context.Context, target Target, id int64) (int64, error) {
+	known := l.known[id]
+	if known.id != 0 || known.err != nil {
+		return known.id, known.err
+	}
+	granted, err := target.Grant(ctx, known.ttl)
+	if err != nil {
+		err = fmt.Errorf("lease failed: granting %d seconds: %w", known.ttl, err)
+		if !stops(err) {
+			known.err = err
+		}
+		return 0, err
+	}
+	known.id = granted
+	l.granted++
+	return granted, nil
+}
+
+// renew tells whether a write that found no lease may be tried again: when its
+// lease was replaced since, or can be, which happens once.
+func (l *leases) renew(it *item) bool {
+	known := l.known[it.want.Lease]
+	if known == nil {
+		return false
+	}
+	if known.id == it.lease {
+		if known.again {
+			return false
+		}
+		known.id, known.again = 0, true
+	}
+	return true
+}

@@ -1,0 +1,121 @@
+package replay
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+)
+
+// An Outcome is what becomes of a key: in a plan what would, in an apply what
+// did.
+type Outcome string
+
+// The outcomes.
+const (
+	Created     Outcome = "create"
+	Replaced    Outcome = "replace"
+	Unchanged   Outcome = "same"
+	Skipped     Outcome = "skipped"   // the target's value stays, as the policy wants
+	Excluded    Outcome = "excluded"  // by the job's rule
+	Leased      Outcome = "leased"    // it is under a lease, and leases are not granted again
+	Expired     Outcome = "expired"   // nothing of its lease's time was left, or nothing is known of it
+	Conflicting Outcome = "conflict"  // the target holds another value, or others kept writing the key
+	Refused     Outcome = "refused"   // by the job's rule: such a value would do harm
+	Failure     Outcome = "failed"    // the target would not take it
+	Unreached   Outcome = "unreached" // the apply stopped before it
+)
+
+// Errors of a job, beside those of its source and target.
+var (
+	// ErrConflict: under the policy Fail, the target holds another value.
+	ErrConflict = errors.New("the target holds other values")
+	// ErrRefused: a safety guard forbids it.
+	ErrRefused = errors.New("refused by a safety guard")
+)
+
+// A Record tells the outcome of one key.
+type Record struct {
+	Key     []byte
+	Outcome Outcome
+	Reason  string // for people; empty where the outcome says it all
+	// Revision is the key's mod revision on the target: in an apply after the
+	// write, else as it was seen; 0: it is not there, or was not looked at.
+	Revision int64
+}
+
+// Counts is the number of keys by outcome.
+type Counts map[Outcome]int64
+
+// Total is the number of all keys.
+func (c Counts) Total() int64 {
+	var total int64
+	for _, n := range c {
+		total += n
+	}
+	return total
+}
+
+// A Tally sums up the records of a pass.
+type Tally struct {
+	Counts Counts `json:"counts"`
+	// Bytes is the size of the keys and values that are created and replaced.
+	Bytes int64 `json:"bytes"`
+	// Examples are the first 20 records of each outcome that is neither
+	// Created, Replaced nor Unchanged.
+	Examples map[Outcome][]Record `json:"-"`
+}
+
+const maxExamples = 20
+
+func newTally() Tally {
+	return Tally{Counts: Counts{}, Examples: map[Outcome][]Record{}}
+}
+
+// add counts r, for an entry of size bytes.
+func (t *Tally) add(r Record, size int64) {
+	t.Counts[r.Outcome]++
+	switch r.Outcome {
+	case Created, Replaced:
+		t.Bytes += size
+	case Unchanged:
+	default:
+		if len(t.Examples[r.Outcome]) < maxExamples {
+			r.Key = bytes.Clone(r.Key)
+			t.Examples[r.Outcome] = append(t.Examples[r.Outcome], r)
+		}
+	}
+}
+
+// A Plan is what Job.Plan found.
+type Plan struct {
+	Tally
+	complete bool // the pass came to its end
+}
+
+// Err tells why the plan must not be applied: an [ErrRefused] if there are
+// refused values, an [ErrConflict] if there are conflicts under the policy
+// Fail. Nil: it may.
+func (p Plan) Err() error {
+	switch {
+	case !p.complete:
+		return errors.New("the plan is not complete")
+	case p.Counts[Refused] > 0:
+		return fmt.Errorf("%d values: %w", p.Counts[Refused], ErrRefused)
+	case p.Counts[Conflicting] > 0:
+		return fmt.Errorf("%d keys: %w", p.Counts[Conflicting], ErrConflict)
+	}
+	return nil
+}
+
+// A Summary is what Job.Apply did.
+type Summary struct {
+	Tally
+	// Leases is the number of leases granted.
+	Leases int `json:"leases"`
+}
+
+// Complete tells whether every key came to the end that the policy and the
+// rule wanted for it.
+func (s Summary) Complete() bool {
+	return s.Counts[Conflicting]+s.Counts[Refused]+s.Counts[Failure]+s.Counts[Unreached] == 0
+}

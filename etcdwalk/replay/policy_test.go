@@ -1,0 +1,77 @@
+package replay_test
+
+import (
+	"testing"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+)
+
+// The whole of the policy table (FAULTS.md 3.6, R10): policies across, what
+// the target holds down.
+func TestDecide(t *testing.T) {
+	const rev = 50
+	at := func(value string, revision, lease int64) etcdwalk.Entry {
+		return etcdwalk.Entry{Key: []byte("k"), Value: []byte(value), ModRevision: revision, Lease: lease}
+	}
+	have := func(value string, revision, lease int64) *etcdwalk.Entry {
+		e := at(value, revision, lease)
+		return &e
+	}
+	type row [4]replay.Action // Fail, Skip, Overwrite, Newer
+	const (
+		create, same, replace, keep, conflict = replay.Create, replay.Same, replay.Replace, replay.Keep, replay.Conflict
+	)
+	for _, tt := range []struct {
+		name string
+		want etcdwalk.Entry
+		have *etcdwalk.Entry
+		row
+	}{
+		{"absent", at("v", rev, 0), nil, row{create, create, create, create}},
+		{"absent, empty value", at("", rev, 0), nil, row{create, create, create, create}},
+		{"absent, leased", at("v", rev, 7), nil, row{create, create, create, create}},
+		{"equal", at("v", rev, 0), have("v", rev, 0), row{same, same, same, same}},
+		{"equal, newer there", at("v", rev, 0), have("v", rev+1, 0), row{same, same, same, same}},
+		{"equal, older there", at("v", rev, 0), have("v", rev-1, 0), row{same, same, same, same}},
+		{"equal and empty", at("", rev, 0), have("", rev-1, 0), row{same, same, same, same}},
+		{"equal, both leased", at("v", rev, 7), have("v", rev, 8), row{same, same, same, same}},
+		{"equal, only ours leased, older there", at("v", rev, 7), have("v", rev-1, 0), row{conflict, keep, replace, replace}},
+		{"equal, only theirs leased, older there", at("v", rev, 0), have("v", rev-1, 8), row{conflict, keep, replace, replace}},
+		{"equal, only theirs leased, newer there", at("v", rev, 0), have("v", rev+1, 8), row{conflict, keep, replace, keep}},
+		{"different, older there", at("v", rev, 0), have("w", rev-1, 0), row{conflict, keep, replace, replace}},
+		{"different, newer there", at("v", rev, 0), have("w", rev+1, 0), row{conflict, keep, replace, keep}},
+		{"different, same revision", at("v", rev, 0), have("w", rev, 0), row{conflict, keep, replace, keep}},
+		{"different, both leased, older there", at("v", rev, 7), have("w", rev-1, 8), row{conflict, keep, replace, replace}},
+		{"empty there", at("v", rev, 0), have("", rev-1, 0), row{conflict, keep, replace, replace}},
+	} {
+		for policy := replay.Fail; policy <= replay.Newer; policy++ {
+			t.Run(tt.name+" under "+policy.String(), func(t *testing.T) {
+				if got, want := replay.Decide(policy, tt.want, tt.have), tt.row[policy]; got != want {
+					t.Errorf("Decide = %d, want %d", got, want)
+				}
+			})
+		}
+	}
+}
+
+func TestPolicyParsesItself(t *testing.T) {
+	for name, want := range map[string]replay.Policy{
+		"fail": replay.Fail, "skip": replay.Skip, "overwrite": replay.Overwrite, "newer": replay.Newer,
+		"none": replay.Skip, "update": replay.Overwrite,
+	} {
+		got := replay.Policy(-1)
+		if err := got.Set(name); err != nil || got != want {
+			t.Errorf("Set(%q) = %v, error %v; want %v", name, got, err, want)
+		}
+	}
+	p := replay.Newer
+	for _, name := range []string{"", "Fail", "force"} {
+		if err := p.Set(name); err == nil {
+			t.Errorf("Set(%q) = nil, want an error", name)
+		}
+	}
+	if p != replay.Newer {
+		t.Errorf("a refused name changed the policy to %v", p)
+	}
+}
