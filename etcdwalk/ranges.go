@@ -111,7 +111,7 @@ func (s Ranges) Subtract(o Ranges) Ranges {
 // Contains tells whether k is in the set.
 func (s Ranges) Contains(k []byte) bool {
 	i, found := slices.BinarySearchFunc(s, k, func(r Range, k []byte) int { return bytes.Compare(r.Start, k) })
-	return found || (i > 0 && s[i-1].Contains(k))
+	return (found && s[i].Contains(k)) || (i > 0 && s[i-1].Contains(k))
 }
 
 // A Selection says which entries of a View are wanted.

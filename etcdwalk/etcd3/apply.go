@@ -1,0 +1,174 @@
+package etcd3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+)
+
+// Apply implements replay.Target. The writes go out in transactions of up to
+// 128 keys and 1 MiB. After ErrNoSpace, after the retry budget is spent, and
+// after ctx is cancelled no more of them is sent: the rest is Failed for the
+// same reason. A write of which the server was asked is awaited for up to five
+// seconds after ctx is cancelled.
+func (t *Target) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
+	a := &application{target: t, writes: writes, results: make([]replay.Result, len(writes))}
+	for done := 0; done < len(writes); {
+		size := func(i int) int { return len(writes[done+i].Key) + len(writes[done+i].Value) }
+		n := t.fit(len(writes)-done, size)
+		batch := make([]int, n)
+		for i := range batch {
+			batch[i] = done + i
+		}
+		a.apply(ctx, batch)
+		done += n
+	}
+	return a.results
+}
+
+// An application is one call of Apply. A batch is a list of places in writes
+// and results.
+type application struct {
+	target  *Target
+	writes  []replay.Write
+	results []replay.Result
+	stop    error // why nothing more is sent; nil: it is
+}
+
+// apply makes the writes of a batch, in as few transactions as it takes.
+func (a *application) apply(ctx context.Context, batch []int) {
+	for len(batch) > 0 {
+		if a.stop == nil {
+			a.stop = ctx.Err()
+		}
+		if a.stop != nil {
+			a.settle(batch, replay.Result{State: replay.Failed, Err: a.errorf(batch, a.stop)})
+			return
+		}
+		response, err := a.target.cluster.send(ctx, a.of(batch))
+		if err != nil {
+			a.fail(ctx, batch, err)
+			return
+		}
+		if response.Succeeded {
+			a.settle(batch, replay.Result{State: replay.Applied, Revision: response.Header.Revision})
+			return
+		}
+		batch = a.raced(batch, response)
+	}
+}
+
+// of is the writes of a batch.
+func (a *application) of(batch []int) []replay.Write {
+	writes := make([]replay.Write, len(batch))
+	for n, i := range batch {
+		writes[n] = a.writes[i]
+	}
+	return writes
+}
+
+// keys is the keys of a batch.
+func (a *application) keys(batch []int) [][]byte {
+	keys := make([][]byte, len(batch))
+	for n, i := range batch {
+		keys[n] = a.writes[i].Key
+	}
+	return keys
+}
+
+// settle gives each write of a batch the same result.
+func (a *application) settle(batch []int, r replay.Result) {
+	for _, i := range batch {
+		a.results[i] = r
+	}
+}
+
+// raced sorts out the writes whose guard failed, by what the transaction says
+// it found instead, and returns the others, of which nothing was done.
+func (a *application) raced(batch []int, response *pb.TxnResponse) []int {
+	var rest []int
+	for n, i := range batch {
+		var head int64
+		if n < len(response.Responses) {
+			for _, kv := range response.Responses[n].GetResponseRange().GetKvs() {
+				head = kv.ModRevision
+			}
+		}
+		if head == a.writes[i].Seen {
+			rest = append(rest, i)
+		} else {
+			a.results[i] = replay.Result{State: replay.Raced}
+		}
+	}
+	if len(rest) < len(batch) {
+		return rest
+	}
+	err := a.errorf(batch, fmt.Errorf("a transaction failed, and all its guards hold: %w", etcdwalk.ErrInvariant))
+	a.settle(batch, replay.Result{State: replay.Failed, Err: err})
+	return nil
+}
+
+// fail deals with the error of a transaction.
+func (a *application) fail(ctx context.Context, batch []int, err error) {
+	var lost *lostAnswer
+	switch {
+	case errors.As(err, &lost):
+		a.settle(batch, replay.Result{State: replay.Unknown, Err: a.errorf(batch, err)})
+	case errors.Is(err, replay.ErrNoSpace):
+		a.stop = replay.ErrNoSpace
+		a.noSpace(ctx, batch, err)
+	case len(batch) == 1 && errors.Is(err, errTooLarge):
+		err = fmt.Errorf("%w; the server's flag --max-request-bytes raises it (%w)", replay.ErrTooLarge, err)
+		a.settle(batch, replay.Result{State: replay.Failed, Err: a.errorf(batch, err)})
+	case len(batch) > 1 && a.divisible(batch, err):
+		a.apply(ctx, batch[:len(batch)/2])
+		a.apply(ctx, batch[len(batch)/2:])
+	default:
+		if errors.Is(err, etcdwalk.ErrUnavailable) {
+			a.stop = etcdwalk.ErrUnavailable
+		}
+		a.settle(batch, replay.Result{State: replay.Failed, Err: a.errorf(batch, err)})
+	}
+}
+
+// divisible tells whether halves of a batch may fare better than the whole,
+// and remembers what the server's limits are.
+func (a *application) divisible(batch []int, err error) bool {
+	switch {
+	case errors.Is(err, errTooManyOps):
+		a.target.ops.Store(int64(len(batch) / 2))
+	case errors.Is(err, errTooLarge):
+		size := 0
+		for _, i := range batch {
+			size += len(a.writes[i].Key) + len(a.writes[i].Value)
+		}
+		a.target.bytes.Store(int64(size / 2))
+	default:
+		return errors.Is(err, replay.ErrNoLease)
+	}
+	return true
+}
+
+// noSpace deals with a full target. etcd checks the quota before it proposes a
+// write, and refuses it; and once more when it applies it, and then complains
+// although the write took effect. Only the keys tell which it was.
+func (a *application) noSpace(ctx context.Context, batch []int, err error) {
+	heads, readErr := a.target.Heads(ctx, a.keys(batch))
+	for n, i := range batch {
+		state := replay.Failed
+		if readErr != nil || heads[n] != a.writes[i].Seen {
+			state = replay.Unknown
+		}
+		a.results[i] = replay.Result{State: state, Err: a.errorf(batch, err)}
+	}
+}
+
+// errorf names the batch that err is about.
+func (a *application) errorf(batch []int, err error) error {
+	return fmt.Errorf("writing %s: %w", describeKeys(a.keys(batch)), err)
+}

@@ -1,0 +1,173 @@
+package etcd3
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+)
+
+// window is the flow control window of a stream and of a connection. gRPC's
+// own guess starves the streaming range.
+const window = 4 << 20
+
+// A Cluster is a connection to an etcd cluster through one or more endpoints.
+type Cluster struct {
+	cfg       Config
+	endpoints []endpoint
+	client    *clientv3.Client
+	kv        pb.KVClient
+	leases    pb.LeaseClient
+	cancel    context.CancelFunc
+	version   string
+}
+
+// Dial connects to a cluster and makes sure that an etcd answers, within
+// cfg.DialTimeout; finding out why none does may take as long again. The error
+// then names each endpoint with its reason, and wraps etcdwalk.ErrDenied if
+// credentials were refused, otherwise etcdwalk.ErrUnavailable. A configuration
+// that cannot work is refused before that, plain text to another machine with
+// [ErrInsecureTransport].
+func Dial(ctx context.Context, cfg Config) (*Cluster, error) {
+	cfg = cfg.withDefaults()
+	endpoints, err := cfg.endpoints()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{cfg: cfg, endpoints: endpoints}
+	settings, err := c.settings()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.connect(ctx, settings); err != nil {
+		c.Close()
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("connecting to etcd: %w", ctx.Err())
+		}
+		return nil, fmt.Errorf("connecting to etcd: %w", c.explain(ctx, settings.TLS, err))
+	}
+	cfg.Log.Debug("connected to etcd", "endpoints", c.addresses(), "version", c.version)
+	return c, nil
+}
+
+// settings are those of etcd's client.
+func (c *Cluster) settings() (clientv3.Config, error) {
+	password, err := c.cfg.password()
+	if err != nil {
+		return clientv3.Config{}, err
+	}
+	settings := clientv3.Config{
+		DialTimeout:          c.cfg.DialTimeout,
+		DialKeepAliveTime:    c.cfg.KeepaliveTime,
+		DialKeepAliveTimeout: c.cfg.KeepaliveTimeout,
+		Username:             c.cfg.Username,
+		Password:             password,
+		MaxUnaryRetries:      1, // we repeat ourselves, and know what
+		Logger:               zap.NewNop(),
+		DialOptions: []grpc.DialOption{
+			grpc.WithInitialWindowSize(window),
+			grpc.WithInitialConnWindowSize(window),
+		},
+	}
+	for _, e := range c.endpoints {
+		settings.Endpoints = append(settings.Endpoints, e.String())
+	}
+	if c.endpoints[0].secure {
+		if settings.TLS, err = c.cfg.tlsConfig(); err != nil {
+			return clientv3.Config{}, err
+		}
+	}
+	return settings, nil
+}
+
+// connect opens the client and has a first answer from it.
+func (c *Cluster) connect(ctx context.Context, settings clientv3.Config) error {
+	dialling, done := context.WithTimeout(ctx, c.cfg.DialTimeout)
+	defer done()
+	// The client lives longer than ctx, but while it is being dialled it dies
+	// with it: creating it may fetch a token.
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	c.cancel = cancel
+	stop := context.AfterFunc(dialling, cancel)
+	defer stop()
+	settings.Context = life
+	client, err := clientv3.New(settings)
+	if err != nil {
+		return err
+	}
+	c.client = client
+	c.kv, c.leases = pb.NewKVClient(client.ActiveConnection()), pb.NewLeaseClient(client.ActiveConnection())
+	status, err := pb.NewMaintenanceClient(client.ActiveConnection()).Status(dialling, &pb.StatusRequest{})
+	if err != nil {
+		return err
+	}
+	c.version = status.Version
+	if !stop() {
+		return dialling.Err()
+	}
+	return nil
+}
+
+// Close ends the connection. The Cluster's views and targets end with it.
+func (c *Cluster) Close() {
+	if c.client != nil {
+		c.client.Close() // it has nothing to tell but that it is closed
+	}
+	if c.cancel != nil {
+		c.cancel()
+	}
+}
+
+// addresses is the list of endpoints, for messages.
+func (c *Cluster) addresses() string {
+	var texts []string
+	for _, e := range c.endpoints {
+		texts = append(texts, e.text)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// try makes a request until it succeeds, fails for good, or made no progress
+// for the retry budget. Each attempt has a deadline and may go to another
+// endpoint. request must be harmless to repeat. The error is sorted: see judge.
+func (c *Cluster) try(ctx context.Context, what string, request func(ctx context.Context) error) error {
+	attempt := func() (struct{}, error) {
+		attempt, done := context.WithTimeout(clientv3.WithRequireLeader(ctx), c.cfg.CommandTimeout)
+		defer done()
+		err := c.judge(ctx, request(attempt))
+		if err != nil && !passing(err) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 20*time.Millisecond, 2*time.Second
+	_, err := backoff.Retry(ctx, attempt, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(c.cfg.RetryBudget),
+		backoff.WithNotify(func(err error, wait time.Duration) {
+			c.cfg.Log.Info("trying again", "what", what, "in", wait.Round(time.Millisecond), "cause", err)
+		}))
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// checkHeader makes sure that an answer comes from the cluster it should. Its
+// error is an etcdwalk.ErrInvariant.
+func checkHeader(h *pb.ResponseHeader, want etcdwalk.ClusterID) error {
+	if h == nil {
+		return fmt.Errorf("an answer has no header: %w", etcdwalk.ErrInvariant)
+	}
+	if got := etcdwalk.ClusterID(h.ClusterId); got != want {
+		return fmt.Errorf("an answer comes from cluster %s, not from %s: %w", got, want, etcdwalk.ErrInvariant)
+	}
+	return nil
+}

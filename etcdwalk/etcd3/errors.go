@@ -1,0 +1,100 @@
+package etcd3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+)
+
+// errTooLarge: an answer exceeds the receive limit, or a request the server's.
+var errTooLarge = errors.New("larger than the limit for a message")
+
+// errTooManyOps: a transaction exceeds the server's limit of operations.
+var errTooManyOps = errors.New("more operations than the server takes in a transaction")
+
+// tooLargeText is what gRPC's errors about the size of a message have in common.
+// Their code is also that of an overloaded server.
+const tooLargeText = "message larger than max"
+
+// meanings are the errors of etcd that say something final, in our words.
+var meanings = []struct{ etcd, ours error }{
+	{rpctypes.ErrCompacted, etcdwalk.ErrCompacted},
+	{rpctypes.ErrPermissionDenied, etcdwalk.ErrDenied},
+	{rpctypes.ErrAuthFailed, etcdwalk.ErrDenied},
+	{rpctypes.ErrUserNotFound, etcdwalk.ErrDenied},
+	{rpctypes.ErrCorrupt, etcdwalk.ErrInvariant},
+	{rpctypes.ErrNoSpace, replay.ErrNoSpace},
+	{rpctypes.ErrLeaseNotFound, replay.ErrNoLease},
+	{rpctypes.ErrRequestTooLarge, errTooLarge},
+	{rpctypes.ErrTooManyOps, errTooManyOps},
+}
+
+// passes are the errors of etcd that may be gone at the next attempt, though
+// their code does not say so.
+var passes = []error{
+	rpctypes.ErrFutureRev,        // a member that lags behind
+	rpctypes.ErrInvalidAuthToken, // the client has fetched a new one by now
+	rpctypes.ErrAuthOldRevision,
+	rpctypes.ErrUserEmpty, // the token is gone; without a user, judge knows better
+	rpctypes.ErrTooManyRequests,
+	rpctypes.Error(rpctypes.ErrGRPCNotSupportedForLearner),
+}
+
+// judge sorts the error of a request into: the caller's own cancellation; one
+// of our sentinels, final; etcdwalk.ErrUnavailable, which may pass; or, as it
+// is, an answer that nothing is known about. ctx is the caller's.
+func (c *Cluster) judge(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case c.cfg.Username == "" && errors.Is(rpctypes.Error(err), rpctypes.ErrUserEmpty):
+		return fmt.Errorf("%w: the cluster wants a user, and none is given", etcdwalk.ErrDenied)
+	case strings.Contains(status.Convert(err).Message(), tooLargeText):
+		return fmt.Errorf("%w: %s", errTooLarge, status.Convert(err).Message())
+	}
+	for _, m := range meanings {
+		if errors.Is(rpctypes.Error(err), m.etcd) {
+			return fmt.Errorf("%w: %w", m.ours, m.etcd)
+		}
+	}
+	if !mayPass(err) {
+		return err
+	}
+	reason := status.Convert(err).Message()
+	if status.Code(err) == codes.DeadlineExceeded {
+		reason = fmt.Sprintf("no answer within %s", c.cfg.CommandTimeout)
+	}
+	return fmt.Errorf("%w (%s): %s", etcdwalk.ErrUnavailable, c.addresses(), reason)
+}
+
+func mayPass(err error) bool {
+	for _, p := range passes {
+		if errors.Is(rpctypes.Error(err), p) {
+			return true
+		}
+	}
+	switch status.Code(err) {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.ResourceExhausted, codes.Aborted, codes.Internal:
+		return true
+	}
+	return isDropped(err)
+}
+
+// isDropped recognises raft's refusal to take a proposal, which etcd passes on
+// without a code.
+func isDropped(err error) bool {
+	return status.Convert(err).Message() == "raft proposal dropped"
+}
+
+// passing tells whether a judged error may be gone at the next attempt.
+func passing(err error) bool { return errors.Is(err, etcdwalk.ErrUnavailable) }

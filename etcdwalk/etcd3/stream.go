@@ -1,0 +1,90 @@
+package etcd3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+)
+
+// stream reads the range with the streaming range of servers from 3.7 on. It
+// returns true if the range is through. If the server has no such call, or
+// the stream breaks, for whatever reason, it returns false without an error:
+// pages go on behind the last key received, and find out what was wrong.
+func (s *scanner) stream(ctx context.Context) (whole bool, err error) {
+	log := s.view.cluster.cfg.Log.With("range", describe(s.r))
+	err = s.receive(ctx)
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	var broken *brokenStream
+	switch {
+	case err == nil:
+		log.Info("read as a stream", "keys", s.read)
+		return true, nil
+	case !errors.As(err, &broken):
+		return false, err
+	case status.Code(broken.cause) == codes.Unimplemented:
+		log.Info("the server has no streaming range, reading in pages")
+	default:
+		log.Info("the stream broke, going on in pages", "keys", s.read, "cause", broken)
+		s.limit = firstLimit / 4
+	}
+	return false, nil
+}
+
+// brokenStream is the end of a stream before its time.
+type brokenStream struct{ cause error }
+
+func (b *brokenStream) Error() string { return status.Convert(b.cause).Message() }
+
+// receive takes a whole stream. A stream that makes no progress within the
+// deadline for a command is cut.
+func (s *scanner) receive(ctx context.Context) error {
+	ctx, cut := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	defer cut() // frees the stream
+	timeout := s.view.cluster.cfg.CommandTimeout
+	watchdog := time.AfterFunc(timeout, cut)
+	defer watchdog.Stop()
+
+	key, end, _ := wire(s.r)
+	messages, err := s.view.cluster.kv.RangeStream(ctx,
+		&pb.RangeRequest{Key: key, RangeEnd: end, Revision: s.view.info.Revision},
+		grpc.MaxCallRecvMsgSize(s.view.cluster.cfg.MaxRecvBytes))
+	if err != nil {
+		return &brokenStream{err}
+	}
+	for complete := false; ; {
+		watchdog.Reset(timeout)
+		message, err := messages.Recv()
+		watchdog.Stop() // while the keys are used nobody waits for the server
+		if errors.Is(err, io.EOF) && complete {
+			return nil
+		}
+		if errors.Is(err, io.EOF) {
+			return s.reading(fmt.Errorf("a stream ended without its last message: %w", etcdwalk.ErrInvariant))
+		}
+		if err != nil {
+			return &brokenStream{err}
+		}
+		part := message.RangeResponse
+		if h := part.GetHeader(); h != nil {
+			if err := checkHeader(h, s.view.info.ClusterID); err != nil {
+				return s.reading(err)
+			}
+			complete = true
+		}
+		if err := s.take(part.GetKvs()); err != nil {
+			return err
+		}
+	}
+}

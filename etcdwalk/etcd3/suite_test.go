@@ -1,0 +1,101 @@
+package etcd3_test
+
+import (
+	"testing"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
+	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
+)
+
+// TestSuites runs what every driver must pass against real servers.
+func TestSuites(t *testing.T) {
+	for _, version := range etcdproc.Versions() {
+		t.Run("etcd "+version, func(t *testing.T) {
+			server := etcdproc.Start(t, etcdproc.Options{Version: version})
+			client := server.Client(t)
+			cfg := etcd3.Config{Endpoints: []string{server.Endpoint}}
+			open := func(t *testing.T, entries []etcdwalk.Entry) etcdwalk.View {
+				clear(t, client)
+				load(t, client, entries)
+				return pin(t, cfg)
+			}
+			t.Run("view", func(t *testing.T) { walktest.Views(t, open) })
+			t.Run("pinned view", func(t *testing.T) {
+				walktest.Pinned(t, open, func(t *testing.T, key, value []byte) {
+					if _, err := client.Put(t.Context(), string(key), string(value)); err != nil {
+						t.Fatal(err)
+					}
+				})
+			})
+			t.Run("target", func(t *testing.T) {
+				walktest.Targets(t, func(t *testing.T) (replay.Target, func() []etcdwalk.Entry) {
+					clear(t, client)
+					read := func() []etcdwalk.Entry { return contents(t, client, 0) }
+					return dial(t, cfg).Target(), read
+				})
+			})
+		})
+	}
+}
+
+// TestWalkChoosesItsPath looks at the log: streams where the server has them.
+func TestWalkChoosesItsPath(t *testing.T) {
+	for version, says := range map[string]string{
+		etcdproc.V35: "no streaming range",
+		etcdproc.V36: "no streaming range",
+		etcdproc.V37: "read as a stream",
+	} {
+		t.Run("etcd "+version, func(t *testing.T) {
+			server := etcdproc.Start(t, etcdproc.Options{Version: version})
+			client := server.Client(t)
+			load(t, client, generate(3000, 2000))
+			if _, err := client.Put(t.Context(), "/registry/pods/again", "a second time"); err != nil {
+				t.Fatal(err)
+			}
+			var journal journal
+			v := pin(t, etcd3.Config{Endpoints: []string{server.Endpoint}, Log: journal.log()})
+			wantWhole(t, v, client, nil)
+			journal.want(t, says)
+			if info := v.Info(); info.API != etcdwalk.V3 || info.ClusterID == 0 || info.Revision < 24 ||
+				len(info.ServerVersion) < 3 || info.ServerVersion[:3] != version {
+				t.Errorf("got info %+v", info)
+			}
+		})
+	}
+}
+
+// TestLeases: E32, as far as a lease can be gone.
+func TestLeases(t *testing.T) {
+	server := etcdproc.Start(t, etcdproc.Options{})
+	client := server.Client(t)
+	v := func() *etcd3.View {
+		load(t, client, generate(1, 1))
+		return pin(t, etcd3.Config{Endpoints: []string{server.Endpoint}})
+	}()
+	live, err := client.Grant(t.Context(), 500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone, err := client.Grant(t.Context(), 500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Revoke(t.Context(), clientv3.LeaseID(gone.ID)); err != nil {
+		t.Fatal(err)
+	}
+	got, err := v.Leases(t.Context(), []int64{int64(gone.ID), int64(live.ID)})
+	if err != nil || len(got) != 2 {
+		t.Fatalf("got %v, %v", got, err)
+	}
+	if got[0] != (etcdwalk.Lease{ID: int64(gone.ID), State: etcdwalk.LeaseExpired}) {
+		t.Errorf("the revoked lease: got %+v", got[0])
+	}
+	if got[1].State != etcdwalk.LeaseLive || got[1].Granted != 500 || got[1].Remaining < 400 {
+		t.Errorf("the live lease: got %+v", got[1])
+	}
+}

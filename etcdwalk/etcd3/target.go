@@ -1,0 +1,157 @@
+package etcd3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync/atomic"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+)
+
+// Requests to a target stay within these, whatever more the server takes: its
+// default for operations, and two thirds of that for bytes.
+const (
+	batchOps   = 128
+	batchBytes = 1 << 20
+)
+
+// A Target writes to a cluster.
+type Target struct {
+	cluster *Cluster
+	// What this server was found to take in one request: batchOps and
+	// batchBytes until it refuses.
+	ops, bytes atomic.Int64
+}
+
+var _ replay.Target = (*Target)(nil)
+
+// Target returns the cluster as a target.
+func (c *Cluster) Target() *Target {
+	t := &Target{cluster: c}
+	t.ops.Store(batchOps)
+	t.bytes.Store(batchBytes)
+	return t
+}
+
+// Heads implements replay.Target.
+func (t *Target) Heads(ctx context.Context, keys [][]byte) ([]int64, error) {
+	heads := make([]int64, len(keys))
+	err := t.read(ctx, keys, true, func(i int, e *etcdwalk.Entry) { heads[i] = e.ModRevision })
+	if err != nil {
+		return nil, err
+	}
+	return heads, nil
+}
+
+// Lookup implements replay.Target.
+func (t *Target) Lookup(ctx context.Context, keys [][]byte) ([]*etcdwalk.Entry, error) {
+	entries := make([]*etcdwalk.Entry, len(keys))
+	err := t.read(ctx, keys, false, func(i int, e *etcdwalk.Entry) { entries[i] = e })
+	if err != nil {
+		return nil, err
+	}
+	return entries, nil
+}
+
+// read gets keys in batches, and tells found of each that is there, by its
+// place in keys. A batch that is too much for the server, or whose answer is
+// for us, is tried again with half its keys, and a single key with a larger
+// receive limit.
+func (t *Target) read(ctx context.Context, keys [][]byte, headsOnly bool, found func(int, *etcdwalk.Entry)) error {
+	most, receive := batchOps, t.cluster.cfg.MaxRecvBytes
+	for done := 0; done < len(keys); {
+		size := func(i int) int { return len(keys[done+i]) }
+		n := t.fit(min(len(keys)-done, most), size)
+		response, err := t.readBatch(ctx, keys[done:done+n], headsOnly, receive)
+		switch {
+		case errors.Is(err, errTooManyOps) && n > 1:
+			t.ops.Store(int64(n / 2))
+			continue
+		case errors.Is(err, errTooLarge) && n > 1:
+			most = n / 2
+			continue
+		case errors.Is(err, errTooLarge) && receive < math.MaxInt32:
+			receive = int(min(int64(receive)*2, math.MaxInt32))
+			continue
+		case err != nil:
+			return err
+		}
+		for i, r := range response.Responses {
+			for _, kv := range r.GetResponseRange().GetKvs() {
+				e := entryOf(kv)
+				found(done+i, &e)
+			}
+		}
+		done, receive, most = done+n, t.cluster.cfg.MaxRecvBytes, min(2*most, batchOps)
+	}
+	return nil
+}
+
+// readBatch gets keys in one transaction.
+func (t *Target) readBatch(ctx context.Context, keys [][]byte, headsOnly bool, receive int) (*pb.TxnResponse, error) {
+	request := &pb.TxnRequest{}
+	for _, key := range keys {
+		request.Success = append(request.Success, get(key, headsOnly))
+	}
+	var response *pb.TxnResponse
+	what := "looking up " + describeKeys(keys)
+	err := t.cluster.try(ctx, what, func(ctx context.Context) (err error) {
+		response, err = t.cluster.kv.Txn(ctx, request, grpc.MaxCallRecvMsgSize(receive))
+		return err
+	})
+	if err == nil && len(response.Responses) != len(keys) {
+		err = fmt.Errorf("%s: %d answers: %w", what, len(response.Responses), etcdwalk.ErrInvariant)
+	}
+	return response, err
+}
+
+// Grant implements replay.Target. A grant whose answer was lost is repeated: a
+// lease that nobody knows of ends by itself.
+func (t *Target) Grant(ctx context.Context, ttl int64) (int64, error) {
+	what := fmt.Sprintf("granting a lease of %d s", ttl)
+	if ttl <= 0 {
+		return 0, fmt.Errorf("%s: a TTL is at least one second", what)
+	}
+	var response *pb.LeaseGrantResponse
+	err := t.cluster.try(ctx, what, func(ctx context.Context) (err error) {
+		response, err = t.cluster.leases.LeaseGrant(ctx, &pb.LeaseGrantRequest{TTL: ttl})
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return response.ID, nil
+}
+
+// fit tells how many of n things, each of its size in bytes, one request to
+// this server may hold; at least one.
+func (t *Target) fit(n int, size func(i int) int) int {
+	n = min(n, int(t.ops.Load()))
+	for i, left := 0, int(t.bytes.Load()); i < n; i++ {
+		if left -= size(i); left < 0 {
+			return max(1, i)
+		}
+	}
+	return n
+}
+
+// get is the operation that reads a key.
+func get(key []byte, headOnly bool) *pb.RequestOp {
+	return &pb.RequestOp{Request: &pb.RequestOp_RequestRange{
+		RequestRange: &pb.RangeRequest{Key: key, KeysOnly: headOnly},
+	}}
+}
+
+// describeKeys names a batch in messages.
+func describeKeys(keys [][]byte) string {
+	if len(keys) == 1 {
+		return fmt.Sprintf("key %q", keys[0])
+	}
+	return fmt.Sprintf("%d keys from %q to %q", len(keys), keys[0], keys[len(keys)-1])
+}
