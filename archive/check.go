@@ -1,0 +1,151 @@
+package archive
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+)
+
+// check holds a header of a version that is known against the format.
+func (h Header) check() error {
+	switch {
+	case !isHex(h.ArchiveID, 16):
+		return fmt.Errorf("the archive id %q is not 16 bytes in hexadecimal", h.ArchiveID)
+	case len(h.Sources) != 1:
+		return fmt.Errorf("%d sources instead of one", len(h.Sources))
+	case h.Created.IsZero():
+		return errors.New("the time of creation is missing")
+	}
+	return nil
+}
+
+// supported tells whether this package can read what h announces.
+func (h Header) supported() error {
+	by := fmt.Sprintf("this one, which knows format %d.%d", formatMajor, formatMinor)
+	if h.Format.Major > formatMajor {
+		return fmt.Errorf("%w: it has format %d.%d, written by kubeferry %q; %s, is too old",
+			ErrTooNew, h.Format.Major, h.Format.Minor, h.ToolVersion, by)
+	}
+	if len(h.Features) > 0 {
+		return fmt.Errorf("%w: it needs a reader that knows %q, as kubeferry %q does; %s, does not",
+			ErrTooNew, h.Features, h.ToolVersion, by)
+	}
+	if h.Format.Major == formatMajor && h.Kind != "" && h.Kind != kindFull {
+		return fmt.Errorf("%w: it is of the kind %q, written by kubeferry %q; %s, reads %q only",
+			ErrTooNew, h.Kind, h.ToolVersion, by, kindFull)
+	}
+	if h.Format.Major != formatMajor || h.Format.Minor < 0 || h.Kind == "" {
+		return damaged("%s: format %d.%d, kind %q", headerName, h.Format.Major, h.Format.Minor, h.Kind)
+	}
+	return nil
+}
+
+// isHex tells whether s is n bytes in lower-case hexadecimal.
+func isHex(s string, n int) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && len(b) == n && hex.EncodeToString(b) == s
+}
+
+// check holds a manifest against itself. That it fits the files is for the
+// reader to see.
+func (m Manifest) check() error {
+	switch {
+	case !isHex(m.HeaderSHA256, 32), !isHex(m.LeasesSHA256, 32):
+		return errors.New("a SHA-256 is missing or misspelt")
+	case !isHex(m.Nonce, 16):
+		return errors.New("the nonce is not 16 bytes in hexadecimal")
+	}
+	var last []byte
+	keys := make(map[string]int64) // per kind
+	for i, s := range m.Segments {
+		if s.Name != segmentName(i) {
+			return fmt.Errorf("segment %q stands in the place of %s", s.Name, segmentName(i))
+		}
+		if err := s.check(last); err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+		last = s.LastKey
+		keys[s.Kind] += s.Keys
+	}
+	return m.checkTotals(keys)
+}
+
+// minRecord is the smallest record there is: two tags, two lengths, one byte
+// of a key.
+const minRecord = 5
+
+// check holds one segment against the format. before is the last key of the
+// segment before it.
+func (s Segment) check(before []byte) error {
+	order := bytes.Compare(s.FirstKey, s.LastKey)
+	switch {
+	case s.Source != 0:
+		return fmt.Errorf("source %d is not in the header", s.Source)
+	case s.Keys < 1 || s.Size < minRecord || s.Size > maxSegment || s.Keys > s.Size/minRecord:
+		return fmt.Errorf("%d keys in %d bytes", s.Keys, s.Size)
+	case !isHex(s.SHA256, 32):
+		return errors.New("its SHA-256 is missing or misspelt")
+	case len(s.FirstKey) == 0 || order > 0 || (order == 0) != (s.Keys == 1):
+		return fmt.Errorf("%d keys from %q to %q", s.Keys, s.FirstKey, s.LastKey)
+	case bytes.Compare(s.FirstKey, before) <= 0:
+		return fmt.Errorf("it begins with key %q, after key %q", s.FirstKey, before)
+	}
+	return nil
+}
+
+// checkTotals adds up the kinds and holds them against the keys per kind that
+// the segments have.
+func (m Manifest) checkTotals(segments map[string]int64) error {
+	var all Totals
+	for i, k := range m.Kinds {
+		if i > 0 && compareKinds(m.Kinds[i-1], k) >= 0 {
+			return fmt.Errorf("the totals of kind %q, namespace %q, are out of order", k.Kind, k.Namespace)
+		}
+		if k.Keys < 1 || k.Keys > m.Totals.Keys-all.Keys || k.Bytes < k.Keys || k.Bytes > m.Totals.Bytes-all.Bytes {
+			return fmt.Errorf("the totals of kind %q, namespace %q, do not fit the whole", k.Kind, k.Namespace)
+		}
+		all.Keys += k.Keys
+		all.Bytes += k.Bytes
+		segments[k.Kind] -= k.Keys
+	}
+	if all != m.Totals {
+		return fmt.Errorf("the kinds have %d keys and %d bytes, the whole %d and %d", all.Keys, all.Bytes, m.Totals.Keys, m.Totals.Bytes)
+	}
+	for kind, left := range segments {
+		if left != 0 {
+			return fmt.Errorf("the segments of kind %q do not have the keys of its totals", kind)
+		}
+	}
+	return nil
+}
+
+// check holds the list of leases against the format.
+func (l leaseList) check() error {
+	if len(l.Leases) > 0 && l.TakenAt.IsZero() {
+		return errors.New("leases without the time at which they were taken")
+	}
+	for i, lease := range l.Leases {
+		switch {
+		case i > 0 && l.Leases[i-1].ID >= lease.ID:
+			return fmt.Errorf("lease %x stands twice, or out of order", lease.ID)
+		case lease.ID == 0:
+			return errors.New("a lease without an id")
+		case lease.State != etcdwalk.LeaseLive && lease.State != etcdwalk.LeaseExpired && lease.State != etcdwalk.LeaseUnknown:
+			return fmt.Errorf("lease %x has the state %q", lease.ID, lease.State)
+		}
+	}
+	return nil
+}
+
+func (l leaseList) find(id int64) (etcdwalk.Lease, bool) {
+	i, found := slices.BinarySearchFunc(l.Leases, id, func(lease etcdwalk.Lease, id int64) int { return cmp.Compare(lease.ID, id) })
+	if !found {
+		return etcdwalk.Lease{ID: id, State: etcdwalk.LeaseUnknown}, false
+	}
+	return l.Leases[i], true
+}

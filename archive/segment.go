@@ -1,0 +1,172 @@
+package archive
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+)
+
+// tagKvs begins each record in a segment: field 2 of RangeResponse, as bytes.
+const tagKvs = 2<<3 | byte(protowire.BytesType)
+
+// A segment is being filled with records.
+type segment struct {
+	class       etcdwalk.Class // of its first key
+	raw         []byte
+	first, last []byte
+	keys        int64
+}
+
+// takes tells whether a record of that class and size goes into the segment.
+func (s *segment) takes(c etcdwalk.Class, size int) bool {
+	if s.keys == 0 {
+		return true
+	}
+	same := c.Kind == s.class.Kind && bytes.Equal(c.Range.Start, s.class.Range.Start) && bytes.Equal(c.Range.End, s.class.Range.End)
+	return same && len(s.raw)+size <= segmentSize
+}
+
+func (s *segment) add(c etcdwalk.Class, e etcdwalk.Entry) {
+	if s.keys == 0 {
+		s.class, s.first = c, bytes.Clone(e.Key)
+	}
+	s.keys++
+	s.last = append(s.last[:0], e.Key...)
+	s.raw = append(s.raw, tagKvs)
+	if e.Record != nil {
+		s.raw = protowire.AppendBytes(s.raw, e.Record)
+		return
+	}
+	s.raw = protowire.AppendVarint(s.raw, uint64(encodedSize(e)))
+	s.raw = etcdwalk.AppendRecord(s.raw, e)
+}
+
+// describe is the segment as the manifest tells it, without its name and its
+// compressed size.
+func (s *segment) describe() Segment {
+	return Segment{
+		Kind: label(s.class.Kind), FirstKey: s.first, LastKey: bytes.Clone(s.last), Keys: s.keys,
+		Size: int64(len(s.raw)), SHA256: hexSHA256(s.raw),
+	}
+}
+
+func (s *segment) reset() { *s = segment{raw: shrink(s.raw), last: s.last} }
+
+// shrink empties a buffer, and drops it if one huge record has made it large.
+func shrink(b []byte) []byte {
+	if cap(b) > 4*segmentSize {
+		return nil
+	}
+	return b[:0]
+}
+
+// recordSize is what e takes in a segment, in bytes.
+func recordSize(e etcdwalk.Entry) int { return 1 + protowire.SizeBytes(encodedSize(e)) }
+
+// encodedSize is the length of e as an mvccpb.KeyValue.
+func encodedSize(e etcdwalk.Entry) int {
+	if e.Record != nil {
+		return len(e.Record)
+	}
+	n := 0
+	for _, v := range []int64{e.CreateRevision, e.ModRevision, e.Version, e.Lease} {
+		if v != 0 {
+			n += 1 + protowire.SizeVarint(uint64(v))
+		}
+	}
+	for _, b := range [][]byte{e.Key, e.Value} {
+		if len(b) > 0 {
+			n += 1 + protowire.SizeBytes(len(b))
+		}
+	}
+	return n
+}
+
+// nextRecord takes the first record off a segment.
+func nextRecord(raw []byte) (e etcdwalk.Entry, rest []byte, err error) {
+	if raw[0] != tagKvs {
+		return e, nil, fmt.Errorf("a field that is no record (tag %#x)", raw[0])
+	}
+	record, n := protowire.ConsumeBytes(raw[1:])
+	if n < 0 {
+		return e, nil, fmt.Errorf("the length of a record: %w", protowire.ParseError(n))
+	}
+	if e, err = etcdwalk.ParseRecord(record); err != nil {
+		return e, nil, err
+	}
+	if len(e.Key) == 0 {
+		return e, nil, errors.New("a record without a key")
+	}
+	return e, raw[1+n:], nil
+}
+
+// checkRecords holds an unpacked segment against what the manifest says of it.
+func checkRecords(raw []byte, want Segment) (Totals, error) {
+	var (
+		got  Totals
+		last []byte
+	)
+	for rest := raw; len(rest) > 0; {
+		e, next, err := nextRecord(rest)
+		if err != nil {
+			return got, err
+		}
+		if got.Keys == 0 && !bytes.Equal(e.Key, want.FirstKey) {
+			return got, fmt.Errorf("its first key is %q instead of %q", e.Key, want.FirstKey)
+		}
+		if got.Keys > 0 && bytes.Compare(e.Key, last) <= 0 {
+			return got, fmt.Errorf("key %q comes after key %q", e.Key, last)
+		}
+		got.Keys++
+		got.Bytes += e.Size()
+		last, rest = e.Key, next
+	}
+	if got.Keys != want.Keys {
+		return got, fmt.Errorf("it holds %d keys instead of %d", got.Keys, want.Keys)
+	}
+	if !bytes.Equal(last, want.LastKey) {
+		return got, fmt.Errorf("its last key is %q instead of %q", last, want.LastKey)
+	}
+	return got, nil
+}
+
+// A tally counts entries per kind and namespace.
+type tally map[[2]string]*Totals
+
+func (t tally) add(c etcdwalk.Class, e etcdwalk.Entry) {
+	id := [2]string{label(c.Kind), label(c.Namespace)}
+	sum := t[id]
+	if sum == nil {
+		sum = new(Totals)
+		t[id] = sum
+	}
+	sum.Keys++
+	sum.Bytes += e.Size()
+}
+
+// sum is the counts in order, and all of them together.
+func (t tally) sum() ([]KindTotal, Totals) {
+	var all Totals
+	kinds := make([]KindTotal, 0, len(t))
+	for id, sum := range t {
+		kinds = append(kinds, KindTotal{Kind: id[0], Namespace: id[1], Totals: *sum})
+		all.Keys += sum.Keys
+		all.Bytes += sum.Bytes
+	}
+	slices.SortFunc(kinds, compareKinds)
+	return kinds, all
+}
+
+func compareKinds(a, b KindTotal) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace))
+}
+
+// label makes a part of a key fit for JSON, which knows UTF-8 only.
+func label(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
