@@ -1,0 +1,156 @@
+package kube
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+)
+
+// A catalog knows the kinds of a view that are not compiled in. It reads the
+// view when it is asked first.
+type catalog struct {
+	layout *Layout
+	view   etcdwalk.View
+
+	custom        []Kind // all of them
+	stored        []Kind // those with keys
+	read, scanned bool   // whether custom and stored are filled
+}
+
+// kind finds the kind that a term names. A name in full is never ambiguous.
+func (r *resolver) kind(ctx context.Context, t term) (Kind, error) {
+	for i := range table {
+		if t.means(&table[i]) {
+			return table[i], nil
+		}
+	}
+	custom, err := r.catalog.all(ctx)
+	if err != nil {
+		return Kind{}, err
+	}
+	var found []string
+	var kind Kind
+	for i := range custom {
+		if custom[i].Name() == strings.ToLower(t.typed) {
+			return custom[i], nil
+		}
+		if t.means(&custom[i]) {
+			kind, found = custom[i], append(found, custom[i].Name())
+		}
+	}
+	switch len(found) {
+	case 0:
+		return Kind{}, unknownKind(t, slices.Concat(table, custom))
+	case 1:
+		return kind, nil
+	default:
+		return Kind{}, fmt.Errorf("%q may be %s: write one of them: %w", t.typed, orList(found), ErrFilter)
+	}
+}
+
+// all are the kinds that are defined in the view, and those that have keys in
+// it, by path: a definition may be missing from an archive of a part.
+func (c *catalog) all(ctx context.Context) ([]Kind, error) {
+	if c.read {
+		return c.custom, nil
+	}
+	stored, err := c.present(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := slices.Clone(stored)
+	sel := etcdwalk.Selection{Ranges: etcdwalk.Union(c.layout.under(crdPath)...)}
+	for e, err := range c.view.Walk(ctx, sel) {
+		if err != nil {
+			return nil, fmt.Errorf("reading the custom resource definitions: %w", err)
+		}
+		object, ok := c.layout.Parse(e.Key)
+		if !ok {
+			continue
+		}
+		i := slices.IndexFunc(all, func(k Kind) bool { return k.Name() == object.Name })
+		if i < 0 {
+			plural, group, _ := strings.Cut(object.Name, ".")
+			all, i = append(all, Kind{Plural: plural, Group: group, path: group + "/" + plural}), len(all)
+		}
+		all[i].define(e.Value)
+	}
+	c.custom, c.read = all, true
+	return all, nil
+}
+
+// define takes the names and the scope out of a custom resource definition. One
+// that cannot be read leaves the kind as it is: a definition is named after the
+// plural and the group, so these are known at least.
+func (k *Kind) define(value []byte) {
+	var crd struct {
+		Spec struct {
+			Group string `json:"group"`
+			Scope string `json:"scope"`
+			Names struct {
+				Plural     string   `json:"plural"`
+				Singular   string   `json:"singular"`
+				ShortNames []string `json:"shortNames"`
+				Kind       string   `json:"kind"`
+			} `json:"names"`
+		} `json:"spec"`
+	}
+	if EncodingOf(value) != JSON || json.Unmarshal(value, &crd) != nil {
+		return
+	}
+	spec := crd.Spec
+	if spec.Group != k.Group || spec.Names.Plural != k.Plural {
+		return
+	}
+	k.Kind, k.Namespaced = spec.Names.Kind, spec.Scope == "Namespaced"
+	k.short = strings.ToLower(strings.Join(spec.Names.ShortNames, " "))
+	if singular := strings.ToLower(spec.Names.Singular); singular != strings.ToLower(k.Kind) {
+		k.short += " " + singular
+	}
+}
+
+// present are the kinds that are not compiled in and have keys in the view. It
+// walks the gaps between the compiled-in kinds, and leaps over the rest of a
+// kind as soon as it has met its first key.
+func (c *catalog) present(ctx context.Context) ([]Kind, error) {
+	if c.scanned {
+		return c.stored, nil
+	}
+	byPath := map[string]bool{}
+	for gaps := c.layout.gaps().Intersect(c.layout.scope); len(gaps) > 0; {
+		k, end, err := c.next(ctx, gaps)
+		if err != nil {
+			return nil, err
+		}
+		if k.path != "" && !byPath[k.path] {
+			byPath[k.path] = true
+			c.stored = append(c.stored, k)
+		}
+		gaps = gaps.Subtract(etcdwalk.Ranges{{Start: []byte{}, End: end}})
+	}
+	c.scanned = true
+	return c.stored, nil
+}
+
+// next finds the first key in the gaps that belongs to a resource. It returns
+// the resource and the end of its range, or nothing.
+func (c *catalog) next(ctx context.Context, gaps etcdwalk.Ranges) (Kind, []byte, error) {
+	for e, err := range c.view.Walk(ctx, etcdwalk.Selection{Ranges: gaps}) {
+		if err != nil {
+			return Kind{}, nil, fmt.Errorf("looking for custom resources: %w", err)
+		}
+		s, ok := c.layout.locate(e.Key)
+		if !ok || !holdsObjects(s.path) {
+			continue
+		}
+		group, plural := s.resource()
+		k := Kind{Plural: plural, Group: group, path: string(s.path), Namespaced: bytes.IndexByte(s.rest, '/') >= 0}
+		return k, etcdwalk.Prefix(string(s.dir)).End, nil
+	}
+	return Kind{}, nil, nil
+}

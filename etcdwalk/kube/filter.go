@@ -1,0 +1,170 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+)
+
+// Errors of what was typed; both are a matter of usage.
+var (
+	// ErrFilter: the words cannot be a selection.
+	ErrFilter = errors.New("not a selection")
+	// ErrUnknownKind: a kind that neither Kubernetes nor the view at hand has.
+	ErrUnknownKind = errors.New("unknown kind")
+)
+
+// A Filter is a selection as it is typed. The zero value takes everything under
+// the default prefixes.
+type Filter struct {
+	// Include and Exclude hold kubectl's words, and lists of them with commas:
+	// TYPE, TYPE.GROUP, TYPE.VERSION.GROUP, each with or without /NAME.
+	Include []string `json:"include,omitempty"`
+	Exclude []string `json:"exclude,omitempty"`
+	// Namespaces narrows kinds that are namespaced; alone, it takes these
+	// namespaces with all that is in them.
+	Namespaces []string `json:"namespaces,omitempty"`
+	// Prefixes replaces the default ones: see [NewLayout].
+	Prefixes []string `json:"prefixes,omitempty"`
+}
+
+// Whole tells whether nothing is filtered out: the default prefixes, all of
+// them.
+func (f Filter) Whole() bool {
+	return len(f.Include)+len(f.Exclude)+len(f.Namespaces)+len(f.Prefixes) == 0
+}
+
+// Resolve turns the words into key ranges. It walks the view only for names
+// that are not compiled in, and then only over what tells names: the custom
+// resource definitions, and one key of each custom resource. Errors are
+// [ErrFilter], [ErrUnknownKind], or the view's own.
+func (f Filter) Resolve(ctx context.Context, view etcdwalk.View) (etcdwalk.Selection, error) {
+	layout, err := NewLayout(f.Prefixes...)
+	if err != nil {
+		return etcdwalk.Selection{}, err
+	}
+	include, err := parseTerms(f.Include)
+	if err != nil {
+		return etcdwalk.Selection{}, err
+	}
+	exclude, err := parseTerms(f.Exclude)
+	if err != nil {
+		return etcdwalk.Selection{}, err
+	}
+	namespaces, err := parseNamespaces(f.Namespaces)
+	if err != nil {
+		return etcdwalk.Selection{}, err
+	}
+	r := resolver{layout: layout, namespaces: namespaces, catalog: catalog{layout: layout, view: view}}
+	return r.resolve(ctx, include, exclude)
+}
+
+// SuggestNamespaces says, for each namespace typed that the view has no
+// Namespace object of, which ones it has with a name like it.
+func (f Filter) SuggestNamespaces(ctx context.Context, view etcdwalk.View) (map[string][]string, error) {
+	layout, err := NewLayout(f.Prefixes...)
+	if err != nil {
+		return nil, err
+	}
+	typed, err := parseNamespaces(f.Namespaces)
+	if err != nil || len(typed) == 0 {
+		return nil, err
+	}
+	there := map[string]bool{}
+	for e, err := range view.Walk(ctx, etcdwalk.Selection{Ranges: etcdwalk.Union(layout.under(namespace)...)}) {
+		if err != nil {
+			return nil, fmt.Errorf("reading the names of the namespaces: %w", err)
+		}
+		if object, ok := layout.Parse(e.Key); ok {
+			there[object.Name] = true
+		}
+	}
+	suggestions := map[string][]string{}
+	for _, name := range typed {
+		if !there[name] {
+			suggestions[name] = nearest(name, there)
+		}
+	}
+	return suggestions, nil
+}
+
+// A term is one word of a filter, taken apart.
+type term struct {
+	typed       string
+	word, group string // lower case; the group may begin with a version
+	name        string // empty: all of the kind
+}
+
+func parseTerms(lists []string) ([]term, error) {
+	words, err := splitLists(lists)
+	if err != nil {
+		return nil, err
+	}
+	terms := make([]term, len(words))
+	for i, typed := range words {
+		kind, name, named := strings.Cut(typed, "/")
+		switch {
+		case strings.Contains(name, "/"):
+			return nil, fmt.Errorf("%q: write TYPE/NAME and give the namespace on its own: %w", typed, ErrFilter)
+		case named && !isName(name):
+			return nil, fmt.Errorf("%q: no object can have that name: %w", typed, ErrFilter)
+		}
+		word, group, _ := strings.Cut(strings.ToLower(kind), ".")
+		if word == "" {
+			return nil, fmt.Errorf("%q: a kind is missing: %w", typed, ErrFilter)
+		}
+		terms[i] = term{typed: kind, word: word, group: group, name: name}
+		if word == "all" && group == "" {
+			return nil, fmt.Errorf("%q is no kind of its own; write those that are meant, such as "+
+				"pods,services,deployments,replicasets,statefulsets,daemonsets,jobs,cronjobs: %w", typed, ErrFilter)
+		}
+	}
+	return terms, nil
+}
+
+func parseNamespaces(lists []string) ([]string, error) {
+	names, err := splitLists(lists)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if !isNamespace(name) {
+			return nil, fmt.Errorf("%q: no namespace can have that name: %w", name, ErrFilter)
+		}
+	}
+	return names, nil
+}
+
+func splitLists(lists []string) ([]string, error) {
+	var words []string
+	for _, list := range lists {
+		for word := range strings.SplitSeq(list, ",") {
+			word = strings.TrimSpace(word)
+			if word == "" {
+				return nil, fmt.Errorf("%q has an empty word: %w", list, ErrFilter)
+			}
+			words = append(words, word)
+		}
+	}
+	return words, nil
+}
+
+// version is how Kubernetes names the versions of an API.
+var version = regexp.MustCompile(`^v[0-9]+((alpha|beta)[0-9]+)?$`)
+
+// means tells whether the term names the kind. A group that is typed must be
+// the kind's, as it is or behind a version.
+func (t term) means(k *Kind) bool {
+	if !k.called(t.word) {
+		return false
+	}
+	if t.group == "" || k.inGroup(t.group) {
+		return true
+	}
+	first, rest, _ := strings.Cut(t.group, ".")
+	return version.MatchString(first) && k.inGroup(rest)
+}

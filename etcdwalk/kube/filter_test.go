@@ -1,0 +1,360 @@
+package kube_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
+)
+
+// noView is a view that must not be walked.
+type noView struct{ t testing.TB }
+
+func (noView) Info() etcdwalk.Info { return etcdwalk.Info{} }
+
+func (noView) Leases(context.Context, []int64) ([]etcdwalk.Lease, error) { return nil, nil }
+
+func (v noView) Walk(_ context.Context, sel etcdwalk.Selection) iter.Seq2[etcdwalk.Entry, error] {
+	v.t.Errorf("the view was walked from %q", sel.Ranges[0].Start)
+	return func(func(etcdwalk.Entry, error) bool) {}
+}
+
+// counted counts the walks over a view and the entries that they yield.
+type counted struct {
+	etcdwalk.View
+	walks, entries int
+}
+
+func (c *counted) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[etcdwalk.Entry, error] {
+	c.walks++
+	return func(yield func(etcdwalk.Entry, error) bool) {
+		for e, err := range c.View.Walk(ctx, sel) {
+			c.entries++
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// extra are keys beside the fixture's: look-alikes, a second prefix, custom
+// resources without a definition, opaque keys.
+var extra = []string{
+	"/registry/machines.example.io/machines/shop/m", "/registry/machines.example.io/machinesets/shop/m",
+	"/registry/machines/shop/m", "/registry/a.example.io/machinesets/m",
+	"/registry/snapshot.storage.k8s.io/volumesnapshots/shop-backend/s",
+	"/registry/health", "/registry/configmaps/odd", "/registry/x/../y",
+	"/kubernetes.io/configmaps/shop-backend/old", "/openshift.io/routes/shop-backend/web",
+	"/calico/v3/x",
+}
+
+// fixtureView is the fixture's keys and the extra ones; definitions of custom
+// resources have their values.
+func fixtureView(t testing.TB) (*counted, []string) {
+	t.Helper()
+	keys := slices.Clone(extra)
+	for _, line := range truths(t, "registry-1.36.keys.tsv") {
+		keys = append(keys, line.key)
+	}
+	slices.Sort(keys)
+	known := map[string][]byte{}
+	for _, e := range values(t) {
+		if strings.Contains(string(e.Key), "/customresourcedefinitions/") {
+			known[string(e.Key)] = e.Value
+		}
+	}
+	if len(known) != 3 {
+		t.Fatalf("%d definitions in the fixture", len(known))
+	}
+	var entries []etcdwalk.Entry
+	for _, key := range keys {
+		entries = append(entries, etcdwalk.Entry{Key: []byte(key), Value: known[key]})
+	}
+	return &counted{View: walktest.NewView(entries...)}, keys
+}
+
+func keysOf(t testing.TB, view etcdwalk.View, sel etcdwalk.Selection) []string {
+	t.Helper()
+	var keys []string
+	for e, err := range view.Walk(context.Background(), sel) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, string(e.Key))
+	}
+	return keys
+}
+
+// Each filter takes exactly the keys that a plain reading of the key layout
+// takes: the test's own, by string, from the fixture's keys.
+func TestResolveTakesExactly(t *testing.T) {
+	under := func(prefixes ...string) func(string) bool {
+		return func(key string) bool {
+			return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(key, p) })
+		}
+	}
+	only := func(keys ...string) func(string) bool {
+		return func(key string) bool { return slices.Contains(keys, key) }
+	}
+	kubernetes := under("/registry/", "/kubernetes.io/", "/openshift.io/")
+	cms := under("/registry/configmaps/", "/kubernetes.io/configmaps/")
+	// in tells the namespace from its place: behind a resource, never elsewhere.
+	in := func(ns string) func(string) bool {
+		return func(key string) bool {
+			seg := strings.Split(key, "/")
+			namespaced := len(seg) == 5 && seg[3] == ns && seg[2] != "services" || len(seg) == 6 && seg[4] == ns
+			return kubernetes(key) && (namespaced || key == "/registry/namespaces/"+ns)
+		}
+	}
+	and := func(fs ...func(string) bool) func(string) bool {
+		return func(key string) bool {
+			return !slices.ContainsFunc(fs, func(f func(string) bool) bool { return !f(key) })
+		}
+	}
+	not := func(f func(string) bool) func(string) bool { return func(key string) bool { return !f(key) } }
+	named := func(name string) func(string) bool {
+		return func(key string) bool { return strings.HasSuffix(key, "/"+name) }
+	}
+
+	for _, c := range []struct {
+		name   string
+		filter kube.Filter
+		want   func(string) bool
+		walks  int // over the view, at most
+	}{
+		{"nothing typed", kube.Filter{}, kubernetes, 0},
+		{"prefix slash", kube.Filter{Prefixes: []string{"/"}}, func(string) bool { return true }, 0},
+		{"one prefix", kube.Filter{Prefixes: []string{"openshift.io"}}, under("/openshift.io/"), 0},
+		{"a narrow prefix", kube.Filter{Prefixes: []string{"/registry/pods"}}, under("/registry/pods/"), 0},
+		{"a kind in a narrow prefix", kube.Filter{Prefixes: []string{"/registry/pods"}, Include: []string{"po,cm"}}, under("/registry/pods/"), 0},
+		{"kinds", kube.Filter{Include: []string{"deploy,cm", "po"}}, under("/registry/deployments/", "/registry/configmaps/", "/kubernetes.io/configmaps/", "/registry/pods/"), 0},
+		{"R20: services, and no serviceaccounts", kube.Filter{Include: []string{"services"}}, under("/registry/services/specs/"), 0},
+		{"endpoints", kube.Filter{Include: []string{"ep"}}, under("/registry/services/endpoints/"), 0},
+		{"nodes", kube.Filter{Include: []string{"Node"}}, under("/registry/minions/"), 0},
+		{"machines, and no machinesets", kube.Filter{Include: []string{"machines.machines.example.io"}}, under("/registry/machines.example.io/machines/"), 20},
+		{"machines, by its full name", kube.Filter{Include: []string{"machines"}}, under("/registry/machines/"), 20},
+		{"a resource nobody knows", kube.Filter{Include: []string{"routes"}}, under("/openshift.io/routes/"), 20},
+		{"with a group", kube.Filter{Include: []string{"deployments.apps"}}, under("/registry/deployments/"), 0},
+		{"with version and group", kube.Filter{Include: []string{"deployments.v1.apps", "ing.v1.networking.k8s.io", "pods.v1."}}, under("/registry/deployments/", "/registry/ingress/", "/registry/pods/"), 0},
+		{"a twin", kube.Filter{Include: []string{"deployments.extensions", "events.events.k8s.io"}}, under("/registry/deployments/", "/registry/events/"), 0},
+		{"custom, by plural", kube.Filter{Include: []string{"widgets"}}, under("/registry/shop.example.io/widgets/"), 20},
+		{"custom, by short name", kube.Filter{Include: []string{"wi"}}, under("/registry/shop.example.io/widgets/"), 20},
+		{"custom, by group", kube.Filter{Include: []string{"Gadget.shop.example.io"}}, under("/registry/shop.example.io/gadgets/"), 20},
+		{"custom, by version and group", kube.Filter{Include: []string{"gadgets.v1.shop.example.io"}}, under("/registry/shop.example.io/gadgets/"), 20},
+		{"custom, with no definition", kube.Filter{Include: []string{"volumesnapshots.snapshot.storage.k8s.io"}}, under("/registry/snapshot.storage.k8s.io/volumesnapshots/"), 20},
+		{"a kind in a namespace", kube.Filter{Include: []string{"cm"}, Namespaces: []string{"shop-backend"}}, under("/registry/configmaps/shop-backend/", "/kubernetes.io/configmaps/shop-backend/"), 0},
+		{"a custom kind in a namespace", kube.Filter{Include: []string{"widgets"}, Namespaces: []string{"data"}}, under("/registry/shop.example.io/widgets/data/"), 20},
+		{"a cluster kind, whatever the namespace", kube.Filter{Include: []string{"pv,regions,cm"}, Namespaces: []string{"data"}}, under("/registry/persistentvolumes/", "/registry/infra.example.io/regions/", "/registry/configmaps/data/"), 20},
+		{"a namespace", kube.Filter{Namespaces: []string{"shop-backend"}}, in("shop-backend"), 20},
+		{"two namespaces", kube.Filter{Namespaces: []string{"data,ci"}}, func(k string) bool { return in("data")(k) || in("ci")(k) }, 20},
+		{"an object", kube.Filter{Include: []string{"cm/kube-root-ca.crt"}, Namespaces: []string{"ci"}}, only("/registry/configmaps/ci/kube-root-ca.crt"), 0},
+		{"an object in all namespaces", kube.Filter{Include: []string{"cm/kube-root-ca.crt"}}, and(cms, named("kube-root-ca.crt")), 0},
+		{"a custom object in all namespaces", kube.Filter{Include: []string{"wi/widget-03"}}, and(under("/registry/shop.example.io/widgets/"), named("widget-03")), 20},
+		{"a cluster object", kube.Filter{Include: []string{"clusterroles/cluster-admin,ns/data"}}, only("/registry/clusterroles/cluster-admin", "/registry/namespaces/data"), 0},
+		{"objects and kinds", kube.Filter{Include: []string{"cm/kube-root-ca.crt", "cm/app-config-6", "jobs", "ns/data"}}, func(k string) bool {
+			return and(cms, named("kube-root-ca.crt"))(k) || and(cms, named("app-config-6"))(k) || under("/registry/jobs/")(k) || k == "/registry/namespaces/data"
+		}, 0},
+		{"an object and its kind", kube.Filter{Include: []string{"cm", "cm/app-config-6"}}, cms, 0},
+		{"all but a kind", kube.Filter{Exclude: []string{"events", "secrets"}}, and(kubernetes, not(under("/registry/events/", "/registry/secrets/"))), 0},
+		{"all but a name", kube.Filter{Exclude: []string{"cm/kube-root-ca.crt"}}, and(kubernetes, not(and(cms, named("kube-root-ca.crt")))), 0},
+		{"a namespace but a kind", kube.Filter{Namespaces: []string{"data"}, Exclude: []string{"cm", "wi"}}, and(in("data"), not(cms), not(under("/registry/shop.example.io/widgets/"))), 20},
+		{"a kind but an object", kube.Filter{Include: []string{"cm"}, Namespaces: []string{"ci"}, Exclude: []string{"cm/kube-root-ca.crt"}}, and(under("/registry/configmaps/ci/"), not(named("kube-root-ca.crt"))), 0},
+		{"a name but itself", kube.Filter{Include: []string{"cm/kube-root-ca.crt"}, Exclude: []string{"cm"}}, func(string) bool { return false }, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			view, keys := fixtureView(t)
+			sel, err := c.filter.Resolve(t.Context(), view)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if view.walks > c.walks {
+				t.Errorf("%d walks, want at most %d", view.walks, c.walks)
+			}
+			var want []string
+			for _, key := range keys {
+				if c.want(key) {
+					want = append(want, key)
+				}
+			}
+			if diff := cmp.Diff(keysOf(t, view, sel), want); diff != "" {
+				t.Errorf("keys (-got +want):\n%s", diff)
+			}
+			if len(want) == 0 && c.name != "a name but itself" {
+				t.Error("the case wants no key and so shows nothing")
+			}
+		})
+	}
+}
+
+// Finding the custom resources reads one key of each, and the keys that are no
+// resource's, however many keys there are.
+func TestSkipScanReadsLittle(t *testing.T) {
+	view, _ := fixtureView(t)
+	if _, err := (kube.Filter{Namespaces: []string{"data"}}).Resolve(t.Context(), view); err != nil {
+		t.Fatal(err)
+	}
+	// 10 resources that are not compiled in, and one walk that finds no more; on
+	// the way lie three keys of API servers and an opaque one.
+	if view.walks != 10+1 || view.entries != 10+3+1 {
+		t.Errorf("%d walks, %d entries", view.walks, view.entries)
+	}
+}
+
+func TestWholeMeansNothingTyped(t *testing.T) {
+	if !(kube.Filter{}).Whole() {
+		t.Error("the zero filter is not whole")
+	}
+	one := []string{"x"}
+	for _, f := range []kube.Filter{{Include: one}, {Exclude: one}, {Namespaces: one}, {Prefixes: one}} {
+		if f.Whole() {
+			t.Errorf("%+v is whole", f)
+		}
+	}
+}
+
+func TestWhatIsTypedWrongly(t *testing.T) {
+	for _, c := range []struct {
+		filter kube.Filter
+		err    error
+		text   string
+	}{
+		{kube.Filter{Include: []string{"deploymnets"}}, kube.ErrUnknownKind, `unknown kind "deploymnets": did you mean deployments.apps?`},
+		{kube.Filter{Include: []string{"podz"}}, kube.ErrUnknownKind, `unknown kind "podz": did you mean pods?`},
+		{kube.Filter{Include: []string{"deployments.batch"}}, kube.ErrUnknownKind, `unknown kind "deployments.batch": did you mean deployments.apps?`},
+		{kube.Filter{Exclude: []string{"ingresses.networking"}}, kube.ErrUnknownKind, `unknown kind "ingresses.networking": did you mean ingresses.networking.k8s.io?`},
+		{kube.Filter{Include: []string{"widgtes"}}, kube.ErrUnknownKind, `unknown kind "widgtes": did you mean widgets.shop.example.io?`},
+		{kube.Filter{Include: []string{"widgets.shop.exmaple.io"}}, kube.ErrUnknownKind, `unknown kind "widgets.shop.exmaple.io": did you mean widgets.shop.example.io?`},
+		{kube.Filter{Include: []string{"service-account"}}, kube.ErrUnknownKind, `unknown kind "service-account": did you mean serviceaccounts?`},
+		{kube.Filter{Include: []string{"qwertyuiop"}}, kube.ErrUnknownKind, `unknown kind "qwertyuiop": no kind has a name like it`},
+		{kube.Filter{Include: []string{"machinesets"}}, kube.ErrFilter, `"machinesets" may be machinesets.a.example.io or machinesets.machines.example.io: write one of them: not a selection`},
+		{kube.Filter{Include: []string{"all"}}, kube.ErrFilter, `"all" is no kind of its own; write those that are meant, such as pods,services,deployments,replicasets,statefulsets,daemonsets,jobs,cronjobs: not a selection`},
+		{kube.Filter{Include: []string{"cm/"}}, kube.ErrFilter, `"cm/": no object can have that name: not a selection`},
+		{kube.Filter{Include: []string{"cm/.."}}, kube.ErrFilter, `"cm/..": no object can have that name: not a selection`},
+		{kube.Filter{Include: []string{"cm/shop/a"}}, kube.ErrFilter, `"cm/shop/a": write TYPE/NAME and give the namespace on its own: not a selection`},
+		{kube.Filter{Include: []string{"/a"}}, kube.ErrFilter, `"/a": a kind is missing: not a selection`},
+		{kube.Filter{Include: []string{"cm,,po"}}, kube.ErrFilter, `"cm,,po" has an empty word: not a selection`},
+		{kube.Filter{Include: []string{""}}, kube.ErrFilter, `"" has an empty word: not a selection`},
+		{kube.Filter{Namespaces: []string{"Shop"}}, kube.ErrFilter, `"Shop": no namespace can have that name: not a selection`},
+		{kube.Filter{Namespaces: []string{"a/b"}}, kube.ErrFilter, `"a/b": no namespace can have that name: not a selection`},
+		{kube.Filter{Prefixes: []string{""}}, kube.ErrFilter, `an empty prefix: not a selection`},
+	} {
+		t.Run(c.text, func(t *testing.T) {
+			view, _ := fixtureView(t)
+			sel, err := c.filter.Resolve(t.Context(), view)
+			if !errors.Is(err, c.err) || err.Error() != c.text {
+				t.Errorf("got  %v\nwant %s", err, c.text)
+			}
+			if len(sel.Ranges) > 0 {
+				t.Error("an error came with a selection")
+			}
+		})
+	}
+}
+
+// A definition that is encrypted or damaged gives no short names; its own name
+// still tells plural and group.
+func TestUnreadableDefinitions(t *testing.T) {
+	for name, value := range map[string]string{
+		"encrypted": "k8s:enc:aescbc:v1:k:xxxx", "damaged": `{"spec":`, "empty": "", "another's": `{"spec":{"group":"x.io","names":{"plural":"widgets","shortNames":["wi"]}}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			view := walktest.NewView(
+				etcdwalk.Entry{Key: []byte("/registry/apiextensions.k8s.io/customresourcedefinitions/widgets.shop.example.io"), Value: []byte(value)},
+				etcdwalk.Entry{Key: []byte("/registry/shop.example.io/widgets/data/w")},
+			)
+			for _, typed := range []string{"widgets.shop.example.io", "widgets"} {
+				sel, err := kube.Filter{Include: []string{typed}, Namespaces: []string{"data"}}.Resolve(t.Context(), view)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := keysOf(t, view, sel); len(got) != 1 {
+					t.Errorf("%s took %q", typed, got)
+				}
+			}
+			if _, err := (kube.Filter{Include: []string{"wi"}}).Resolve(t.Context(), view); !errors.Is(err, kube.ErrUnknownKind) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// A definition without any object makes its kind known.
+func TestDefinedKindWithoutKeys(t *testing.T) {
+	key := "/registry/apiextensions.k8s.io/customresourcedefinitions/widgets.shop.example.io"
+	view := walktest.NewView(etcdwalk.Entry{Key: []byte(key), Value: valueOf(t, key, "{")})
+	sel, err := kube.Filter{Include: []string{"wi"}}.Resolve(t.Context(), view)
+	if err != nil || len(sel.Ranges) == 0 {
+		t.Fatalf("got %v, %v", sel.Ranges, err)
+	}
+}
+
+// The view's errors come through from each of the walks that names need.
+func TestResolvePassesTheViewsErrorsOn(t *testing.T) {
+	for _, after := range []int{0, 1} {
+		for name, f := range map[string]kube.Filter{"custom": {Include: []string{"wi"}}, "namespace": {Namespaces: []string{"data"}}} {
+			view := walktest.NewView(etcdwalk.Entry{Key: []byte("/registry/x")}, etcdwalk.Entry{Key: []byte("/registry/y")})
+			view.Err, view.ErrAfter = etcdwalk.ErrUnavailable, after
+			if _, err := f.Resolve(t.Context(), view); !errors.Is(err, etcdwalk.ErrUnavailable) || view.Fired() != 1 {
+				t.Errorf("%s after %d: got %v, fired %d times", name, after, err, view.Fired())
+			}
+		}
+	}
+	view := walktest.NewView(etcdwalk.Entry{Key: []byte("/registry/namespaces/a")})
+	view.Err = etcdwalk.ErrCompacted
+	if _, err := (kube.Filter{Namespaces: []string{"a"}}).SuggestNamespaces(t.Context(), view); !errors.Is(err, etcdwalk.ErrCompacted) || view.Fired() != 1 {
+		t.Errorf("got %v, fired %d times", err, view.Fired())
+	}
+}
+
+func TestSuggestNamespaces(t *testing.T) {
+	view, _ := fixtureView(t)
+	got, err := kube.Filter{Namespaces: []string{"shop-backand", "data", "nowhere-near"}}.SuggestNamespaces(t.Context(), view)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(got["shop-backand"], []string{"shop-backend"}); diff != "" || len(got["nowhere-near"]) != 0 {
+		t.Errorf("got %q", got)
+	}
+	if names := slices.Sorted(maps.Keys(got)); !slices.Equal(names, []string{"nowhere-near", "shop-backand"}) {
+		t.Errorf("suggestions for %q", names)
+	}
+}
+
+func FuzzFilter(f *testing.F) {
+	for _, seed := range [][3]string{
+		{"cm,deploy/web", "events", "shop"}, {"widgets.shop.example.io", "", ""}, {"a.v1.b/c", "all", "x,y"}, {",", "/", "-"}, {"\xff", "\x00", "a.b"},
+	} {
+		f.Add(seed[0], seed[1], seed[2])
+	}
+	view, keys := fixtureView(f)
+	f.Fuzz(func(t *testing.T, include, exclude, namespaces string) {
+		filter := kube.Filter{}
+		for _, each := range []struct {
+			typed string
+			into  *[]string
+		}{{include, &filter.Include}, {exclude, &filter.Exclude}, {namespaces, &filter.Namespaces}} {
+			if each.typed != "" {
+				*each.into = []string{each.typed}
+			}
+		}
+		sel, err := filter.Resolve(context.Background(), view)
+		if err != nil {
+			if !errors.Is(err, kube.ErrFilter) && !errors.Is(err, kube.ErrUnknownKind) {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		if got := keysOf(t, view, sel); len(got) > len(keys) {
+			t.Errorf("%d keys of %d", len(got), len(keys))
+		}
+	})
+}

@@ -1,0 +1,116 @@
+package kube
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+)
+
+// A Layout is the prefixes under which a keyspace holds Kubernetes' objects. It
+// does not change and may be used by many at once.
+type Layout struct {
+	scope  etcdwalk.Ranges
+	spaces []space // none below another
+}
+
+// A space is one prefix and the kinds that are known to lie below it.
+type space struct {
+	prefix string
+	places map[string]place // by path
+}
+
+type place struct {
+	kind  *Kind
+	class etcdwalk.Class // without names
+}
+
+// NewLayout makes a layout of prefixes; none: those of kube-apiserver and of
+// OpenShift. As in kube-apiserver a prefix gets a slash at both ends. A prefix
+// below a default one narrows what is taken and changes no meaning; "/" takes
+// everything, keys without a slash included.
+func NewLayout(prefixes ...string) (*Layout, error) {
+	if len(prefixes) == 0 {
+		prefixes = defaultPrefixes()
+	}
+	var taken []etcdwalk.Range
+	var roots []string
+	for _, typed := range prefixes {
+		name := strings.Trim(typed, "/")
+		switch {
+		case typed == "":
+			return nil, fmt.Errorf("an empty prefix: %w", ErrFilter)
+		case name == "":
+			taken, roots = append(taken, etcdwalk.Prefix("")), append(roots, defaultPrefixes()...)
+		default:
+			taken, roots = append(taken, etcdwalk.Prefix("/"+name+"/")), append(roots, "/"+name+"/")
+		}
+	}
+	return &Layout{scope: etcdwalk.Union(taken...), spaces: spaces(roots)}, nil
+}
+
+// defaultPrefixes are those of kube-apiserver (its --etcd-prefix) and of
+// OpenShift's two API servers.
+func defaultPrefixes() []string {
+	return []string{"/registry/", "/kubernetes.io/", "/openshift.io/"}
+}
+
+// spaces makes one space of each prefix from which keys are to be read. None
+// lies below another.
+func spaces(prefixes []string) []space {
+	var made []space
+	for _, p := range prefixes {
+		root := p
+		for _, other := range slices.Concat(prefixes, defaultPrefixes()) {
+			if len(other) < len(root) && strings.HasPrefix(root, other) {
+				root = other
+			}
+		}
+		if !slices.ContainsFunc(made, func(s space) bool { return s.prefix == root }) {
+			made = append(made, newSpace(root))
+		}
+	}
+	return made
+}
+
+func newSpace(prefix string) space {
+	places := make(map[string]place, len(table))
+	for i := range table {
+		k := &table[i]
+		class := etcdwalk.Class{Kind: k.Name(), Range: etcdwalk.Prefix(prefix + k.path + "/")}
+		places[k.path] = place{kind: k, class: class}
+	}
+	return space{prefix: prefix, places: places}
+}
+
+// under are the ranges of what lies under a path, one for each prefix.
+func (l *Layout) under(path string) []etcdwalk.Range {
+	var ranges []etcdwalk.Range
+	for _, s := range l.spaces {
+		ranges = append(ranges, etcdwalk.Prefix(s.prefix+path+"/"))
+	}
+	return ranges
+}
+
+// at are the ranges of the one key at a path, one for each prefix.
+func (l *Layout) at(path string) []etcdwalk.Range {
+	var ranges []etcdwalk.Range
+	for _, s := range l.spaces {
+		ranges = append(ranges, etcdwalk.Key([]byte(s.prefix+path)))
+	}
+	return ranges
+}
+
+// gaps are what lies below the prefixes and in no compiled-in kind's range:
+// custom resources, resources that kubeferry does not know, and opaque keys.
+func (l *Layout) gaps() etcdwalk.Ranges {
+	var all, known []etcdwalk.Range
+	for _, s := range l.spaces {
+		all = append(all, etcdwalk.Prefix(s.prefix))
+		for _, p := range s.places {
+			known = append(known, p.class.Range)
+		}
+	}
+	return etcdwalk.Union(all...).Subtract(etcdwalk.Union(known...))
+}

@@ -1,0 +1,140 @@
+package kube
+
+import (
+	"context"
+	"slices"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+)
+
+// A resolver turns the terms of one filter into a selection.
+type resolver struct {
+	layout     *Layout
+	namespaces []string
+	catalog    catalog
+}
+
+// A pick is a set of keys: all that is in some ranges, and objects of some
+// kinds that go by a name, whatever their namespace.
+type pick struct {
+	ranges []etcdwalk.Range
+	named  map[string]map[string]bool // path, name
+}
+
+func (r *resolver) resolve(ctx context.Context, include, exclude []term) (etcdwalk.Selection, error) {
+	var in pick
+	var err error
+	switch {
+	case len(include) > 0:
+		in, err = r.pick(ctx, include)
+	case len(r.namespaces) > 0:
+		in, err = r.allIn(ctx, r.namespaces)
+	default:
+		in.ranges = r.layout.scope
+	}
+	if err != nil {
+		return etcdwalk.Selection{}, err
+	}
+	out, err := r.pick(ctx, exclude)
+	if err != nil {
+		return etcdwalk.Selection{}, err
+	}
+	return r.layout.selection(in, out), nil
+}
+
+// pick is what the terms name, in the namespaces asked for.
+func (r *resolver) pick(ctx context.Context, terms []term) (pick, error) {
+	var p pick
+	for _, t := range terms {
+		k, err := r.kind(ctx, t)
+		if err != nil {
+			return pick{}, err
+		}
+		switch {
+		case k.Namespaced && len(r.namespaces) > 0:
+			for _, ns := range r.namespaces {
+				p.add(r.layout, k.path+"/"+ns, t.name)
+			}
+		case k.Namespaced && t.name != "":
+			p.addNamed(k.path, t.name)
+		default:
+			p.add(r.layout, k.path, t.name)
+		}
+	}
+	return p, nil
+}
+
+// allIn is all that lies in the namespaces, with their Namespace objects. Which
+// custom resources are namespaced does not matter: no key of one that is not
+// has a namespace's name where a namespace would be.
+func (r *resolver) allIn(ctx context.Context, namespaces []string) (pick, error) {
+	present, err := r.catalog.present(ctx)
+	if err != nil {
+		return pick{}, err
+	}
+	var p pick
+	for _, ns := range namespaces {
+		for i := range table {
+			if table[i].Namespaced {
+				p.add(r.layout, table[i].path+"/"+ns, "")
+			}
+		}
+		for _, k := range present {
+			p.add(r.layout, k.path+"/"+ns, "")
+		}
+		p.add(r.layout, namespace, ns)
+	}
+	return p, nil
+}
+
+// add picks what is in dir, or only the object in it that is named.
+func (p *pick) add(l *Layout, dir, name string) {
+	if name == "" {
+		p.ranges = append(p.ranges, l.under(dir)...)
+	} else {
+		p.ranges = append(p.ranges, l.at(dir+"/"+name)...)
+	}
+}
+
+func (p *pick) addNamed(path, name string) {
+	if p.named == nil {
+		p.named = map[string]map[string]bool{}
+	}
+	if p.named[path] == nil {
+		p.named[path] = map[string]bool{}
+	}
+	p.named[path][name] = true
+}
+
+// names tells whether the key is that of an object picked by its name.
+func (p *pick) names(l *Layout, key []byte) bool {
+	s, ok := l.locate(key)
+	if !ok {
+		return false
+	}
+	names, ok := p.named[string(s.path)]
+	if !ok {
+		return false
+	}
+	_, name, ok := s.names()
+	return ok && names[name]
+}
+
+// selection is what in holds and out does not. It needs to look at each key only
+// where a name without a namespace was typed.
+func (l *Layout) selection(in, out pick) etcdwalk.Selection {
+	whole := etcdwalk.Union(in.ranges...)
+	walked := slices.Clone(in.ranges)
+	for path := range in.named {
+		walked = append(walked, l.under(path)...)
+	}
+	sel := etcdwalk.Selection{
+		Ranges: etcdwalk.Union(walked...).Intersect(l.scope).Subtract(etcdwalk.Union(out.ranges...)),
+	}
+	if len(in.named)+len(out.named) > 0 {
+		sel.Match = func(e etcdwalk.Entry) bool {
+			return (whole.Contains(e.Key) || in.names(l, e.Key)) && !out.names(l, e.Key)
+		}
+	}
+	return sel
+}

@@ -1,0 +1,154 @@
+package kube_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+)
+
+func TestEncodingOf(t *testing.T) {
+	for _, c := range []struct {
+		value     string
+		want      kube.Encoding
+		encrypted bool
+	}{
+		{"k8s\x00\n\x00", kube.Protobuf, false},
+		{"{}", kube.JSON, false},
+		{"\xd9\xd9\xf7\xa0", kube.CBOR, false},
+		{"k8s:enc:aescbc:v1:cbc32:\x00\x01", "k8s:enc:aescbc:v1:cbc32", true},
+		{"k8s:enc:kms:v2:my-plugin:\n", "k8s:enc:kms:v2:my-plugin", true},
+		{"k8s:enc:", "k8s:enc", true},
+		{"k8s:enc:aescbc:v1:\xff:", "k8s:enc", true},
+		{"k8s:enc:aescbc:v1:" + strings.Repeat("x", 1000) + ":", "k8s:enc", true},
+		{"k8s:en", kube.Opaque, false},
+		{"", kube.Opaque, false},
+		{"1750", kube.Opaque, false},
+		{" {}", kube.Opaque, false},
+		{"\xd9\xd9", kube.Opaque, false},
+	} {
+		got := kube.EncodingOf([]byte(c.value))
+		if got != c.want || got.Encrypted() != c.encrypted {
+			t.Errorf("%.40q: got %q, encrypted %t; want %q, %t", c.value, got, got.Encrypted(), c.want, c.encrypted)
+		}
+	}
+}
+
+// Each kind's real value names the object that its key names.
+func TestMetaOfRealValues(t *testing.T) {
+	l := newLayout(t)
+	kinds := map[string]string{}
+	for _, fixture := range []string{"registry-1.36-encrypted.keys.tsv", "registry-1.36.keys.tsv"} {
+		for _, line := range truths(t, fixture) {
+			if line.form != "enc" {
+				kinds[line.key] = line.kind
+			}
+		}
+	}
+	read, sealed := 0, 0
+	for _, e := range values(t) {
+		meta, err := kube.MetaOf(e.Value)
+		if kube.EncodingOf(e.Value).Encrypted() || string(e.Key) == "compact_rev_key" {
+			sealed++
+			if !errors.Is(err, kube.ErrUnreadable) || meta != (kube.Meta{}) {
+				t.Errorf("%s: got %+v, %v", e.Key, meta, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", e.Key, err)
+			continue
+		}
+		read++
+		if got, want := meta.APIVersion+"/"+meta.Kind, kinds[string(e.Key)]; got != want {
+			t.Errorf("%s: got %s, want %s", e.Key, got, want)
+		}
+		object, ok := l.Parse(e.Key)
+		if ok && (meta.Name != object.Name || meta.Namespace != object.Namespace || meta.UID == "") {
+			t.Errorf("%s: metadata %+v", e.Key, meta)
+		}
+		if want := string(e.Key) == "/registry/namespaces/empty-ns"; meta.Deleting != want {
+			t.Errorf("%s: deleting %t, want %t", e.Key, meta.Deleting, want)
+		}
+		if err := l.CheckValue(e.Key, e.Value); err != nil {
+			t.Error(err)
+		}
+	}
+	if read < 65 || sealed < 8 {
+		t.Errorf("read %d values and found %d sealed", read, sealed)
+	}
+}
+
+func TestMetaOfJSON(t *testing.T) {
+	for _, c := range []struct {
+		name, value string
+		want        kube.Meta
+	}{
+		{"in any order", `{"spec":{"metadata":{"name":"no"}},"metadata":{"uid":"u","namespace":"shop","name":"a","labels":{"name":"no"}},"kind":"K","apiVersion":"g/v1"}` + "\n",
+			kube.Meta{APIVersion: "g/v1", Kind: "K", Name: "a", Namespace: "shop", UID: "u"}},
+		{"minding the case", `{"metaData":{"name":"no"},"Kind":"no","metadata":{"name":"a","Name":"no","uId":"no"}}`, kube.Meta{Name: "a"}},
+		{"being deleted", `{"metadata":{"name":"a","deletionTimestamp":"2026-01-01T00:00:00Z"}}`, kube.Meta{Name: "a", Deleting: true}},
+		{"not deleted by a null", `{"metadata":{"name":"a","deletionTimestamp":null}}`, kube.Meta{Name: "a"}},
+		{"without metadata", `{}`, kube.Meta{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := kube.MetaOf([]byte(c.value))
+			if diff := cmp.Diff(got, c.want); err != nil || diff != "" {
+				t.Errorf("%v\n%s", err, diff)
+			}
+		})
+	}
+}
+
+// Damage is told, and nothing of the value is repeated in the error.
+func TestMetaOfRefusesDamage(t *testing.T) {
+	secret := valueOf(t, "/registry/secrets/ci/secret-1", "k8s\x00")
+	damaged := map[string]string{
+		"cut in the envelope": string(secret[:len(secret)/2]),
+		"cut at its end":      string(secret[:len(secret)-1]),
+		"no protobuf":         "k8s\x00hunter2",
+		"metadata twice":      "k8s\x00\x12\x08\x0a\x02\x0a\x00\x0a\x02\x0a\x00",
+		"metadata a number":   "k8s\x00\x12\x02\x08\x01",
+		"gzip in an envelope": "k8s\x00\x1a\x04gzip",
+		"JSON cut":            `{"metadata":{"name":"hunter2"`,
+		"JSON with a tail":    `{"metadata":{}} hunter2`,
+		"JSON, wrong type":    `{"metadata":{"name":{"a":"hunter2"}}}`,
+		"JSON, metadata list": `{"metadata":["hunter2"]}`,
+		"JSON, bad syntax":    `{"metadata":hunter2}`,
+		"CBOR":                "\xd9\xd9\xf7hunter2",
+		"opaque":              "hunter2",
+	}
+	for name, value := range damaged {
+		t.Run(name, func(t *testing.T) {
+			_, err := kube.MetaOf([]byte(value))
+			if !errors.Is(err, kube.ErrUnreadable) {
+				t.Fatalf("got %v", err)
+			}
+			if strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), `'h'`) {
+				t.Errorf("the error repeats the value: %v", err)
+			}
+		})
+	}
+}
+
+func FuzzMetaOf(f *testing.F) {
+	for _, e := range values(f) {
+		f.Add(e.Value)
+	}
+	for _, seed := range []string{"{", "{}", "k8s\x00", "k8s:enc:a:b:c:d", "\xd9\xd9\xf7", `{"metadata":{"name":1}}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, value []byte) {
+		meta, err := kube.MetaOf(value)
+		encoding := kube.EncodingOf(value)
+		if err != nil && (!errors.Is(err, kube.ErrUnreadable) || meta != (kube.Meta{})) {
+			t.Errorf("%+v, %v", meta, err)
+		}
+		if err == nil && encoding != kube.Protobuf && encoding != kube.JSON {
+			t.Errorf("metadata of a value that is %s", encoding)
+		}
+	})
+}
