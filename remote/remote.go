@@ -25,8 +25,12 @@ import (
 	"time"
 )
 
-// ErrNoSpace: the medium, or what the user may use of it, is full.
-var ErrNoSpace = errors.New("no space left")
+var (
+	// ErrNoSpace: the medium, or what the user may use of it, is full.
+	ErrNoSpace = errors.New("no space left")
+	// ErrDigest: the medium does not hold the bytes that were to be published.
+	ErrDigest = errors.New("what was read back is not what was written")
+)
 
 // A Store is a place that holds objects.
 type Store interface {
@@ -48,9 +52,10 @@ type Store interface {
 type Upload interface {
 	io.Writer
 	// Commit publishes the object if the medium holds exactly the bytes that
-	// want describes, which it reads back where the medium lets it. When
-	// Commit returns nil the object is durable under its name. After an error
-	// nothing is there under the name but what was there before.
+	// want describes, which it reads back where the medium lets it; otherwise
+	// it returns ErrDigest. When Commit returns nil the object is durable under
+	// its name. After an error nothing is there under the name but what was
+	// there before.
 	Commit(want Digest) error
 	// Abort drops the object.
 	Abort() error

@@ -180,8 +180,7 @@ func (u *upload) Commit(want remote.Digest) error {
 		return err
 	}
 	if got := (remote.Digest{Size: int64(len(u.data)), SHA256: sha256.Sum256(u.data)}); got != want {
-		return fmt.Errorf("commit %s in memory: got %d bytes with SHA-256 %x, want %d with %x",
-			u.name, got.Size, got.SHA256, want.Size, want.SHA256)
+		return memError("commit", u.name, remote.ErrDigest)
 	}
 	u.m.mu.Lock()
 	defer u.m.mu.Unlock()

@@ -131,9 +131,7 @@ func testDigest(t *testing.T, s remote.Store) {
 		"nothing":      {},
 	} {
 		u := create(t, s, "a", data)
-		if err := u.Commit(want); err == nil {
-			t.Errorf("%s: the commit succeeded", name)
-		}
+		assertIs(t, name, u.Commit(want), remote.ErrDigest)
 		if err := u.Abort(); err != nil {
 			t.Errorf("%s: abort: %v", name, err)
 		}

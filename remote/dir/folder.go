@@ -1,0 +1,211 @@
+package dir
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kubeferry/kubeferry/remote"
+)
+
+// folder is all that a store does to the names in its folder while it writes.
+// It is an interface so that a test can make each step fail. Names are single
+// path elements; none of the methods follows a link.
+type folder interface {
+	create(name string) (file, error) // a new file, mode 0600, locked
+	open(name string) (file, error)   // for reading
+	lstat(name string) (fs.FileInfo, error)
+	names() ([]string, error)
+	rename(from, to string) error // fs.ErrExist if to is there
+	remove(name string) error
+	lock(name string) (file, error) // an existing file; errors if somebody has the lock
+	sync() error
+	close() error
+}
+
+// file is what a store does to an open file.
+type file interface {
+	io.ReadWriteCloser
+	Sync() error
+	Stat() (fs.FileInfo, error)
+}
+
+// osFolder is a folder of the operating system, held by a descriptor, so that
+// all steps hit the same one whatever happens to its path.
+type osFolder struct {
+	root *os.Root
+	self *os.File
+}
+
+var _ folder = (*osFolder)(nil)
+
+func openFolder(path string) (*osFolder, error) {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	self, err := root.Open(".")
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return &osFolder{root, self}, nil
+}
+
+func (d *osFolder) create(name string) (file, error) {
+	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(private(f), flock(f)); err != nil {
+		return nil, errors.Join(err, f.Close(), d.root.Remove(name))
+	}
+	return f, nil
+}
+
+// private gives a new file the mode 0600 where the umask took bits away. A
+// file system without modes, on a memory stick, gives its own and is let be.
+func private(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil || info.Mode().Perm() == 0o600 {
+		return err
+	}
+	if err := f.Chmod(0o600); err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOTSUP) {
+		return err
+	}
+	return nil
+}
+
+func (d *osFolder) open(name string) (file, error) {
+	return d.root.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+}
+
+func (d *osFolder) lstat(name string) (fs.FileInfo, error) { return d.root.Lstat(name) }
+
+func (d *osFolder) names() ([]string, error) {
+	self, err := d.root.Open(".") // its own position in the list
+	if err != nil {
+		return nil, err
+	}
+	names, err := self.Readdirnames(-1)
+	return names, errors.Join(err, self.Close())
+}
+
+func (d *osFolder) rename(from, to string) error {
+	return renameNoReplace(d.root, int(d.self.Fd()), from, to)
+}
+
+// linkNoReplace renames where the system cannot do that without replacing.
+func linkNoReplace(root *os.Root, from, to string) error {
+	if err := root.Link(from, to); err != nil {
+		return err
+	}
+	if err := root.Remove(from); err != nil {
+		return errors.Join(err, root.Remove(to))
+	}
+	return nil
+}
+
+func (d *osFolder) remove(name string) error { return d.root.Remove(name) }
+
+func (d *osFolder) lock(name string) (file, error) {
+	// For writing, since a lock over NFS needs that.
+	f, err := d.root.OpenFile(name, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := tryLock(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func (d *osFolder) sync() error  { return d.self.Sync() }
+func (d *osFolder) close() error { return errors.Join(d.self.Close(), d.root.Close()) }
+
+// tryLock takes the lock of f, which ends when f is closed, or fails at once.
+func tryLock(f *os.File) error {
+	return os.NewSyscallError("flock", unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB))
+}
+
+// flock locks a new partial. A file system without locks is no fault: the lock
+// only keeps others from removing a partial that is a day old, and where there
+// are no locks nobody removes it.
+func flock(f *os.File) error {
+	err := tryLock(f)
+	if errors.Is(err, unix.ENOLCK) || errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.ENOSYS) {
+		return nil
+	}
+	return err
+}
+
+// syncFolder makes the names in the folder durable. Some file systems do not
+// know how, and need not.
+func syncFolder(d folder, path string) error {
+	err := d.sync()
+	if err == nil || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSUP) {
+		return nil
+	}
+	return explain("sync the folder of", path, err)
+}
+
+// makeFolder makes the folder and its parents where they are missing, for
+// nobody but the user, and makes their names durable.
+func makeFolder(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return nil // opening it says what is wrong, if anything is
+	}
+	parent := filepath.Dir(path)
+	if parent != path {
+		if err := makeFolder(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(path, 0o700); err != nil {
+		if errors.Is(err, fs.ErrExist) && isFolder(path) {
+			return nil // another process was faster
+		}
+		return explain("make the folder", path, err)
+	}
+	d, err := openFolder(parent)
+	if err != nil {
+		return explain("open", parent, err)
+	}
+	return errors.Join(syncFolder(d, path), d.close())
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// explain says what was done to which path, and gives the errors of the system
+// the names that package remote promises.
+func explain(op, path string, err error) error {
+	switch e := err.(type) { //nolint:errorlint // the outermost only: it repeats what op and path say
+	case *fs.PathError:
+		err = e.Err
+	case *os.LinkError:
+		err = e.Err
+	}
+	switch {
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT), errors.Is(err, unix.EFBIG):
+		return fmt.Errorf("%s %s: %w: %w%s", op, path, remote.ErrNoSpace, err, free(path))
+	case errors.Is(err, unix.EROFS):
+		return fmt.Errorf("%s %s: %w: %w", op, path, fs.ErrPermission, err)
+	}
+	return fmt.Errorf("%s %s: %w", op, path, err)
+}
+
+// free tells how much space there is, if that can be learnt.
+func free(path string) string {
+	var st unix.Statfs_t
+	if err := unix.Statfs(filepath.Dir(path), &st); err != nil {
+		return ""
+	}
+	return fmt.Sprintf(" (%d MiB free)", st.Bavail*uint64(st.Bsize)>>20)
+}

@@ -1,0 +1,144 @@
+package dir
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/kubeferry/kubeferry/remote"
+)
+
+// upload is a partial that may become an object.
+type upload struct {
+	ctx        context.Context
+	disk       folder
+	file       file   // nil once it is closed
+	temp, name string // in the folder
+	path       string // of the object, for errors
+	ended      bool
+	err        error // the first error of Write: it sticks
+}
+
+var _ remote.Upload = (*upload)(nil)
+
+func (u *upload) Write(p []byte) (int, error) {
+	if u.ended {
+		return 0, fmt.Errorf("write %s: %w", u.path, fs.ErrClosed)
+	}
+	if u.err != nil {
+		return 0, u.err
+	}
+	if err := u.ctx.Err(); err != nil {
+		u.err = fmt.Errorf("write %s: %w", u.path, err)
+		return 0, u.err
+	}
+	n, err := u.file.Write(p)
+	if err != nil {
+		u.err = explain("write", u.path, err)
+	}
+	return n, u.err
+}
+
+func (u *upload) Commit(want remote.Digest) error {
+	if u.ended {
+		return fmt.Errorf("publish %s: %w", u.path, fs.ErrClosed)
+	}
+	u.ended = true
+	if err := u.publish(want); err != nil {
+		return errors.Join(err, u.discard())
+	}
+	_ = u.disk.close() // all is durable, so there is nothing left that could fail
+	return nil
+}
+
+func (u *upload) Abort() error {
+	if u.ended {
+		return nil
+	}
+	u.ended = true
+	return u.discard()
+}
+
+// publish makes the partial an object. Its steps are in the order that the
+// package comment promises; none is ever repeated after it failed, for what a
+// second fsync says about the first one's bytes is nothing.
+func (u *upload) publish(want remote.Digest) error {
+	if u.err != nil {
+		return u.err
+	}
+	if err := u.file.Sync(); err != nil {
+		return explain("sync", u.path, err)
+	}
+	if err := u.closeFile(); err != nil {
+		return err
+	}
+	if err := u.readBack(want); err != nil {
+		return err
+	}
+	if err := u.disk.rename(u.temp, u.name); err != nil {
+		return explain("publish", u.path, err)
+	}
+	if err := syncFolder(u.disk, u.path); err != nil {
+		// The name is ours and not durable: take it back.
+		if undo := u.disk.remove(u.name); undo != nil {
+			return errors.Join(err, explain("remove the unfinished", u.path, undo))
+		}
+		return err
+	}
+	return nil
+}
+
+// readBack compares what the folder gives back with what was to be written.
+func (u *upload) readBack(want remote.Digest) error {
+	f, err := u.disk.open(u.temp)
+	if err != nil {
+		return explain("read back", u.path, err)
+	}
+	h := sha256.New()
+	n, err := io.Copy(h, &obedient{u.ctx, f})
+	if err := errors.Join(err, f.Close()); err != nil {
+		return explain("read back", u.path, err)
+	}
+	if got := (remote.Digest{Size: n, SHA256: [sha256.Size]byte(h.Sum(nil))}); got != want {
+		return fmt.Errorf("read back %s: %w: %d bytes with SHA-256 %x, where %d with %x were written",
+			u.path, remote.ErrDigest, got.Size, got.SHA256, want.Size, want.SHA256)
+	}
+	return nil
+}
+
+// discard removes the partial, if it still has its name, and lets go of all.
+func (u *upload) discard() error {
+	err := u.closeFile()
+	if gone := u.disk.remove(u.temp); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
+		err = errors.Join(err, fmt.Errorf("%s is left behind: %w", u.temp, gone))
+	}
+	return errors.Join(err, u.disk.close())
+}
+
+func (u *upload) closeFile() error {
+	if u.file == nil {
+		return nil
+	}
+	f := u.file
+	u.file = nil
+	if err := f.Close(); err != nil {
+		return explain("close", u.path, err)
+	}
+	return nil
+}
+
+// obedient reads until its context ends.
+type obedient struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (o *obedient) Read(p []byte) (int, error) {
+	if err := o.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return o.r.Read(p)
+}
