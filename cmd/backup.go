@@ -82,6 +82,9 @@ func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter
 	if err != nil {
 		return err
 	}
+	if to.stdout && p.json {
+		return usagef("--json and --to - both want stdout; leave one of them out")
+	}
 	recipients, err := o.sealing.keys(ctx, p, s)
 	if err != nil {
 		return err
@@ -121,21 +124,19 @@ func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter
 // report tells the end: the path on stdout, one line of figures on stderr.
 func (o *backupOptions) report(p *printer, to place, done ferry.BackedUp) error {
 	r, path := done.Receipt, to.path(done.Receipt.Name)
-	summary := backupSummary{Path: path, Receipt: r, Outcome: done.Outcome, Seconds: done.Duration.Seconds()}
-	if to.stdout {
-		// The archive is on stdout: nothing else may go there.
+	if to.stdout { // where the archive is, nothing else may go
 		p.talk("%s, %d keys of %d kinds at revision %d in %s; stdout keeps no receipt and was not read back",
 			bytesText(r.Size), r.Keys, r.Kinds, r.Revision, done.Duration.Round(time.Millisecond))
 		return nil
 	}
-	p.result = summary
+	p.result = backupResult{Path: path, Receipt: r, Outcome: done.Outcome, Seconds: done.Duration.Seconds()}
 	p.data("%s", path)
 	p.talk("%s: %s, %d keys of %d kinds at revision %d in %s, verified. Next: kubeferry describe %s",
 		path, bytesText(r.Size), r.Keys, r.Kinds, r.Revision, done.Duration.Round(time.Millisecond), path)
 	return nil
 }
 
-type backupSummary struct {
+type backupResult struct {
 	Path    string           `json:"path"`
 	Receipt catalog.Receipt  `json:"receipt"`
 	Outcome etcdwalk.Outcome `json:"outcome"`
@@ -151,13 +152,10 @@ func (o *backupOptions) look(ctx context.Context, p *printer, s *settings, filte
 	defer cluster.Close()
 	tell, stop := p.progress()
 	defer stop()
-	counted, err := ferry.Tally(ctx, pinning(cluster), filter, tell)
+	counted, err := ferry.Tally(ctx, pinning(cluster), filter, o.allowEmpty, tell)
 	stop()
 	if err != nil {
 		return err
-	}
-	if counted.Keys == 0 && !o.allowEmpty {
-		return fmt.Errorf("%s: %w", counted.Missing, ferry.ErrEmpty)
 	}
 	rows := [][]string{{"KIND", "KEYS", "BYTES"}}
 	for _, kind := range counted.Kinds {

@@ -68,8 +68,11 @@ func (d *demo) play(ctx context.Context) error {
 		return fmt.Errorf("loading the sample: %w", err)
 	}
 	d.p.data("An etcd runs at %s, with %d objects that a kube-apiserver wrote.", d.server.Endpoint(), loaded)
-	whole := kube.Filter{}
-	before, err := d.cluster.Pin(ctx, whole.Scope())
+	layout, err := kube.NewLayout()
+	if err != nil {
+		return err
+	}
+	before, err := d.cluster.Pin(ctx, layout.Scope())
 	if err != nil {
 		return err
 	}
@@ -82,10 +85,10 @@ func (d *demo) play(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.step(ctx, "Check every byte of the archive:", "verify", archive, "-i", identity); err != nil {
+	if _, err = d.step(ctx, "Check every byte of the archive:", "verify", archive, "-i", identity); err != nil {
 		return err
 	}
-	lost, err := d.lose(ctx)
+	lost, err := d.lose(ctx, layout)
 	if err != nil {
 		return err
 	}
@@ -95,11 +98,11 @@ func (d *demo) play(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	after, err := d.cluster.Pin(ctx, whole.Scope())
+	after, err := d.cluster.Pin(ctx, layout.Scope())
 	if err != nil {
 		return err
 	}
-	equal, err := ferry.Compare(ctx, before, after, whole.Scope())
+	equal, err := ferry.Compare(ctx, before, after, layout.Scope())
 	if err != nil {
 		return fmt.Errorf("comparing the keyspace with what it was: %w", err)
 	}
@@ -108,8 +111,8 @@ func (d *demo) play(ctx context.Context) error {
 	return nil
 }
 
-// step tells and runs one command line, and returns the first line of what it
-// printed.
+// step tells and runs one command line, shows what it told, and returns the
+// first line of its data.
 func (d *demo) step(ctx context.Context, what string, args ...string) (string, error) {
 	d.p.data("\n%s\n  $ kubeferry %s", what, strings.Join(args, " "))
 	var out, talk bytes.Buffer
@@ -118,24 +121,27 @@ func (d *demo) step(ctx context.Context, what string, args ...string) (string, e
 		errTerminal: true, environ: []string{"TERM=dumb"},
 		unset: d.p.sh.unset, now: d.p.sh.now, hostname: d.p.sh.hostname,
 	})
-	for _, line := range strings.Split(strings.TrimSpace(out.String()+talk.String()), "\n") {
-		d.p.data("  %s", line)
-	}
 	if code != int(exitDone) {
 		return "", fmt.Errorf("kubeferry %s ended with exit code %d: %s", args[0], code, strings.TrimSpace(talk.String()))
+	}
+	shown := talk.String()
+	if shown == "" {
+		shown = out.String()
+	}
+	for line := range strings.Lines(shown) {
+		d.p.data("  %s", strings.TrimSuffix(line, "\n"))
 	}
 	first, _, _ := strings.Cut(out.String(), "\n")
 	return first, nil
 }
 
 // lose is the accident.
-func (d *demo) lose(ctx context.Context) (int64, error) {
-	filter := kube.Filter{Namespaces: []string{demoNamespace}}
-	view, err := d.cluster.Pin(ctx, filter.Scope())
+func (d *demo) lose(ctx context.Context, layout *kube.Layout) (int64, error) {
+	view, err := d.cluster.Pin(ctx, layout.Scope())
 	if err != nil {
 		return 0, err
 	}
-	sel, err := filter.Resolve(ctx, view)
+	sel, err := kube.Filter{Namespaces: []string{demoNamespace}}.Resolve(ctx, view)
 	if err != nil {
 		return 0, err
 	}

@@ -59,7 +59,7 @@ func (o *describeOptions) run(ctx context.Context, p *printer, s *settings, path
 	if o.keys {
 		return o.objects(ctx, p, a, filter)
 	}
-	p.result = map[string]any{"header": a.Header(), "kinds": a.Manifest().Kinds, "outcome": a.Manifest().Outcome, "keys": a.Manifest().Keys, "bytes": a.Manifest().Bytes}
+	p.result = map[string]any{"header": a.Header(), "kinds": a.Manifest().Kinds, "outcome": a.Manifest().Outcome, "keys": a.Manifest().Totals.Keys, "bytes": a.Manifest().Totals.Bytes}
 	p.table(facts(a))
 	p.data("")
 	p.table(totals(a.Manifest()))
@@ -79,8 +79,8 @@ func facts(a *ferry.Archive) [][]string {
 		{"Revision:", strconv.FormatInt(info.Revision, 10)},
 		{"Selection:", selectionText(h.Selection)},
 		{"One moment:", strconv.FormatBool(m.Outcome.Consistent)},
-		{"Keys:", strconv.FormatInt(m.Keys, 10)},
-		{"Size:", bytesText(m.Bytes)},
+		{"Keys:", strconv.FormatInt(m.Totals.Keys, 10)},
+		{"Size:", bytesText(m.Totals.Bytes)},
 		{"Encrypted:", strconv.FormatBool(a.Encrypted)},
 		{"Made by:", fmt.Sprintf("kubeferry %s on %s", h.ToolVersion, h.Host)},
 	}
@@ -134,19 +134,18 @@ type object struct {
 // objects shows each object. Lines go out as they are read: an archive can
 // hold more of them than memory.
 func (o *describeOptions) objects(ctx context.Context, p *printer, a *ferry.Archive, filter kube.Filter) error {
-	filter = a.Filter(filter)
-	sel, err := filter.Resolve(ctx, a)
+	sel, layout, err := a.Select(ctx, filter)
 	if err != nil {
 		return err
 	}
-	schema, shown := filter.Schema(), int64(0)
+	shown := int64(0)
 	p.data("%-40s %-24s %-48s %10s %10s", "KIND", "NAMESPACE", "NAME", "SIZE", "REVISION")
 	for e, err := range a.Walk(ctx, sel) {
 		if err != nil {
 			return err
 		}
 		shown++
-		class := schema.Classify(e.Key)
+		class := layout.Classify(e.Key)
 		name := class.Name
 		if name == "" {
 			name = fmt.Sprintf("%q", e.Key)
@@ -160,7 +159,7 @@ func (o *describeOptions) objects(ctx context.Context, p *printer, a *ferry.Arch
 		p.data("%-40s %-24s %-48s %10s %10d", kindText(class.Kind), orNone(class.Namespace), name, bytesText(e.Size()), e.ModRevision)
 	}
 	if shown == 0 {
-		return fmt.Errorf("%s: %w", filter.Missing(ctx, a), ferry.ErrEmpty)
+		return a.Empty(ctx, filter)
 	}
 	p.result = map[string]int64{"objects": shown}
 	return nil

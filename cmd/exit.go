@@ -61,13 +61,13 @@ var exits = []struct {
 	causes  []error
 }{
 	{exitInterrupted, "interrupted, by whichever signal", []error{errInterrupted}},
-	{exitUsage, "wrong usage", []error{errUsage, kube.ErrFilter, catalog.ErrLabel}},
+	{exitUsage, "wrong usage", []error{errUsage, kube.ErrFilter, kube.ErrUnknownKind, catalog.ErrLabel}},
 	{exitConfig, "wrong configuration", []error{errConfig, crypt.ErrKey}},
 	{exitKey, "wrong or missing decryption key", []error{crypt.ErrNoMatch, ferry.ErrNoKey}},
 	{exitIntegrity, "integrity failure", []error{crypt.ErrDamaged, archive.ErrDamaged, archive.ErrTooNew, etcdwalk.ErrInvariant}},
-	{exitPolicy, "refused by policy", []error{ferry.ErrPolicy}},
+	{exitPolicy, "refused by policy", []error{ferry.ErrPolicy, catalog.ErrMismatch, catalog.ErrReceipt}},
 	{exitConflict, "conflict, or already exists", []error{replay.ErrConflict, fs.ErrExist}},
-	{exitGuard, "refused by a safety guard", []error{ferry.ErrGuard, replay.ErrRefused, etcd3.ErrInsecureTransport, dir.ErrOpenFolder}},
+	{exitGuard, "refused by a safety guard", []error{replay.ErrRefused, etcd3.ErrInsecureTransport, dir.ErrShared}},
 	{exitNoSpace, "no space, or quota exceeded", []error{remote.ErrNoSpace, replay.ErrNoSpace}},
 	{exitDenied, "permission denied", []error{etcdwalk.ErrDenied, fs.ErrPermission}},
 	{exitNotFound, "backup, store or selected objects not found", []error{ferry.ErrEmpty, fs.ErrNotExist}},

@@ -43,7 +43,7 @@ func (o *listOptions) run(ctx context.Context, p *printer, folder string) error 
 	if err := mustBeFolder(folder); err != nil {
 		return err
 	}
-	listing, err := catalog.List(ctx, dir.New(folder))
+	listing, err := catalog.List(ctx, dir.New(folder, dir.Options{}))
 	if err != nil {
 		return fmt.Errorf("listing %s: %w", folder, err)
 	}

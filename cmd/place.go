@@ -47,9 +47,9 @@ func destination(to string, encrypted bool, sh *shell) (place, error) {
 		return place{}, usagef("--to %s: an archive in the clear is named *%s", to, catalog.PlainSuffix)
 	case isEncrypted || isPlain:
 		folder, name := filepath.Split(filepath.Clean(to))
-		return place{store: dir.New(filepath.Clean(folder)), name: name, folder: folder}, nil
+		return place{store: dir.New(filepath.Clean(folder), dir.Options{}), name: name, folder: folder}, nil
 	}
-	return place{store: dir.New(to), folder: to}, nil
+	return place{store: dir.New(to, dir.Options{}), folder: to}, nil
 }
 
 // source resolves the path of an archive that is there.
@@ -71,7 +71,7 @@ func source(from string) (place, error) {
 	if folder == "" {
 		folder = "."
 	}
-	return place{store: dir.New(folder), name: name, folder: folder}, nil
+	return place{store: dir.New(folder, dir.Options{}), name: name, folder: folder}, nil
 }
 
 // path is how the user can name the archive again.

@@ -211,10 +211,16 @@ func (o *restoreOptions) target(s *settings, info etcdwalk.Info) string {
 		strings.Join(o.connection.endpoints, ","), s.origin("endpoints"), info.ClusterID, orNone(info.KubeSystemUID))
 }
 
+// outcomes are all outcomes in the order in which they are told.
+var outcomes = []replay.Outcome{
+	replay.Created, replay.Replaced, replay.Unchanged, replay.Skipped, replay.Leased, replay.Expired,
+	replay.Excluded, replay.Refused, replay.Conflicting, replay.Failure, replay.Unreached,
+}
+
 // countsText lists the outcomes that occurred.
 func countsText(counts replay.Counts) string {
 	var parts []string
-	for _, outcome := range replay.Outcomes() {
+	for _, outcome := range outcomes {
 		if n := counts[outcome]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, outcome))
 		}
@@ -224,7 +230,7 @@ func countsText(counts replay.Counts) string {
 
 // examples shows the first keys of each outcome that needs a look.
 func examples(p *printer, t replay.Tally) {
-	for _, outcome := range replay.Outcomes() {
+	for _, outcome := range outcomes {
 		if slices.Contains([]replay.Outcome{replay.Leased, replay.Skipped, replay.Unreached}, outcome) {
 			continue // the number says it all
 		}

@@ -1,8 +1,6 @@
 package cmd
 
 import (
-	"strings"
-
 	"github.com/spf13/pflag"
 
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
@@ -42,16 +40,11 @@ func (f *selecting) filter(words []string) (kube.Filter, error) {
 	if f.all && len(f.namespaces) > 0 {
 		return kube.Filter{}, usagef("-A and -n contradict each other; leave one of them out")
 	}
-	for _, prefix := range f.prefixes {
-		if !strings.HasPrefix(prefix, "/") || !strings.HasSuffix(prefix, "/") {
-			return kube.Filter{}, usagef("--prefix %s: a prefix begins and ends with a slash (%q is a prefix of \"machinesets\" too)", prefix, "machines")
-		}
-	}
 	filter := kube.Filter{
 		Include:    append(append([]string{}, words...), f.include...),
 		Exclude:    f.exclude,
 		Namespaces: f.namespaces,
 		Prefixes:   f.prefixes,
 	}
-	return filter, filter.Validate()
+	return filter, nil
 }

@@ -56,13 +56,26 @@ func Open(ctx context.Context, store remote.Store, name string, keys Keys) (_ *A
 	if a.Reader, err = archive.Open(plain, size); err != nil {
 		return nil, fmt.Errorf("archive %s: %w", name, err)
 	}
+	if err := a.trust(keys); err != nil {
+		return nil, err
+	}
 	return a, a.readReceipt(ctx, store)
+}
+
+// trust refuses an archive in the clear where an encrypted one is expected. It
+// is asked only of what is an archive: what is none has a better error.
+func (a *Archive) trust(keys Keys) error {
+	expected := len(keys.Identities) > 0 || strings.HasSuffix(a.name, catalog.EncryptedSuffix)
+	if a.Encrypted || !expected || keys.AcceptUnencrypted {
+		return nil
+	}
+	return fmt.Errorf("archive %s is in the clear where an encrypted one is expected: somebody may have put it there: %w", a.name, ErrPolicy)
 }
 
 // Close frees the archive.
 func (a *Archive) Close() error { return a.object.Close() }
 
-// decrypt returns the plaintext, after the questions of policy.
+// decrypt returns the plaintext.
 func (a *Archive) decrypt(keys Keys) (io.ReaderAt, int64, error) {
 	encrypted, err := crypt.Encrypted(a.object, a.object.Size())
 	if err != nil {
@@ -79,12 +92,6 @@ func (a *Archive) decrypt(keys Keys) (io.ReaderAt, int64, error) {
 		}
 		return plain, size, nil
 	}
-	// What is not even a ZIP is damage, whatever its name says; archive.Open
-	// will tell. A ZIP in the clear is a question of trust.
-	expected := len(keys.Identities) > 0 || strings.HasSuffix(a.name, catalog.EncryptedSuffix)
-	if expected && !keys.AcceptUnencrypted && archive.Recognise(a.object, a.object.Size()) {
-		return nil, 0, fmt.Errorf("archive %s is in the clear where an encrypted one is expected: somebody may have put it there: %w", a.name, ErrPolicy)
-	}
 	return a.object, a.object.Size(), nil
 }
 
@@ -95,20 +102,18 @@ func (a *Archive) readReceipt(ctx context.Context, store remote.Store) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("the receipt of archive %s: %w%.0w", a.name, err, ErrPolicy)
+		return err
 	}
 	a.Receipt = &receipt
-	header := a.Header()
-	switch {
-	case receipt.ArchiveID != header.ArchiveID:
-		err = fmt.Errorf("the receipt is of archive %s, the file holds archive %s", receipt.ArchiveID, header.ArchiveID)
-	case receipt.Size != a.object.Size():
-		err = fmt.Errorf("the receipt says %d bytes, the file has %d", receipt.Size, a.object.Size())
-	case receipt.ClusterID != a.Info().ClusterID.String():
-		err = fmt.Errorf("the receipt is of cluster %s, the archive of cluster %s", receipt.ClusterID, a.Info().ClusterID)
-	}
-	if err != nil {
-		return fmt.Errorf("archive %s and its receipt disagree: %w%.0w", a.name, err, ErrPolicy)
+	for _, claim := range []struct{ what, receipt, archive string }{
+		{"id", receipt.ArchiveID, a.Header().ArchiveID},
+		{"cluster id", receipt.ClusterID, a.Info().ClusterID.String()},
+		{"kube-system UID", receipt.KubeSystemUID, a.Info().KubeSystemUID},
+		{"size", fmt.Sprint(receipt.Size), fmt.Sprint(a.object.Size())},
+	} {
+		if claim.receipt != claim.archive {
+			return fmt.Errorf("archive %s: its receipt says %s %s, the archive has %s: %w", a.name, claim.what, claim.receipt, claim.archive, catalog.ErrMismatch)
+		}
 	}
 	return nil
 }
@@ -134,12 +139,15 @@ const maxExamples = 20
 // Kubernetes stores.
 func (a *Archive) Verify(ctx context.Context, progress Progress) (Verified, error) {
 	v := Verified{Encodings: map[string]int64{}}
-	schema := a.Filter(kube.Filter{}).Schema()
+	layout, err := a.layout(kube.Filter{})
+	if err != nil {
+		return v, err
+	}
 	tell := told(progress)
 	size := a.object.Size()
 	check := func(e etcdwalk.Entry) error {
-		v.Encodings[kube.EncodingOf(e.Value).String()]++
-		if err := schema.CheckValue(e.Key, e.Value); err != nil {
+		v.Encodings[string(kube.EncodingOf(e.Value))]++
+		if err := layout.CheckValue(e.Key, e.Value); err != nil {
 			v.Unstorable++
 			if len(v.Examples) < maxExamples {
 				v.Examples = append(v.Examples, err.Error())
@@ -165,6 +173,24 @@ func (a *Archive) Filter(f kube.Filter) kube.Filter {
 	return f
 }
 
+// Select resolves f in the archive.
+func (a *Archive) Select(ctx context.Context, f kube.Filter) (etcdwalk.Selection, *kube.Layout, error) {
+	layout, err := a.layout(f)
+	if err != nil {
+		return etcdwalk.Selection{}, nil, err
+	}
+	sel, err := a.Filter(f).Resolve(ctx, a)
+	return sel, layout, err
+}
+
+// Empty is the error of a filter that has found no key in the archive.
+func (a *Archive) Empty(ctx context.Context, f kube.Filter) error { return empty(ctx, f, a) }
+
+// layout is that of the prefixes of f, completed by the archive.
+func (a *Archive) layout(f kube.Filter) (*kube.Layout, error) {
+	return kube.NewLayout(a.Filter(f).Prefixes...)
+}
+
 // checkDigest compares the bytes as they lie in the store with the receipt.
 func (a *Archive) checkDigest(ctx context.Context, v *Verified) error {
 	if a.Receipt == nil {
@@ -184,7 +210,7 @@ func (a *Archive) checkDigest(ctx context.Context, v *Verified) error {
 		}
 	}
 	if err := a.Receipt.Check(a.name, a.object.Size(), [sha256.Size]byte(sum.Sum(nil))); err != nil {
-		return fmt.Errorf("archive %s and its receipt disagree: %w%.0w", a.name, err, ErrPolicy)
+		return err
 	}
 	v.ReceiptChecked = true
 	return nil

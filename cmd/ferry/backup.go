@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/kubeferry/kubeferry/archive"
@@ -65,28 +63,20 @@ func (b Backup) Run(ctx context.Context) (BackedUp, error) {
 
 // once is one attempt, at one revision.
 func (b Backup) once(ctx context.Context, restarts int) (done BackedUp, err error) {
-	view, err := b.Pin(ctx, b.Filter.Scope())
+	c, err := choose(ctx, b.Pin, b.Filter)
 	if err != nil {
 		return done, err
 	}
-	sel, err := b.Filter.Resolve(ctx, view)
-	if err != nil {
-		return done, err
+	if c.total == 0 && !b.AllowEmpty {
+		return done, c.empty(ctx)
 	}
-	total, err := count(ctx, view, sel.Ranges)
-	if err != nil {
-		return done, err
-	}
-	if total == 0 && !b.AllowEmpty {
-		return done, b.empty(ctx, view)
-	}
-	header, err := b.header(ctx, view)
+	header, err := b.header(ctx, c)
 	if err != nil {
 		return done, err
 	}
 	name := b.Name
 	if name == "" {
-		name = catalog.NewName(header.Cluster, header.Created, view.Info().Revision, len(b.Recipients) > 0)
+		name = catalog.NewName(header.Cluster, header.Created, c.view.Info().Revision, len(b.Recipients) > 0)
 	}
 	upload, err := b.Store.Create(ctx, name)
 	if err != nil {
@@ -98,11 +88,11 @@ func (b Backup) once(ctx context.Context, restarts int) (done BackedUp, err erro
 	if err != nil {
 		return done, storing(err, "writing the archive "+name)
 	}
-	w, err := archive.NewWriter(sealed, header, b.Filter.Schema().Classify)
+	w, err := archive.NewWriter(sealed, header, c.layout.Classify)
 	if err != nil {
 		return done, storing(err, "writing the archive "+name)
 	}
-	ending, err := b.walk(ctx, w, view, sel, total)
+	ending, err := b.walk(ctx, w, c)
 	if err != nil {
 		return done, err
 	}
@@ -116,7 +106,7 @@ func (b Backup) once(ctx context.Context, restarts int) (done BackedUp, err erro
 		return done, storing(err, "finishing the archive "+name)
 	}
 	done = BackedUp{
-		Receipt: receipt(header, manifest, name, digest, b.Filter.Whole()),
+		Receipt: receipt(w.Header(), manifest, name, digest, b.Filter.Whole()),
 		Outcome: ending.Outcome,
 		Leases:  len(ending.Leases),
 	}
@@ -133,24 +123,20 @@ func (b Backup) once(ctx context.Context, restarts int) (done BackedUp, err erro
 }
 
 // walk copies the selected entries into w, and returns what is known after it.
-func (b Backup) walk(ctx context.Context, w etcdwalk.Sink, view etcdwalk.View, sel etcdwalk.Selection, total int64) (archive.Ending, error) {
-	leases := map[int64]struct{}{}
+func (b Backup) walk(ctx context.Context, w *archive.Writer, c *choice) (archive.Ending, error) {
 	progress, done := told(b.Progress), int64(0)
-	stats, err := etcdwalk.Copy(ctx, sink{w}, view, sel, func(e etcdwalk.Entry) {
-		if e.Lease != 0 {
-			leases[e.Lease] = struct{}{}
-		}
+	stats, err := etcdwalk.Copy(ctx, sink{w}, c.view, c.sel, func(etcdwalk.Entry) {
 		done++
-		progress(Walking, done, total)
+		progress(Walking, done, c.total)
 	})
 	if err != nil {
 		return archive.Ending{}, err
 	}
 	if stats.Keys == 0 && !b.AllowEmpty {
-		return archive.Ending{}, b.empty(ctx, view)
+		return archive.Ending{}, c.empty(ctx)
 	}
 	taken := b.Now().UTC()
-	list, err := view.Leases(ctx, slices.Sorted(maps.Keys(leases)))
+	list, err := c.view.Leases(ctx, w.LeaseIDs())
 	if err != nil {
 		return archive.Ending{}, err
 	}
@@ -165,14 +151,9 @@ func (s sink) Put(ctx context.Context, e etcdwalk.Entry) error {
 	return storing(s.Sink.Put(ctx, e), "writing the archive")
 }
 
-// empty says that the selection holds no key.
-func (b Backup) empty(ctx context.Context, view etcdwalk.View) error {
-	return fmt.Errorf("%s: %w", b.Filter.Missing(ctx, view), ErrEmpty)
-}
-
-func (b Backup) header(ctx context.Context, view etcdwalk.View) (archive.Header, error) {
-	info := view.Info()
-	uid, err := kube.ClusterUID(ctx, view)
+func (b Backup) header(ctx context.Context, c *choice) (archive.Header, error) {
+	info := c.view.Info()
+	uid, err := c.layout.ClusterUID(ctx, c.view)
 	if err != nil {
 		return archive.Header{}, err
 	}
@@ -215,11 +196,22 @@ func receipt(h archive.Header, m archive.Manifest, name string, digest remote.Di
 		KubeSystemUID: info.KubeSystemUID,
 		Cluster:       h.Cluster,
 		Revision:      info.Revision,
-		Keys:          m.Keys,
-		Kinds:         m.KindCount(),
+		Keys:          m.Totals.Keys,
+		Kinds:         kinds(m),
 		Whole:         whole,
 		ToolVersion:   h.ToolVersion,
 	}, digest)
+}
+
+// kinds counts the kinds that an archive holds keys of.
+func kinds(m archive.Manifest) int {
+	seen := map[string]bool{}
+	for _, k := range m.Kinds {
+		if k.Kind != "" {
+			seen[k.Kind] = true
+		}
+	}
+	return len(seen)
 }
 
 // storing marks err, which came up while doing something to the store of the

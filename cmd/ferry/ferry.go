@@ -24,8 +24,6 @@ var (
 	// ErrPolicy: the archive is not what its reader asked for, or not what its
 	// receipt says.
 	ErrPolicy = errors.New("refused by policy")
-	// ErrGuard: a restore would do what the scenario forbids.
-	ErrGuard = errors.New("refused by a safety guard")
 	// ErrIncomplete: the run came to its end, but some keys were not done.
 	ErrIncomplete = errors.New("finished, but incomplete")
 	// ErrStore: the place of the archives fails.
@@ -55,19 +53,6 @@ type Snapshot interface {
 
 // A Pin opens a cluster's keyspace at its newest revision, for these ranges.
 type Pin func(ctx context.Context, ranges etcdwalk.Ranges) (Snapshot, error)
-
-// count adds up the keys in the ranges.
-func count(ctx context.Context, view Snapshot, ranges etcdwalk.Ranges) (int64, error) {
-	var total int64
-	for _, r := range ranges {
-		n, err := view.Count(ctx, r)
-		if err != nil {
-			return 0, err
-		}
-		total += n
-	}
-	return total, nil
-}
 
 // told returns p, or a Progress that tells nobody.
 func told(p Progress) Progress {

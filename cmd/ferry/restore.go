@@ -38,39 +38,43 @@ type Planned struct {
 }
 
 // Plan looks at the target and decides about each key. The guards of the
-// scenario come first; ErrGuard and the errors of replay say what forbids the
+// scenario come first; replay.ErrRefused and the errors of replay say what forbids the
 // restore, and Planned what was found until then.
 func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	r.Filter = r.Archive.Filter(r.Filter)
+	layout, err := kube.NewLayout(r.Filter.Prefixes...)
+	if err != nil {
+		return nil, err
+	}
 	sel, err := r.Filter.Resolve(ctx, r.Archive)
 	if err != nil {
 		return nil, err
 	}
-	view, err := r.Pin(ctx, r.Filter.Scope())
+	view, err := r.Pin(ctx, layout.Scope())
 	if err != nil {
 		return nil, err
 	}
-	planned := &Planned{Target: view.Info(), total: r.Archive.Upper(sel)}
-	if planned.Target.KubeSystemUID, err = kube.ClusterUID(ctx, view); err != nil {
+	planned := &Planned{Target: view.Info(), total: r.total()}
+	if planned.Target.KubeSystemUID, err = layout.ClusterUID(ctx, view); err != nil {
 		return planned, err
 	}
-	if err := r.guard(ctx, view, planned.Target); err != nil {
+	if err := r.guard(ctx, layout, view, planned.Target); err != nil {
 		return planned, err
 	}
 	planned.job = replay.Job{
 		Source:     r.Archive,
-		Selections: r.Filter.Schema().Ranks(sel),
+		Selections: layout.Ranks(sel),
 		Target:     r.Target,
 		Policy:     r.Policy,
 		Regrant:    r.Regrant,
-		Rule:       r.rule(),
+		Rule:       r.rule(layout),
 	}
 	planned.job.Record = r.counting(Planning, planned.total)
 	if planned.Plan, err = planned.job.Plan(ctx); err != nil {
 		return planned, err
 	}
 	if planned.Counts.Total() == 0 && !r.AllowEmpty {
-		return planned, fmt.Errorf("the archive: %s: %w", r.Filter.Missing(ctx, r.Archive), ErrEmpty)
+		return planned, fmt.Errorf("looking into the archive: %w", empty(ctx, r.Filter, r.Archive))
 	}
 	return planned, planned.Err()
 }
@@ -84,6 +88,14 @@ func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, e
 		err = fmt.Errorf("some keys were not restored: %w", ErrIncomplete)
 	}
 	return done, err
+}
+
+// total is the number of keys that a pass may look at; 0 if it is not known.
+func (r Restore) total() int64 {
+	if len(r.Filter.Include)+len(r.Filter.Exclude)+len(r.Filter.Namespaces) > 0 {
+		return 0
+	}
+	return r.Archive.Manifest().Totals.Keys
 }
 
 // counting tells the progress of a pass, and the caller's Record of each key.
@@ -101,16 +113,15 @@ func (r Restore) counting(phase Phase, total int64) func(replay.Record) error {
 
 // rule joins what Kubernetes forbids: keys that are never restored, keys that
 // the scenario passes over, and values that would break their resource.
-func (r Restore) rule() func(etcdwalk.Entry) (replay.Outcome, string) {
-	schema := r.Filter.Schema()
+func (r Restore) rule(layout *kube.Layout) func(etcdwalk.Entry) (replay.Outcome, string) {
 	return func(e etcdwalk.Entry) (replay.Outcome, string) {
-		if reason := schema.Excluded(r.Scenario, e.Key); reason != "" {
-			return replay.Excluded, reason
+		if verdict := layout.Judge(r.Scenario, e); verdict.Severity != kube.Allow {
+			return replay.Excluded, verdict.Reason
 		}
 		if r.Raw {
 			return "", ""
 		}
-		if err := schema.CheckValue(e.Key, e.Value); err != nil {
+		if err := layout.CheckValue(e.Key, e.Value); err != nil {
 			return replay.Refused, err.Error()
 		}
 		return "", ""
@@ -118,40 +129,38 @@ func (r Restore) rule() func(etcdwalk.Entry) (replay.Outcome, string) {
 }
 
 // guard refuses what the scenario and the policy forbid (RS10).
-func (r Restore) guard(ctx context.Context, target Snapshot, info etcdwalk.Info) error {
+func (r Restore) guard(ctx context.Context, layout *kube.Layout, target Snapshot, info etcdwalk.Info) error {
 	source := r.Archive.Info()
 	if r.Policy == replay.Newer {
 		if err := replay.SameLineage(source, info); err != nil {
-			return fmt.Errorf("--on-conflict=newer compares revisions, which only tell something within one cluster: %w%.0w", err, ErrGuard)
+			return fmt.Errorf("--on-conflict=newer: %w", err)
 		}
 	}
-	if r.Scenario == kube.Same {
+	if r.Scenario == kube.ScenarioSame {
 		if err := replay.SameCluster(source, info); err != nil {
-			return fmt.Errorf("%w; --scenario=new restores into a fresh cluster%.0w", err, ErrGuard)
+			return fmt.Errorf("%w; --scenario=new restores into a fresh cluster", err)
 		}
 		return nil
 	}
-	return r.guardNew(ctx, target)
+	return r.guardNew(ctx, layout, target)
 }
 
 // guardNew refuses a target that lives already, or holds what this archive
 // would not have put there. What an interrupted restore has left is the
 // archive's own, so it may be run again.
-func (r Restore) guardNew(ctx context.Context, target Snapshot) error {
-	schema := r.Filter.Schema()
-	everything := etcdwalk.Selection{Ranges: r.Filter.Scope()}
-	for e, err := range target.Walk(ctx, schema.LiveSigns()) {
+func (r Restore) guardNew(ctx context.Context, layout *kube.Layout, target Snapshot) error {
+	for e, err := range target.Walk(ctx, etcdwalk.Selection{Ranges: layout.LiveSigns()}) {
 		if err != nil {
 			return err
 		}
-		return fmt.Errorf("a kube-apiserver uses the target, or did until seconds ago (key %q): stop it, or restore with --scenario=same: %w", e.Key, ErrGuard)
+		return fmt.Errorf("a kube-apiserver uses the target, or did until seconds ago (key %q): stop it, or restore with --scenario=same: %w", e.Key, replay.ErrRefused)
 	}
-	key, found, err := replay.Foreign(ctx, target, r.Archive, everything, nil)
+	key, found, err := replay.Foreign(ctx, target, r.Archive, etcdwalk.Selection{Ranges: layout.Scope()}, nil)
 	if err != nil {
 		return err
 	}
 	if found {
-		return fmt.Errorf("the target is not new: it holds key %s, which this archive would not have put there: %w", quoted(key), ErrGuard)
+		return fmt.Errorf("the target is not new: it holds key %s, which this archive would not have put there: %w", quoted(key), replay.ErrRefused)
 	}
 	return nil
 }

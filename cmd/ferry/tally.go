@@ -15,8 +15,6 @@ type Tallied struct {
 	Keys     int64       `json:"keys"`
 	Bytes    int64       `json:"bytes"`
 	Kinds    []KindTally `json:"kinds"`
-	// Missing says why there may be nothing, if there is nothing.
-	Missing string `json:"-"`
 }
 
 // A KindTally counts the keys of one kind; Kind is empty for the keys of none.
@@ -27,36 +25,28 @@ type KindTally struct {
 }
 
 // Tally walks the selection and counts; nothing is written anywhere.
-func Tally(ctx context.Context, pin Pin, filter kube.Filter, progress Progress) (Tallied, error) {
-	view, err := pin(ctx, filter.Scope())
+func Tally(ctx context.Context, pin Pin, filter kube.Filter, allowEmpty bool, progress Progress) (Tallied, error) {
+	c, err := choose(ctx, pin, filter)
 	if err != nil {
 		return Tallied{}, err
 	}
-	sel, err := filter.Resolve(ctx, view)
-	if err != nil {
-		return Tallied{}, err
-	}
-	total, err := count(ctx, view, sel.Ranges)
-	if err != nil {
-		return Tallied{}, err
-	}
-	t := tally{classify: filter.Schema().Classify, kinds: map[string]*etcdwalk.Stats{}}
+	t := tally{classify: c.layout.Classify, kinds: map[string]*etcdwalk.Stats{}}
 	tell, done := told(progress), int64(0)
-	stats, err := etcdwalk.Copy(ctx, t, view, sel, func(etcdwalk.Entry) {
+	stats, err := etcdwalk.Copy(ctx, t, c.view, c.sel, func(etcdwalk.Entry) {
 		done++
-		tell(Walking, done, total)
+		tell(Walking, done, c.total)
 	})
 	if err != nil {
 		return Tallied{}, err
 	}
-	counted := Tallied{Revision: view.Info().Revision, Keys: stats.Keys, Bytes: stats.Bytes}
+	if stats.Keys == 0 && !allowEmpty {
+		return Tallied{}, c.empty(ctx)
+	}
+	counted := Tallied{Revision: c.view.Info().Revision, Keys: stats.Keys, Bytes: stats.Bytes}
 	for kind, s := range t.kinds {
 		counted.Kinds = append(counted.Kinds, KindTally{Kind: kind, Keys: s.Keys, Bytes: s.Bytes})
 	}
 	slices.SortFunc(counted.Kinds, func(a, b KindTally) int { return strings.Compare(a.Kind, b.Kind) })
-	if stats.Keys == 0 {
-		counted.Missing = filter.Missing(ctx, view)
-	}
 	return counted, nil
 }
 

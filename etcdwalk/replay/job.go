@@ -16,7 +16,7 @@ import (
 // entries at each walk.
 type Job struct {
 	Source etcdwalk.View
-	// Selections are written one after the other. No two may share a range.
+	// Selections are written one after the other. No key may be in two of them.
 	Selections []etcdwalk.Selection
 	Target     Target
 	// Policy may be Newer only if SameLineage finds no fault.
@@ -69,11 +69,17 @@ func (j Job) Apply(ctx context.Context, plan Plan) (Summary, error) {
 	return Summary{Tally: p.tally, Leases: p.leases.granted}, err
 }
 
-// disjoint checks that no key can come twice.
+// disjoint checks that no key can come twice. Two selections may share a range
+// only if both have a Match: these must tell their keys apart.
 func disjoint(selections []etcdwalk.Selection) error {
-	var all etcdwalk.Ranges
+	var all, whole etcdwalk.Ranges // all ranges, and those without a Match
 	for _, sel := range selections {
-		if both := all.Intersect(sel.Ranges); len(both) > 0 {
+		taken := whole
+		if sel.Match == nil {
+			taken = all
+			whole = etcdwalk.Union(slices.Concat(whole, sel.Ranges)...)
+		}
+		if both := taken.Intersect(sel.Ranges); len(both) > 0 {
 			return fmt.Errorf("two selections hold the range from %q: %w", both[0].Start, etcdwalk.ErrInvariant)
 		}
 		all = etcdwalk.Union(slices.Concat(all, sel.Ranges)...)
