@@ -74,7 +74,7 @@ func (u *unpacker) unpack(packed []byte, size int, buf []byte) ([]byte, error) {
 	buf = slices.Grow(shrink(buf), size)
 	raw, err := u.dec.DecodeAll(packed, buf[:0:size])
 	if err != nil {
-		return buf, err
+		return buf, fmt.Errorf("zstd: %w", err)
 	}
 	if len(raw) != size {
 		return buf, fmt.Errorf("unpacks to %d bytes instead of %d", len(raw), size)
@@ -97,7 +97,7 @@ func checkFrame(packed []byte, size int) error {
 		return errors.New("zstd: the frame needs a dictionary")
 	case !h.HasCheckSum:
 		return errors.New("zstd: the frame has no checksum")
-	case h.HasFCS != (h.SingleSegment || size >= 256), h.HasFCS && h.FrameContentSize != uint64(size):
+	case !h.HasFCS && size >= 256, h.HasFCS && h.FrameContentSize != uint64(size): // zstd may leave out a small size
 		return fmt.Errorf("zstd: the frame is not of the %d bytes that are declared", size)
 	case !h.SingleSegment && h.WindowSize > maxWindow:
 		return fmt.Errorf("zstd: the window of %d bytes is too large", h.WindowSize)
@@ -126,7 +126,7 @@ func checkBlocks(b []byte, size int) error {
 		header := int(b[0]) | int(b[1])<<8 | int(b[2])<<16
 		last = header&1 == 1
 		kind, n := header>>1&3, header>>3
-		if n > maxBlock || kind > blockCompressed {
+		if n > maxBlock || kind > blockCompressed || (n == 0 && !last) {
 			return errors.New("zstd: a block that the format does not know")
 		}
 		stored := n

@@ -52,7 +52,10 @@ func Unmarshal(data []byte, v any) error {
 	if err := json.Unmarshal(data, new(syntaxOnly)); err != nil {
 		return fmt.Errorf("not JSON: %w", err)
 	}
-	w := walker{data: data, dec: json.NewDecoder(bytes.NewReader(data)), room: listSlack + len(data)}
+	w := walker{
+		data: data, dec: json.NewDecoder(bytes.NewReader(data)), room: listSlack + len(data),
+		known: make(map[reflect.Type]map[string]reflect.Type),
+	}
 	w.dec.UseNumber()
 	if err := w.value(target.Type().Elem(), nil); err != nil {
 		return err
@@ -69,9 +72,10 @@ func (*syntaxOnly) UnmarshalJSON([]byte) error { return nil }
 // A walker goes over a document that is known to be JSON, beside the type it
 // will be decoded into, and looks for what encoding/json would let pass.
 type walker struct {
-	data []byte
-	dec  *json.Decoder
-	room int // bytes that list elements may still take
+	data  []byte
+	dec   *json.Decoder
+	room  int                                      // bytes that list elements may still take
+	known map[reflect.Type]map[string]reflect.Type // the fields of each struct met
 }
 
 // A path leads to a value: a linked list, so that walking allocates nothing.
@@ -147,7 +151,11 @@ func (w *walker) object(t reflect.Type, at *path) error {
 	if at.depth() >= maxDepth {
 		return at.errorf("nested deeper than %d", maxDepth)
 	}
-	known := fieldsOf(t)
+	known, ok := w.known[t]
+	if !ok {
+		known = fieldsOf(t)
+		w.known[t] = known
+	}
 	seen := make(map[string]bool)
 	for w.dec.More() {
 		start := w.dec.InputOffset()
