@@ -31,8 +31,7 @@ const (
 type Calls struct{ Heads, Lookups, Applies, Grants, Writes int }
 
 // A Target is a replay.Target in memory, with etcd's revisions, guards and
-// leases. Its fields may be set before it is used. BeforeApply and Inject may
-// write to the target; ReadErr and GrantErr run under its lock.
+// leases. Its fields may be set before it is used. The hooks may call the target.
 type Target struct {
 	// MaxWrite is the largest key and value together, in bytes.
 	MaxWrite int64
@@ -156,12 +155,11 @@ func (t *Target) Fired(f Fault) int {
 
 // Heads implements replay.Target.
 func (t *Target) Heads(ctx context.Context, keys [][]byte) ([]int64, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.calls.Heads++
-	if err := t.readErr(ctx); err != nil {
+	if err := t.read(ctx, &t.calls.Heads); err != nil {
 		return nil, err
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	heads := make([]int64, len(keys))
 	for i, key := range keys {
 		heads[i] = t.kvs[string(key)].ModRevision
@@ -171,12 +169,11 @@ func (t *Target) Heads(ctx context.Context, keys [][]byte) ([]int64, error) {
 
 // Lookup implements replay.Target.
 func (t *Target) Lookup(ctx context.Context, keys [][]byte) ([]*etcdwalk.Entry, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.calls.Lookups++
-	if err := t.readErr(ctx); err != nil {
+	if err := t.read(ctx, &t.calls.Lookups); err != nil {
 		return nil, err
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	found := make([]*etcdwalk.Entry, len(keys))
 	for i, key := range keys {
 		if e, ok := t.kvs[string(key)]; ok {
@@ -187,14 +184,16 @@ func (t *Target) Lookup(ctx context.Context, keys [][]byte) ([]*etcdwalk.Entry, 
 	return found, nil
 }
 
-func (t *Target) readErr(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
+// read counts one read, and fails it if it shall.
+func (t *Target) read(ctx context.Context, counter *int) error {
+	t.mu.Lock()
+	*counter++
+	n := t.calls.Heads + t.calls.Lookups
+	t.mu.Unlock()
+	if err := ctx.Err(); err != nil || t.ReadErr == nil {
 		return err
 	}
-	if t.ReadErr == nil {
-		return nil
-	}
-	return t.ReadErr(t.calls.Heads + t.calls.Lookups)
+	return t.ReadErr(n)
 }
 
 // Apply implements replay.Target.
@@ -261,19 +260,22 @@ func (t *Target) write(w replay.Write) replay.Result {
 // Grant implements replay.Target.
 func (t *Target) Grant(ctx context.Context, ttl int64) (int64, error) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.calls.Grants++
+	n := t.calls.Grants
+	t.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
 	if t.GrantErr != nil {
-		if err := t.GrantErr(t.calls.Grants); err != nil {
+		if err := t.GrantErr(n); err != nil {
 			return 0, err
 		}
 	}
 	if ttl <= 0 {
 		return 0, fmt.Errorf("granting a lease of %d seconds", ttl)
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.lease++
 	t.leases[t.lease] = ttl
 	return t.lease, nil

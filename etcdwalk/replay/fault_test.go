@@ -1,0 +1,388 @@
+package replay_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
+)
+
+// nth chooses a fault for every n-th write.
+func nth(n int, fault walktest.Fault) func(int, replay.Write) walktest.Fault {
+	writes := 0
+	return func(int, replay.Write) walktest.Fault {
+		if writes++; writes%n == 0 {
+			return fault
+		}
+		return walktest.OK
+	}
+}
+
+// once chooses a fault for the first write of key.
+func once(key string, fault walktest.Fault) func(int, replay.Write) walktest.Fault {
+	fired := false
+	return func(_ int, w replay.Write) walktest.Fault {
+		if fired || string(w.Key) != key {
+			return walktest.OK
+		}
+		fired = true
+		return fault
+	}
+}
+
+// always chooses a fault for every write of key.
+func always(key string, fault walktest.Fault) func(int, replay.Write) walktest.Fault {
+	return func(_ int, w replay.Write) walktest.Fault {
+		if string(w.Key) == key {
+			return fault
+		}
+		return walktest.OK
+	}
+}
+
+func wantFired(t *testing.T, target *walktest.Target, fault walktest.Fault) {
+	t.Helper()
+	if target.Fired(fault) == 0 {
+		t.Errorf("fault %d never fired", fault)
+	}
+}
+
+// Whatever happens on the way to every tenth write, the end is the same (R02, R03).
+func TestPassingFaultsChangeNothing(t *testing.T) {
+	source := objects(500)
+	for name, fault := range map[string]walktest.Fault{
+		"an answer that is lost after the write":  walktest.LostAfter,
+		"an answer that is lost before the write": walktest.LostBefore,
+		"a target that is unavailable":            walktest.Unavailable,
+	} {
+		every(t, func(t *testing.T, policy replay.Policy) {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					target := walktest.NewTarget(source[20], source[21])
+					target.Inject = nth(10, fault)
+					summary, _, err := apply(t, job(target, policy, source...))
+					if err != nil || !summary.Complete() {
+						t.Errorf("Apply = %+v, %v; want it complete", summary.Counts, err)
+					}
+					wantCounts(t, summary.Counts, replay.Counts{replay.Created: 498, replay.Unchanged: 2})
+					wantContents(t, target, source...)
+					wantFired(t, target, fault)
+				})
+			})
+		})
+	}
+}
+
+func TestReadsWaitForAnUnavailableTarget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		target := walktest.NewTarget(objects(40)...)
+		failures := 0
+		target.ReadErr = func(n int) error {
+			if n%3 == 1 {
+				failures++
+				return etcdwalk.ErrUnavailable
+			}
+			return nil
+		}
+		target.Put(string(objects(1)[0].Key), "theirs")
+		summary, _, err := apply(t, job(target, replay.Overwrite, objects(30)...))
+		if err != nil || failures == 0 {
+			t.Errorf("Apply = %v with %d failed reads", err, failures)
+		}
+		wantCounts(t, summary.Counts, replay.Counts{replay.Replaced: 1, replay.Unchanged: 29})
+	})
+}
+
+func TestPatienceIsBounded(t *testing.T) {
+	down := func(int) error { return etcdwalk.ErrUnavailable }
+	t.Run("planning", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			target := walktest.NewTarget()
+			target.ReadErr = down
+			begin := time.Now()
+			_, err := job(target, replay.Skip, objects(3)...).Plan(t.Context())
+			if took := time.Since(begin); !errors.Is(err, etcdwalk.ErrUnavailable) || took < 15*time.Second || took > 31*time.Second {
+				t.Errorf("Plan = %v after %v, want %v after about half a minute", err, took, etcdwalk.ErrUnavailable)
+			}
+		})
+	})
+	t.Run("applying", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			source := objects(300)
+			target := walktest.NewTarget()
+			target.Inject = func(n int, _ replay.Write) walktest.Fault {
+				if n > 1 {
+					return walktest.Unavailable
+				}
+				return walktest.OK
+			}
+			j := job(target, replay.Skip, source...)
+			j.Patience = 3 * time.Second
+			begin := time.Now()
+			summary, _, err := apply(t, j)
+			if took := time.Since(begin); !errors.Is(err, etcdwalk.ErrUnavailable) || took > 4*time.Second || target.Calls().Applies < 4 {
+				t.Errorf("Apply = %v after %v and %d applies", err, took, target.Calls().Applies)
+			}
+			wantCounts(t, summary.Counts, replay.Counts{replay.Created: 128, replay.Unreached: 172})
+			wantContents(t, target, source[:128]...)
+		})
+	})
+}
+
+// What ends an apply, what does not, and what a second run finds (R04, R06, R12).
+func TestRefusedWrites(t *testing.T) {
+	source := objects(300)
+	key := string(source[140].Key)
+	for _, tt := range []struct {
+		name   string
+		fault  walktest.Fault
+		err    error
+		counts replay.Counts
+	}{
+		{"a full target stops the apply", walktest.NoSpace, replay.ErrNoSpace,
+			replay.Counts{replay.Created: 255, replay.Failure: 1, replay.Unreached: 44}},
+		{"missing rights stop the apply", walktest.Denied, etcdwalk.ErrDenied,
+			replay.Counts{replay.Created: 255, replay.Failure: 1, replay.Unreached: 44}},
+		{"a key that is too large fails alone", walktest.TooLarge, nil,
+			replay.Counts{replay.Created: 299, replay.Failure: 1}},
+		{"a lease that nobody asked for fails alone", walktest.NoLease, nil,
+			replay.Counts{replay.Created: 299, replay.Failure: 1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			target := walktest.NewTarget()
+			target.Inject = once(key, tt.fault)
+			j := job(target, replay.Fail, source...)
+			summary, records, err := apply(t, j)
+			if !errors.Is(err, tt.err) || summary.Complete() {
+				t.Errorf("Apply = %v, complete: %v; want %v, incomplete", err, summary.Complete(), tt.err)
+			}
+			wantCounts(t, summary.Counts, tt.counts)
+			if r := records[key]; r.Outcome != replay.Failure || !strings.Contains(r.Reason, key) {
+				t.Errorf("the record of key %s is %+v", key, r)
+			}
+			wantFired(t, target, tt.fault)
+			again, _, err := apply(t, j)
+			if err != nil || !again.Complete() || again.Counts[replay.Created]+summary.Counts[replay.Created] != 300 {
+				t.Errorf("the second run: %+v, %v; want the rest created", again.Counts, err)
+			}
+			wantContents(t, target, source...)
+		})
+	}
+}
+
+func TestAnAnswerThatIsLostEveryTime(t *testing.T) {
+	source := objects(10)
+	key := string(source[4].Key)
+	synctest.Test(t, func(t *testing.T) {
+		target := walktest.NewTarget()
+		target.Inject = always(key, walktest.LostBefore)
+		summary, records, err := apply(t, job(target, replay.Fail, source...))
+		if err != nil || records[key].Outcome != replay.Failure {
+			t.Errorf("Apply = %v, %+v; want a failure of the one key", err, records[key])
+		}
+		wantCounts(t, summary.Counts, replay.Counts{replay.Created: 9, replay.Failure: 1})
+		if got := target.Fired(walktest.LostBefore); got != 4 {
+			t.Errorf("it was written %d times, want the first and 3 more", got)
+		}
+		wantContents(t, target, append(source[:4:4], source[5:]...)...)
+	})
+}
+
+func TestALostAnswerThatCannotBeReadBackIsTold(t *testing.T) {
+	source := objects(3)
+	key := string(source[1].Key)
+	synctest.Test(t, func(t *testing.T) {
+		target := walktest.NewTarget()
+		target.Inject = once(key, walktest.LostAfter)
+		target.ReadErr = func(int) error {
+			if target.Fired(walktest.LostAfter) > 0 {
+				return etcdwalk.ErrUnavailable
+			}
+			return nil
+		}
+		_, records, err := apply(t, job(target, replay.Fail, source...))
+		if !errors.Is(err, etcdwalk.ErrUnavailable) {
+			t.Errorf("Apply = %v, want %v", err, etcdwalk.ErrUnavailable)
+		}
+		if r := records[key]; r.Outcome != replay.Failure || !strings.Contains(r.Reason, "may have been written") {
+			t.Errorf("the record of key %s is %+v, want that it may have been written", key, r)
+		}
+		wantContents(t, target, source...)
+	})
+}
+
+// A late target makes the first lost write only when the second is tried.
+type late struct {
+	*walktest.Target
+	held []replay.Write
+}
+
+func (l *late) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
+	if l.held == nil {
+		l.held = writes
+		results := make([]replay.Result, len(writes))
+		for i := range results {
+			results[i] = replay.Result{State: replay.Unknown, Err: context.DeadlineExceeded}
+		}
+		return results
+	}
+	l.Target.Apply(ctx, l.held)
+	return l.Target.Apply(ctx, writes)
+}
+
+func TestALostWriteThatComesInLateIsOurs(t *testing.T) {
+	every(t, func(t *testing.T, policy replay.Policy) {
+		synctest.Test(t, func(t *testing.T) {
+			target := &late{Target: walktest.NewTarget()}
+			summary, _, err := apply(t, job(target, policy, objects(5)...))
+			if err != nil || len(target.held) != 5 {
+				t.Errorf("Apply = %v, %d writes were held", err, len(target.held))
+			}
+			wantCounts(t, summary.Counts, replay.Counts{replay.Created: 5})
+			wantContents(t, target.Target, objects(5)...)
+			if got := target.Revision(); got != 6 {
+				t.Errorf("the target is at revision %d, want 6: each key written once", got)
+			}
+		})
+	})
+}
+
+// An overtaken target loses the first answer, and lets another write the key
+// before anybody can read back.
+type overtaken struct {
+	*walktest.Target
+	value string
+	done  bool
+}
+
+func (o *overtaken) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
+	results := o.Target.Apply(ctx, writes)
+	if !o.done {
+		o.done = true
+		o.Put("/k", o.value)
+		results[0] = replay.Result{State: replay.Unknown, Err: context.DeadlineExceeded}
+	}
+	return results
+}
+
+func TestALostWriteThatWasOvertaken(t *testing.T) {
+	for _, tt := range []struct {
+		policy replay.Policy
+		want   replay.Outcome
+		final  string
+		err    error
+	}{
+		{replay.Fail, replay.Conflicting, "theirs", replay.ErrConflict},
+		{replay.Skip, replay.Skipped, "theirs", nil},
+		{replay.Overwrite, replay.Replaced, "ours", nil},
+		{replay.Newer, replay.Skipped, "theirs", nil},
+	} {
+		t.Run(tt.policy.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				target := &overtaken{Target: walktest.NewTarget(), value: "theirs"}
+				_, records, err := apply(t, job(target, tt.policy, kv("/k", "ours")))
+				if !errors.Is(err, tt.err) || records["/k"].Outcome != tt.want || !target.done {
+					t.Errorf("Apply = %v, %+v; want %v, %s", err, records["/k"], tt.err, tt.want)
+				}
+				wantContents(t, target.Target, kv("/k", tt.final))
+			})
+		})
+	}
+}
+
+func TestAnInterruptedApplySettlesTheBatchUnderWay(t *testing.T) {
+	source := objects(600)
+	for name, fault := range map[string]walktest.Fault{
+		"that is answered":               walktest.OK,
+		"whose answers are lost":         walktest.LostAfter,
+		"that never arrives":             walktest.LostBefore,
+		"that the target could not take": walktest.Unavailable,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				target := walktest.NewTarget()
+				target.BeforeApply = func(n int, _ []replay.Write) {
+					if n == 2 {
+						cancel()
+					}
+				}
+				target.Inject = func(n int, _ replay.Write) walktest.Fault {
+					if n == 2 {
+						return fault
+					}
+					return walktest.OK
+				}
+				j := job(target, replay.Fail, source...)
+				plan := mustPlan(t, j)
+				records := report{}
+				j.Record = records.of(t)
+				summary, err := j.Apply(ctx, plan)
+				if !errors.Is(err, context.Canceled) || target.Calls().Applies != 2 {
+					t.Errorf("Apply = %v after %d applies, want %v after 2", err, target.Calls().Applies, context.Canceled)
+				}
+				wantFired(t, target, fault)
+				wantSum(t, plan, summary, records)
+				written := int64(len(target.Entries()))
+				wantCounts(t, summary.Counts, replay.Counts{replay.Created: written, replay.Unreached: 600 - written})
+				if _, _, err := apply(t, j); err != nil {
+					t.Errorf("the second run: %v", err)
+				}
+				wantContents(t, target, source...)
+			})
+		})
+	}
+}
+
+// A mute target answers when the context ends, and not before.
+type mute struct{ *walktest.Target }
+
+func (m mute) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
+	<-ctx.Done()
+	results := make([]replay.Result, len(writes))
+	for i := range results {
+		results[i] = replay.Result{State: replay.Unknown, Err: ctx.Err()}
+	}
+	return results
+}
+
+func TestAnInterruptWaitsTenSecondsAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		j := job(mute{walktest.NewTarget()}, replay.Fail, objects(3)...)
+		plan := mustPlan(t, j)
+		begin := time.Now()
+		summary, err := j.Apply(ctx, plan)
+		if took := time.Since(begin); !errors.Is(err, context.DeadlineExceeded) || took != time.Minute+10*time.Second {
+			t.Errorf("Apply = %v after %v, want %v ten seconds after the context's end", err, took, context.DeadlineExceeded)
+		}
+		wantCounts(t, summary.Counts, replay.Counts{replay.Failure: 3})
+		for _, r := range summary.Examples[replay.Failure] {
+			if !strings.Contains(r.Reason, "may have been written") {
+				t.Errorf("key %q: %s", r.Key, r.Reason)
+			}
+		}
+	})
+}
+
+func TestACancelledContextPlansNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	target := walktest.NewTarget()
+	j := job(target, replay.Skip, objects(3)...)
+	if _, err := j.Plan(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Plan = %v, want %v", err, context.Canceled)
+	}
+	summary, err := j.Apply(ctx, mustPlan(t, j))
+	if !errors.Is(err, context.Canceled) || target.Calls().Applies > 0 {
+		t.Errorf("Apply = %v after %d applies, want %v after none", err, target.Calls().Applies, context.Canceled)
+	}
+	wantCounts(t, summary.Counts, replay.Counts{replay.Unreached: 3})
+}

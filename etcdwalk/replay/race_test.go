@@ -1,0 +1,132 @@
+package replay_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
+)
+
+// Another writes a key between the look and the write (FAULTS.md 3.6, R09).
+func TestAConcurrentWriter(t *testing.T) {
+	create := func(target *walktest.Target) { target.Put("/k", "theirs") }
+	for _, tt := range []struct {
+		name    string
+		there   []etcdwalk.Entry
+		meddle  func(*walktest.Target)
+		policy  replay.Policy
+		outcome replay.Outcome
+		final   string // empty: not there
+		err     error
+	}{
+		{"creates it", nil, create, replay.Fail, replay.Conflicting, "theirs", replay.ErrConflict},
+		{"creates it", nil, create, replay.Skip, replay.Skipped, "theirs", nil},
+		{"creates it", nil, create, replay.Overwrite, replay.Replaced, "ours", nil},
+		{"creates it", nil, create, replay.Newer, replay.Skipped, "theirs", nil},
+		{"creates it with our value", nil, func(target *walktest.Target) { target.Put("/k", "ours") }, replay.Skip, replay.Unchanged, "ours", nil},
+		{"changes it", []etcdwalk.Entry{kv("/k", "old")}, create, replay.Overwrite, replay.Replaced, "ours", nil},
+		{"changes it", []etcdwalk.Entry{kv("/k", "old")}, create, replay.Newer, replay.Skipped, "theirs", nil},
+		{"deletes it", []etcdwalk.Entry{kv("/k", "old")}, func(target *walktest.Target) { target.Delete("/k") }, replay.Overwrite, replay.Created, "ours", nil},
+		{"deletes it", []etcdwalk.Entry{kv("/k", "old")}, func(target *walktest.Target) { target.Delete("/k") }, replay.Newer, replay.Created, "ours", nil},
+		{"creates and deletes it", nil, func(target *walktest.Target) { target.Put("/k", "theirs"); target.Delete("/k") }, replay.Fail, replay.Created, "ours", nil},
+	} {
+		t.Run(fmt.Sprintf("%s under %v", tt.name, tt.policy), func(t *testing.T) {
+			others := []etcdwalk.Entry{kv("/y", "v"), kv("/z", "v")} // bring the target to the source's revision
+			target := walktest.NewTarget(append(tt.there, others...)...)
+			raced := 0
+			target.BeforeApply = func(n int, _ []replay.Write) {
+				if n == 1 {
+					raced++
+					tt.meddle(target)
+				}
+			}
+			summary, records, err := apply(t, job(target, tt.policy, at(kv("/k", "ours"), 3)))
+			if !errors.Is(err, tt.err) || records["/k"].Outcome != tt.outcome || raced != 1 {
+				t.Errorf("%v, outcome %+v, raced %d times; want %v, %s, once", err, records["/k"], raced, tt.err, tt.outcome)
+			}
+			if got, want := summary.Complete(), tt.outcome != replay.Conflicting; got != want {
+				t.Errorf("complete: %v, want %v", got, want)
+			}
+			var want []etcdwalk.Entry
+			if tt.final != "" {
+				want = append(want, kv("/k", tt.final))
+			}
+			wantContents(t, target, append(want, others...)...)
+		})
+	}
+}
+
+func TestFailStopsAtARaceAndTellsOfEachKey(t *testing.T) {
+	source := objects(300)
+	target := walktest.NewTarget()
+	target.BeforeApply = func(n int, _ []replay.Write) {
+		if n == 2 {
+			target.Put(string(source[200].Key), "theirs")
+		}
+	}
+	summary, records, err := apply(t, job(target, replay.Fail, source...))
+	if !errors.Is(err, replay.ErrConflict) || target.Calls().Applies != 2 {
+		t.Errorf("Apply = %v after %d applies, want %v after 2", err, target.Calls().Applies, replay.ErrConflict)
+	}
+	wantCounts(t, summary.Counts, replay.Counts{replay.Created: 255, replay.Conflicting: 1, replay.Unreached: 44})
+	if got := records[string(source[200].Key)]; got.Outcome != replay.Conflicting || len(records) != 256 {
+		t.Errorf("the raced key's record is %+v, of %d", got, len(records))
+	}
+	want := append([]etcdwalk.Entry{}, source[:256]...)
+	want[200] = kv(string(source[200].Key), "theirs")
+	wantContents(t, target, want...)
+}
+
+func TestFailWritesNothingOfABatchWithAConflict(t *testing.T) {
+	source := objects(200)
+	target := walktest.NewTarget(source[150])
+	j := job(target, replay.Fail, source...)
+	plan := mustPlan(t, j)
+	target.Put(string(source[130].Key), "theirs") // in the second batch, after the plan
+	records := report{}
+	j.Record = records.of(t)
+	summary, err := j.Apply(t.Context(), plan)
+	wantSum(t, plan, summary, records)
+	if !errors.Is(err, replay.ErrConflict) || target.Calls().Applies != 1 {
+		t.Errorf("Apply = %v after %d applies, want %v after 1", err, target.Calls().Applies, replay.ErrConflict)
+	}
+	wantCounts(t, summary.Counts, replay.Counts{replay.Created: 128, replay.Unchanged: 1, replay.Conflicting: 1, replay.Unreached: 70})
+	if len(records) != 200 { // the stopped batch is the last: each of its keys is told of
+		t.Errorf("%d keys were recorded, want all 200", len(records))
+	}
+}
+
+// A flicker deletes /k before each look.
+type flicker struct{ *walktest.Target }
+
+func (f flicker) Heads(ctx context.Context, keys [][]byte) ([]int64, error) {
+	f.Delete("/k")
+	return f.Target.Heads(ctx, keys)
+}
+
+func TestAWriterThatNeverRestsEndsInAConflict(t *testing.T) {
+	for _, policy := range []replay.Policy{replay.Skip, replay.Overwrite, replay.Newer} {
+		t.Run(policy.String(), func(t *testing.T) {
+			target := walktest.NewTarget()
+			target.BeforeApply = func(n int, _ []replay.Write) { target.Put("/k", fmt.Sprint("theirs ", n)) }
+			j := job(target, policy, at(kv("/calm", "ours"), 1), at(kv("/k", "ours"), 1))
+			if policy != replay.Overwrite { // which would go on by itself; the others let be what is there
+				j.Target = flicker{target}
+			}
+			summary, records, err := apply(t, j)
+			if err != nil || records["/k"].Outcome != replay.Conflicting || summary.Complete() {
+				t.Errorf("%v, %+v; want a conflict, counted, and no error", err, records["/k"])
+			}
+			if got := target.Calls().Applies; got != 4 {
+				t.Errorf("%d applies, want the first and 3 more", got)
+			}
+			if records["/calm"].Outcome != replay.Created {
+				t.Errorf("the neighbour ended in %+v", records["/calm"])
+			}
+		})
+	}
+}
