@@ -1,0 +1,158 @@
+// Package catalog knows what the names in a store mean: which objects are
+// archives, and which are their receipts.
+//
+// The nouns:
+//
+//   - An archive is an object named *.zip.age, or *.zip if it is in the clear.
+//   - A [Receipt] is the object NAME.receipt.json beside the archive NAME. It
+//     tells what can be told without any key, and never recipients, key names
+//     or namespaces.
+//   - A [Listing] is what a store holds: the archives with a receipt, and those
+//     without, which are unfinished.
+//
+// Caveats:
+//
+//   - The archive is published first, its receipt last: what is listed is
+//     there and whole. Who publishes keeps that order; both are written once
+//     and never replaced.
+//   - A receipt is no proof. It is not signed, so who can write to the store
+//     can write receipts; it is held against the archive before it is believed.
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/kubeferry/kubeferry/remote"
+)
+
+// The endings of names.
+const (
+	EncryptedSuffix = ".zip.age"
+	PlainSuffix     = ".zip"
+	receiptSuffix   = ".receipt.json"
+)
+
+// ErrLabel: a name for a cluster that cannot be one.
+var ErrLabel = errors.New("not a label for a cluster")
+
+// maxLabel is how many characters a label may have.
+const maxLabel = 40
+
+// ValidLabel says whether s can be the label of a cluster: 1 to 40 of a-z, 0-9,
+// dot and dash, and neither dot nor dash at the beginning, since a name with a
+// dot there is hidden and one with a dash looks like a flag. Its errors are
+// [ErrLabel].
+func ValidLabel(s string) error {
+	bad := strings.ContainsFunc(s, func(r rune) bool { return !isAlphanumeric(r) && r != '.' && r != '-' })
+	if bad || len(s) == 0 || len(s) > maxLabel || !isAlphanumeric(rune(s[0])) {
+		return fmt.Errorf("%.60q: %w: it takes 1 to %d of a-z, 0-9, dot and dash, and begins with a letter or a digit", s, ErrLabel, maxLabel)
+	}
+	return nil
+}
+
+func isAlphanumeric(r rune) bool { return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' }
+
+// NewName makes a name for an archive of the cluster with that label. Two calls
+// never make the same, in practice: it ends in 30 random bits.
+func NewName(label string, created time.Time, revision int64, encrypted bool) string {
+	suffix := PlainSuffix
+	if encrypted {
+		suffix = EncryptedSuffix
+	}
+	return fmt.Sprintf("%s-%s-r%d-%s%s", label, created.UTC().Format("20060102T150405Z"), revision,
+		strings.ToLower(rand.Text()[:6]), suffix)
+}
+
+// ReceiptName is the name of the archive's receipt.
+func ReceiptName(archive string) string { return archive + receiptSuffix }
+
+// isArchive says whether a name is one that an archive may have: a user may
+// have chosen it.
+func isArchive(name string) bool {
+	stem, ok := strings.CutSuffix(name, EncryptedSuffix)
+	if !ok {
+		stem, ok = strings.CutSuffix(name, PlainSuffix)
+	}
+	return ok && stem != "" && fs.ValidPath(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
+// An Item is an archive that has a receipt.
+type Item struct {
+	// Name is the archive's.
+	Name string `json:"name"`
+	// Receipt is zero if it could not be read.
+	Receipt Receipt `json:"receipt,omitzero"`
+	// Broken says why this is no good archive; empty if it is.
+	Broken string `json:"broken,omitempty"`
+}
+
+// A Listing is what a store holds.
+type Listing struct {
+	// Items are the archives with a receipt, the newest first; those whose
+	// receipt cannot be read come last.
+	Items []Item
+	// Unfinished are the names of archives without a receipt, ascending: still
+	// being published, or left by a backup that died, or copied alone.
+	Unfinished []string
+}
+
+// List reads all receipts of the store and holds them against the archives, as
+// far as names and sizes go. A store that cannot be listed is an error; a
+// receipt that cannot be read is a broken item.
+func List(ctx context.Context, store remote.Store) (Listing, error) {
+	sizes := make(map[string]int64)
+	for info, err := range store.List(ctx, "") {
+		if err != nil {
+			return Listing{}, err
+		}
+		sizes[info.Name] = info.Size
+	}
+	var l Listing
+	for name := range sizes {
+		if archive, ok := strings.CutSuffix(name, receiptSuffix); ok && isArchive(archive) {
+			l.Items = append(l.Items, newItem(ctx, store, archive, sizes))
+		} else if _, finished := sizes[ReceiptName(name)]; isArchive(name) && !finished {
+			l.Unfinished = append(l.Unfinished, name)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return Listing{}, fmt.Errorf("read the receipts: %w", err)
+	}
+	slices.SortFunc(l.Items, newestFirst)
+	slices.Sort(l.Unfinished)
+	return l, nil
+}
+
+// newItem reads the receipt of an archive and looks whether the archive is
+// there, among the sizes of all objects.
+func newItem(ctx context.Context, store remote.Store, archive string, sizes map[string]int64) Item {
+	r, err := Read(ctx, store, archive)
+	if err != nil {
+		return Item{Name: archive, Broken: err.Error()}
+	}
+	item := Item{Name: archive, Receipt: r}
+	switch size, ok := sizes[archive]; {
+	case !ok:
+		item.Broken = "the archive is missing"
+	case size != r.Size:
+		item.Broken = fmt.Sprintf("the archive has %d bytes, its receipt says %d", size, r.Size)
+	}
+	return item
+}
+
+func newestFirst(a, b Item) int {
+	return cmp.Or(
+		b.Receipt.Created.Compare(a.Receipt.Created),
+		cmp.Compare(b.Receipt.Revision, a.Receipt.Revision),
+		cmp.Compare(a.Name, b.Name),
+	)
+}

@@ -1,0 +1,212 @@
+package catalog
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/kubeferry/kubeferry/archive/strictjson"
+	"github.com/kubeferry/kubeferry/remote"
+)
+
+var (
+	// ErrReceipt: an object that is no receipt, or one of a format that only a
+	// newer kubeferry knows.
+	ErrReceipt = errors.New("no usable receipt")
+	// ErrMismatch: an archive and a receipt that do not belong together.
+	ErrMismatch = errors.New("the receipt is not that of the archive")
+)
+
+// The version of the receipt's format that this package writes. It reads every
+// minor version: unknown members are ignored.
+const (
+	formatMajor = 1
+	formatMinor = 0
+)
+
+// Bounds on what a receipt may hold, in bytes. A genuine one has about 600.
+const (
+	maxReceipt = 64 << 10
+	maxText    = 128
+)
+
+// A Format is the version of a receipt.
+type Format struct {
+	Major int `json:"major"`
+	Minor int `json:"minor"`
+}
+
+// A Receipt describes an archive to those who hold no key.
+type Receipt struct {
+	Format Format `json:"format"`
+	// ArchiveID is the one in the archive's header: 16 bytes in hexadecimal.
+	ArchiveID string `json:"archive_id"`
+	// Name, Size and SHA256 (in hexadecimal) are those of the object, so of the
+	// ciphertext if it is encrypted.
+	Name   string `json:"name"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+	// Created is kept in UTC, to the second.
+	Created time.Time `json:"created"`
+	// ClusterID is etcd's, in hexadecimal; KubeSystemUID is the UID of the
+	// namespace kube-system, empty if there is none; Cluster is the label.
+	ClusterID     string `json:"cluster_id"`
+	KubeSystemUID string `json:"kube_system_uid"`
+	Cluster       string `json:"cluster"`
+	Revision      int64  `json:"revision"`
+	// Keys and Kinds count what is in the archive.
+	Keys  int64 `json:"keys"`
+	Kinds int   `json:"kinds"`
+	// Whole: the selection was the whole keyspace.
+	Whole bool `json:"whole"`
+	// RetainUntil is until when the store keeps the archive locked; zero if it
+	// does not.
+	RetainUntil time.Time `json:"retain_until,omitzero"`
+	ToolVersion string    `json:"tool_version"`
+}
+
+// NewReceipt completes r, to which the caller has given all else, with the
+// format and with what the digest says.
+func NewReceipt(r Receipt, archive remote.Digest) Receipt {
+	r.Format = Format{formatMajor, formatMinor}
+	r.Size, r.SHA256 = archive.Size, hex.EncodeToString(archive.SHA256[:])
+	r.Created = r.Created.UTC().Truncate(time.Second)
+	return r
+}
+
+// Check holds the receipt against the archive of that name, size and digest. A
+// difference is [ErrMismatch].
+func (r Receipt) Check(name string, size int64, digest [sha256.Size]byte) error {
+	switch {
+	case r.Name != name:
+		return fmt.Errorf("%w: it is of %q, not of %q", ErrMismatch, r.Name, name)
+	case r.Size != size:
+		return fmt.Errorf("%w: it says that %s has %d bytes, not %d", ErrMismatch, name, r.Size, size)
+	case r.SHA256 != hex.EncodeToString(digest[:]):
+		return fmt.Errorf("%w: it says that %s has the SHA-256 %s, not %x", ErrMismatch, name, r.SHA256, digest)
+	}
+	return nil
+}
+
+// Publish writes the receipt beside its archive, which must be published
+// already. A receipt that is there is not replaced: fs.ErrExist.
+func Publish(ctx context.Context, store remote.Store, r Receipt) (err error) {
+	name := ReceiptName(r.Name)
+	if err := r.check(); err != nil {
+		return fmt.Errorf("write %q: %w: %w", name, ErrReceipt, err)
+	}
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", name, err)
+	}
+	data = append(data, '\n')
+	upload, err := store.Create(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, upload.Abort()) }()
+	if _, err := upload.Write(data); err != nil {
+		return err
+	}
+	return upload.Commit(remote.Digest{Size: int64(len(data)), SHA256: sha256.Sum256(data)})
+}
+
+// Read reads the receipt of an archive. It is an fs.ErrNotExist if there is
+// none, an [ErrReceipt] if it cannot be understood, an [ErrMismatch] if it is
+// another archive's.
+func Read(ctx context.Context, store remote.Store, archive string) (Receipt, error) {
+	name := ReceiptName(archive)
+	data, err := readAll(ctx, store, name)
+	if err != nil {
+		return Receipt{}, err
+	}
+	r, err := decode(data)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("%s: %w", name, err)
+	}
+	if r.Name != archive {
+		return Receipt{}, fmt.Errorf("%s: %w: it is of %q", name, ErrMismatch, r.Name)
+	}
+	return r, nil
+}
+
+func readAll(ctx context.Context, store remote.Store, name string) (data []byte, err error) {
+	o, err := store.Open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, o.Close()) }()
+	if o.Size() > maxReceipt {
+		return nil, fmt.Errorf("%s: %w: it has %d bytes, where %d are the most", name, ErrReceipt, o.Size(), maxReceipt)
+	}
+	data = make([]byte, o.Size())
+	if _, err := io.ReadFull(io.NewSectionReader(o, 0, o.Size()), data); err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return data, nil
+}
+
+// decode looks at the version first: what else a later one means, nobody here
+// can know.
+func decode(data []byte) (Receipt, error) {
+	var version struct {
+		Format Format `json:"format"`
+	}
+	if err := strictjson.Unmarshal(data, &version); err != nil {
+		return Receipt{}, fmt.Errorf("%w: %w", ErrReceipt, err)
+	}
+	if f := version.Format; f.Major > formatMajor {
+		return Receipt{}, fmt.Errorf("%w: it has format %d.%d, and this kubeferry knows %d: it needs a newer one", ErrReceipt, f.Major, f.Minor, formatMajor)
+	}
+	var r Receipt
+	if err := strictjson.Unmarshal(data, &r); err != nil {
+		return Receipt{}, fmt.Errorf("%w: %w", ErrReceipt, err)
+	}
+	r.Created, r.RetainUntil = r.Created.UTC(), r.RetainUntil.UTC()
+	if err := r.check(); err != nil {
+		return Receipt{}, fmt.Errorf("%w: %w", ErrReceipt, err)
+	}
+	return r, nil
+}
+
+// check holds the receipt against its format.
+func (r Receipt) check() error {
+	switch {
+	case r.Format.Major != formatMajor || r.Format.Minor < 0:
+		return fmt.Errorf("the format is %d.%d", r.Format.Major, r.Format.Minor)
+	case !isHex(r.ArchiveID, 16):
+		return errors.New("the archive id is not 16 bytes in hexadecimal")
+	case !isArchive(r.Name):
+		return fmt.Errorf("%.200q is not a name of an archive", r.Name)
+	case r.Size <= 0:
+		return fmt.Errorf("the size is %d", r.Size)
+	case !isHex(r.SHA256, sha256.Size):
+		return errors.New("the SHA-256 is not 32 bytes in hexadecimal")
+	case r.Created.IsZero():
+		return errors.New("the time of creation is missing")
+	case r.Revision < 0 || r.Keys < 0 || r.Kinds < 0:
+		return errors.New("a count or the revision is negative")
+	case !isText(r.ClusterID) || !isText(r.KubeSystemUID) || !isText(r.ToolVersion):
+		return errors.New("the cluster id, the UID or the tool version is too long or not plain text")
+	case ValidLabel(r.Cluster) != nil: // not wrapped: it is no mistake of the user's
+		return fmt.Errorf("%.60q is not a label for a cluster", r.Cluster)
+	}
+	return nil
+}
+
+// isHex says whether s is n bytes in lower-case hexadecimal.
+func isHex(s string, n int) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && len(b) == n && s == strings.ToLower(s)
+}
+
+// isText says whether s is short and printable ASCII.
+func isText(s string) bool {
+	return len(s) <= maxText && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+}
