@@ -84,6 +84,9 @@ func (c *Cluster) settings() (clientv3.Config, error) {
 		if settings.TLS, err = c.cfg.tlsConfig(); err != nil {
 			return clientv3.Config{}, err
 		}
+		if c.cfg.ServerName != "" { // gRPC takes no notice of the one in settings.TLS
+			settings.DialOptions = append(settings.DialOptions, grpc.WithAuthority(c.cfg.ServerName))
+		}
 	}
 	return settings, nil
 }

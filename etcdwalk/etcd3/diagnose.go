@@ -81,6 +81,9 @@ func (c *Cluster) probe(ctx context.Context, config *tls.Config, e endpoint) err
 	}
 	secure := tls.Client(conn, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
+		if speaksPlain(ctx, e) {
+			return fmt.Errorf("the server does not speak TLS; use http://%s, if that is meant", e.address)
+		}
 		return c.handshake(err)
 	}
 	// With TLS 1.3 the server's opinion of our certificate comes only now.
@@ -90,17 +93,14 @@ func (c *Cluster) probe(ctx context.Context, config *tls.Config, e endpoint) err
 // handshake explains an error of a TLS connection.
 func (c *Cluster) handshake(err error) error {
 	var (
-		unknown  x509.UnknownAuthorityError
-		invalid  x509.CertificateInvalidError
-		host     x509.HostnameError
-		alert    tls.AlertError
-		noRecord tls.RecordHeaderError
+		unknown x509.UnknownAuthorityError
+		invalid x509.CertificateInvalidError
+		host    x509.HostnameError
+		alert   tls.AlertError
 	)
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &noRecord):
-		return fmt.Errorf("the server does not speak TLS; use http://, if that is meant (%w)", err)
 	case errors.As(err, &unknown):
 		return fmt.Errorf("the server's certificate is not signed by %s (%w)", c.authorities(), err)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
@@ -191,4 +191,17 @@ func speaksTLS(ctx context.Context, e endpoint) bool {
 	}
 	conn.Close()
 	return true
+}
+
+// speaksPlain tells whether a server without TLS listens at an endpoint.
+func speaksPlain(ctx context.Context, e endpoint) bool {
+	conn, err := (&net.Dialer{}).DialContext(ctx, e.network, e.address)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		conn.SetDeadline(deadline)
+	}
+	return askVersion(conn, e.host) == nil
 }

@@ -130,12 +130,12 @@ func clear(t testing.TB, c *clientv3.Client) {
 	}
 }
 
-// generate makes n entries of the same size.
+// generate makes n entries of the same size, in the order of their keys.
 func generate(n, size int) []etcdwalk.Entry {
 	entries := make([]etcdwalk.Entry, n)
 	for i := range entries {
 		entries[i] = etcdwalk.Entry{
-			Key:   fmt.Appendf(nil, "/registry/pods/ns-%02d/name-%06d", i%3, i),
+			Key:   fmt.Appendf(nil, "/registry/pods/ns-%02d/name-%06d", i/1000, i),
 			Value: bytes.Repeat([]byte{byte('a' + i%26)}, size),
 		}
 	}
@@ -181,4 +181,8 @@ func within(t *testing.T, limit time.Duration, f func()) {
 	if took := time.Since(start); took > limit {
 		t.Errorf("it took %s, want at most %s", took, limit)
 	}
+}
+
+func clientConfig(endpoint string) clientv3.Config {
+	return clientv3.Config{Endpoints: []string{endpoint}}
 }

@@ -75,6 +75,7 @@ func (s *scanner) page(ctx context.Context) (*pb.RangeResponse, error) {
 			return nil, err
 		default:
 			receive = int(min(int64(receive)*2, math.MaxInt32))
+			s.view.cluster.cfg.Log.Info("one key is too large, raising the receive limit for it", "after", s.next, "limit", receive)
 		}
 	}
 }

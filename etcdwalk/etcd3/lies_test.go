@@ -1,0 +1,182 @@
+package etcd3_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
+)
+
+// A lie changes an answer and tells whether it did.
+type lie func(*pb.RangeResponse) bool
+
+// lies are told by pages and by streams alike.
+var lies = map[string]lie{
+	"a key is left out": func(r *pb.RangeResponse) bool {
+		if len(r.Kvs) > 2 {
+			r.Kvs = append(r.Kvs[:1], r.Kvs[2:]...)
+		}
+		return len(r.Kvs) > 2
+	},
+	"a key comes twice": func(r *pb.RangeResponse) bool {
+		if len(r.Kvs) > 2 {
+			r.Kvs[1] = r.Kvs[0]
+		}
+		return len(r.Kvs) > 2
+	},
+	"keys are out of order": func(r *pb.RangeResponse) bool {
+		if len(r.Kvs) > 2 {
+			r.Kvs[0], r.Kvs[1] = r.Kvs[1], r.Kvs[0]
+		}
+		return len(r.Kvs) > 2
+	},
+	"a key is outside the range": func(r *pb.RangeResponse) bool {
+		if len(r.Kvs) > 2 {
+			r.Kvs[len(r.Kvs)-1].Key = []byte("/registry/podsandmore")
+		}
+		return len(r.Kvs) > 2
+	},
+	"a key is of a later revision": func(r *pb.RangeResponse) bool {
+		if len(r.Kvs) > 2 {
+			r.Kvs[1].ModRevision = 1 << 40
+		}
+		return len(r.Kvs) > 2
+	},
+	"the cluster is another": func(r *pb.RangeResponse) bool {
+		if r.Header != nil {
+			r.Header.ClusterId++
+		}
+		return r.Header != nil
+	},
+	"there is no header": func(r *pb.RangeResponse) bool {
+		had := r.Header != nil
+		r.Header = nil
+		return had
+	},
+}
+
+// pageLies are told by pages only.
+var pageLies = map[string]lie{
+	"an empty page says that there is more": func(r *pb.RangeResponse) bool {
+		r.Kvs, r.More = nil, true
+		return true
+	},
+	"the end comes too early": func(r *pb.RangeResponse) bool {
+		r.More = false
+		return true
+	},
+}
+
+// TestLies: E10, WK3.
+func TestLies(t *testing.T) {
+	for _, version := range both {
+		method, stories := "Range", []map[string]lie{lies, pageLies}
+		if version == etcdproc.V37 {
+			method, stories = "RangeStream", stories[:1]
+		}
+		server, _ := served(t, version, generate(3000, 1000))
+		for _, story := range stories {
+			for name, tell := range story {
+				t.Run(name+" on "+version, func(t *testing.T) {
+					testLie(t, server.Endpoint, method, 3, tell)
+				})
+			}
+		}
+		t.Run("a count is wrong on "+version, func(t *testing.T) {
+			testLie(t, server.Endpoint, "Range", 1, func(r *pb.RangeResponse) bool {
+				told := r.Count > 0 && len(r.Kvs) == 0
+				if told {
+					r.Count++
+				}
+				return told
+			})
+		})
+		t.Run("the same page again and again on "+version, func(t *testing.T) {
+			var first *pb.RangeResponse
+			testLie(t, server.Endpoint, method, 3, func(r *pb.RangeResponse) bool {
+				if first == nil && len(r.Kvs) > 2 {
+					first = proto.Clone(r).(*pb.RangeResponse)
+				}
+				if first != nil {
+					r.Kvs, r.More = first.Kvs, true
+				}
+				return first != nil
+			})
+		})
+	}
+}
+
+// testLie has all answers of a method from the given one on changed.
+func testLie(t *testing.T, endpoint, method string, from int, tell lie) {
+	r := newRelay(t, endpoint)
+	var told atomic.Int64
+	r.answered = func(_ context.Context, called string, n int, message []byte) ([]byte, error) {
+		if called != method {
+			return message, nil
+		}
+		var response pb.RangeStreamResponse
+		if method == "Range" {
+			response.RangeResponse = &pb.RangeResponse{}
+			if err := proto.Unmarshal(message, response.RangeResponse); err != nil {
+				return nil, err
+			}
+		} else if err := proto.Unmarshal(message, &response); err != nil {
+			return nil, err
+		}
+		if n >= from && tell(response.RangeResponse) {
+			told.Add(1)
+		}
+		if method == "Range" {
+			return proto.Marshal(response.RangeResponse)
+		}
+		return proto.Marshal(&response)
+	}
+	within(t, 10*time.Second, func() {
+		c := dial(t, etcd3.Config{Endpoints: []string{r.endpoint}})
+		pods := etcdwalk.Prefix("/registry/pods/")
+		v, err := c.Pin(t.Context(), etcdwalk.Ranges{pods})
+		if err == nil {
+			for _, err = range v.Walk(t.Context(), etcdwalk.Selection{Ranges: etcdwalk.Ranges{pods}}) {
+				continue
+			}
+		}
+		if !errors.Is(err, etcdwalk.ErrInvariant) {
+			t.Errorf("got %v, want %v", err, etcdwalk.ErrInvariant)
+		}
+	})
+	if told.Load() == 0 {
+		t.Error("the lie was never told")
+	}
+}
+
+// TestTargetLies: a transaction that failed although its guards hold must not
+// be sent for ever.
+func TestTargetLies(t *testing.T) {
+	server := etcdproc.Start(t, etcdproc.Options{})
+	r := newRelay(t, server.Endpoint)
+	r.answered = func(_ context.Context, method string, _ int, message []byte) ([]byte, error) {
+		if method != "Txn" {
+			return message, nil
+		}
+		return proto.Marshal(&pb.TxnResponse{Header: &pb.ResponseHeader{}})
+	}
+	target := dial(t, etcd3.Config{Endpoints: []string{r.endpoint}}).Target()
+	if got := target.Apply(t.Context(), []replay.Write{{Key: []byte("k")}})[0]; got.State != replay.Failed || !errors.Is(got.Err, etcdwalk.ErrInvariant) {
+		t.Errorf("got %+v", got)
+	}
+	if _, err := target.Lookup(t.Context(), [][]byte{[]byte("k")}); !errors.Is(err, etcdwalk.ErrInvariant) {
+		t.Errorf("got %v, want %v", err, etcdwalk.ErrInvariant)
+	}
+	if n := r.count("Txn"); n != 2 {
+		t.Errorf("%d transactions, want 2", n)
+	}
+}
