@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -17,9 +18,10 @@ type catalog struct {
 	layout *Layout
 	view   etcdwalk.View
 
-	custom        []Kind // all of them
-	stored        []Kind // those with keys
-	read, scanned bool   // whether custom and stored are filled
+	used          etcdwalk.Ranges // the prefixes with keys, as far as they are in scope
+	custom        []Kind          // all of them
+	stored        []Kind          // those with keys
+	read, scanned bool            // whether custom is filled; whether used and stored are
 }
 
 // kind finds the kind that a term names. A name in full is never ambiguous.
@@ -115,14 +117,17 @@ func (k *Kind) define(value []byte) {
 }
 
 // present are the kinds that are not compiled in and have keys in the view. It
-// walks the gaps between the compiled-in kinds, and leaps over the rest of a
-// kind as soon as it has met its first key.
+// walks the gaps between the compiled-in kinds, below prefixes in use, and leaps
+// over the rest of a kind as soon as it has met its first key.
 func (c *catalog) present(ctx context.Context) ([]Kind, error) {
 	if c.scanned {
 		return c.stored, nil
 	}
+	if err := c.findUsed(ctx); err != nil {
+		return nil, err
+	}
 	byPath := map[string]bool{}
-	for gaps := c.layout.gaps().Intersect(c.layout.scope); len(gaps) > 0; {
+	for gaps := c.layout.gaps().Intersect(c.used); len(gaps) > 0; {
 		k, end, err := c.next(ctx, gaps)
 		if err != nil {
 			return nil, err
@@ -135,6 +140,26 @@ func (c *catalog) present(ctx context.Context) ([]Kind, error) {
 	}
 	c.scanned = true
 	return c.stored, nil
+}
+
+// findUsed looks for one key below each prefix. Of the default ones all but one
+// are commonly unused, and each range to be walked costs requests.
+func (c *catalog) findUsed(ctx context.Context) error {
+	var used []etcdwalk.Range
+	for _, s := range c.layout.spaces {
+		below := etcdwalk.Ranges{etcdwalk.Prefix(s.prefix)}.Intersect(c.layout.scope)
+		next, stop := iter.Pull2(c.view.Walk(ctx, etcdwalk.Selection{Ranges: below}))
+		_, err, found := next()
+		stop()
+		if err != nil {
+			return fmt.Errorf("looking for keys below %s: %w", s.prefix, err)
+		}
+		if found {
+			used = append(used, below...)
+		}
+	}
+	c.used = etcdwalk.Union(used...)
+	return nil
 }
 
 // next finds the first key in the gaps that belongs to a resource. It returns

@@ -46,6 +46,23 @@ func (c *counted) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[et
 	}
 }
 
+// failingAt fails at the nth walk, from 0, before its first entry.
+type failingAt struct {
+	etcdwalk.View
+	n, walks, fired int
+}
+
+func (f *failingAt) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[etcdwalk.Entry, error] {
+	f.walks++
+	if f.walks <= f.n {
+		return f.View.Walk(ctx, sel)
+	}
+	return func(yield func(etcdwalk.Entry, error) bool) {
+		f.fired++
+		yield(etcdwalk.Entry{}, etcdwalk.ErrUnavailable)
+	}
+}
+
 // extra are keys beside the fixture's: look-alikes, a second prefix, custom
 // resources without a definition, opaque keys.
 var extra = []string{
@@ -202,9 +219,9 @@ func TestSkipScanReadsLittle(t *testing.T) {
 	if _, err := (kube.Filter{Namespaces: []string{"data"}}).Resolve(t.Context(), view); err != nil {
 		t.Fatal(err)
 	}
-	// 10 resources that are not compiled in, and one walk that finds no more; on
-	// the way lie three keys of API servers and an opaque one.
-	if view.walks != 10+1 || view.entries != 10+3+1 {
+	// Three prefixes; 10 resources that are not compiled in, and one walk that
+	// finds no more; on the way lie three keys of API servers and an opaque one.
+	if view.walks != 3+10+1 || view.entries != 3+10+3+1 {
 		t.Errorf("%d walks, %d entries", view.walks, view.entries)
 	}
 }
@@ -229,6 +246,8 @@ func TestWhatIsTypedWrongly(t *testing.T) {
 	}{
 		{kube.Filter{Include: []string{"deploymnets"}}, kube.ErrUnknownKind, `unknown kind "deploymnets": did you mean deployments.apps?`},
 		{kube.Filter{Include: []string{"podz"}}, kube.ErrUnknownKind, `unknown kind "podz": did you mean pods?`},
+		{kube.Filter{Include: []string{"pdos"}}, kube.ErrUnknownKind, `unknown kind "pdos": did you mean pods?`},
+		{kube.Filter{Include: []string{"deployments.next.apps"}}, kube.ErrUnknownKind, `unknown kind "deployments.next.apps": did you mean deployments.apps?`},
 		{kube.Filter{Include: []string{"deployments.batch"}}, kube.ErrUnknownKind, `unknown kind "deployments.batch": did you mean deployments.apps?`},
 		{kube.Filter{Exclude: []string{"ingresses.networking"}}, kube.ErrUnknownKind, `unknown kind "ingresses.networking": did you mean ingresses.networking.k8s.io?`},
 		{kube.Filter{Include: []string{"widgtes"}}, kube.ErrUnknownKind, `unknown kind "widgtes": did you mean widgets.shop.example.io?`},
@@ -297,15 +316,38 @@ func TestDefinedKindWithoutKeys(t *testing.T) {
 	}
 }
 
+// The scope is the definition's, whatever the first key looks like.
+func TestDefinitionTellsTheScope(t *testing.T) {
+	key := "/registry/apiextensions.k8s.io/customresourcedefinitions/regions.infra.example.io"
+	view := walktest.NewView(
+		etcdwalk.Entry{Key: []byte(key), Value: valueOf(t, key, "{")},
+		etcdwalk.Entry{Key: []byte("/registry/infra.example.io/regions/eu")},
+		etcdwalk.Entry{Key: []byte("/registry/infra.example.io/regions/a/stray")},
+	)
+	sel, err := kube.Filter{Include: []string{"region/eu"}, Namespaces: []string{"data"}}.Resolve(t.Context(), view)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(keysOf(t, view, sel), []string{"/registry/infra.example.io/regions/eu"}); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // The view's errors come through from each of the walks that names need.
 func TestResolvePassesTheViewsErrorsOn(t *testing.T) {
-	for _, after := range []int{0, 1} {
-		for name, f := range map[string]kube.Filter{"custom": {Include: []string{"wi"}}, "namespace": {Namespaces: []string{"data"}}} {
-			view := walktest.NewView(etcdwalk.Entry{Key: []byte("/registry/x")}, etcdwalk.Entry{Key: []byte("/registry/y")})
-			view.Err, view.ErrAfter = etcdwalk.ErrUnavailable, after
-			if _, err := f.Resolve(t.Context(), view); !errors.Is(err, etcdwalk.ErrUnavailable) || view.Fired() != 1 {
-				t.Errorf("%s after %d: got %v, fired %d times", name, after, err, view.Fired())
+	for name, f := range map[string]kube.Filter{"custom": {Include: []string{"wi"}}, "namespace": {Namespaces: []string{"data"}}} {
+		view, _ := fixtureView(t)
+		if _, err := f.Resolve(t.Context(), view); err != nil {
+			t.Fatal(err)
+		}
+		for n := range view.walks {
+			failing := &failingAt{View: view.View, n: n}
+			if _, err := f.Resolve(t.Context(), failing); !errors.Is(err, etcdwalk.ErrUnavailable) || failing.fired != 1 {
+				t.Errorf("%s, walk %d: got %v, fired %d times", name, n, err, failing.fired)
 			}
+		}
+		if view.walks < 14 {
+			t.Errorf("%s: only %d walks to fail", name, view.walks)
 		}
 	}
 	view := walktest.NewView(etcdwalk.Entry{Key: []byte("/registry/namespaces/a")})

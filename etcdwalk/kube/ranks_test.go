@@ -143,6 +143,13 @@ func TestClusterUID(t *testing.T) {
 			}
 		})
 	}
+	two := walktest.NewView(
+		etcdwalk.Entry{Key: []byte(key), Value: []byte(`{"metadata":{"name":"kube-system"}}`)},
+		etcdwalk.Entry{Key: []byte("/kubernetes.io/namespaces/kube-system"), Value: value},
+	)
+	if got, err := newLayout(t).ClusterUID(t.Context(), two); err != nil || got != meta.UID {
+		t.Errorf("got %q, %v", got, err)
+	}
 	view := walktest.NewView()
 	view.Err = etcdwalk.ErrDenied
 	if got, err := newLayout(t).ClusterUID(t.Context(), view); err == nil || got != "" || view.Fired() != 1 {

@@ -84,6 +84,7 @@ func (r *resolver) allIn(ctx context.Context, namespaces []string) (pick, error)
 		}
 		p.add(r.layout, namespace, ns)
 	}
+	p.ranges = etcdwalk.Union(p.ranges...).Intersect(r.catalog.used)
 	return p, nil
 }
 
