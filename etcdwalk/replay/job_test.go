@@ -175,6 +175,7 @@ func TestAPlanThatBrokeIsNotApplied(t *testing.T) {
 	if !errors.Is(err, etcdwalk.ErrUnavailable) || source.Fired() != 1 {
 		t.Fatalf("Plan = %v, the source broke %d times", err, source.Fired())
 	}
+	j.Source = walktest.NewView(objects(3)...)
 	if _, err := j.Apply(t.Context(), plan); err == nil || target.Calls().Applies > 0 {
 		t.Errorf("Apply of half a plan = %v after %d applies, want an error after none", err, target.Calls().Applies)
 	}

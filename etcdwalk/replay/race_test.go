@@ -27,6 +27,7 @@ func TestAConcurrentWriter(t *testing.T) {
 		{"creates it", nil, create, replay.Skip, replay.Skipped, "theirs", nil},
 		{"creates it", nil, create, replay.Overwrite, replay.Replaced, "ours", nil},
 		{"creates it", nil, create, replay.Newer, replay.Skipped, "theirs", nil},
+		{"creates it with our value", nil, func(target *walktest.Target) { target.Put("/k", "ours") }, replay.Fail, replay.Conflicting, "ours", replay.ErrConflict},
 		{"creates it with our value", nil, func(target *walktest.Target) { target.Put("/k", "ours") }, replay.Skip, replay.Unchanged, "ours", nil},
 		{"changes it", []etcdwalk.Entry{kv("/k", "old")}, create, replay.Overwrite, replay.Replaced, "ours", nil},
 		{"changes it", []etcdwalk.Entry{kv("/k", "old")}, create, replay.Newer, replay.Skipped, "theirs", nil},

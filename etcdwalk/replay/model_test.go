@@ -1,0 +1,258 @@
+package replay_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
+)
+
+// A world is a source, a target and a policy, drawn at random. Few keys and
+// fewer values make them meet.
+type world struct {
+	source, there []etcdwalk.Entry
+	policy        replay.Policy
+	regrant       bool
+}
+
+func drawWorld(t *rapid.T) world {
+	draw := func(label string) []etcdwalk.Entry {
+		var entries []etcdwalk.Entry
+		for i := range 12 {
+			if rapid.Bool().Draw(t, label) {
+				e := kv(fmt.Sprintf("/%02d", i), rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, label+" value"))
+				e.Lease = rapid.SampledFrom([]int64{0, 0, 1, 3}).Draw(t, label+" lease")
+				e.ModRevision = rapid.Int64Range(1, 20).Draw(t, label+" revision")
+				entries = append(entries, e)
+			}
+		}
+		return entries
+	}
+	return world{
+		source:  draw("source"),
+		there:   draw("target"),
+		policy:  rapid.SampledFrom([]replay.Policy{replay.Fail, replay.Skip, replay.Overwrite, replay.Newer}).Draw(t, "policy"),
+		regrant: rapid.Bool().Draw(t, "regrant"),
+	}
+}
+
+func (w world) job(target replay.Target) replay.Job {
+	j := regrant(target, w.source...)
+	j.Policy, j.Regrant = w.policy, w.regrant
+	return j
+}
+
+// hurried runs a property under a clock that does not wait. What it panics
+// with, as rapid does to end a property, comes out at the caller.
+func hurried(t *testing.T, property func()) {
+	var caught any
+	synctest.Test(t, func(*testing.T) {
+		defer func() { caught = recover() }()
+		property()
+	})
+	if caught != nil {
+		panic(caught)
+	}
+}
+
+// A model is the plainest replay there is: maps, and no faults.
+type model struct {
+	outcomes map[string]replay.Outcome
+	final    map[string]etcdwalk.Entry
+}
+
+func (w world) model(target *walktest.Target) model {
+	m := model{map[string]replay.Outcome{}, map[string]etcdwalk.Entry{}}
+	for _, e := range target.Entries() {
+		m.final[string(e.Key)] = e
+	}
+	written := map[string]etcdwalk.Entry{}
+	for _, want := range w.source {
+		key := string(want.Key)
+		m.outcomes[key] = w.outcome(want, m.final)
+		if o := m.outcomes[key]; o == replay.Created || o == replay.Replaced {
+			written[key] = want
+		}
+	}
+	if !slices.Contains(slices.Collect(maps.Values(m.outcomes)), replay.Conflicting) {
+		maps.Copy(m.final, written)
+	}
+	return m
+}
+
+func (w world) outcome(want etcdwalk.Entry, there map[string]etcdwalk.Entry) replay.Outcome {
+	have, ok := there[string(want.Key)]
+	switch {
+	case want.Lease != 0 && !w.regrant:
+		return replay.Leased
+	case want.Lease == 3: // which had run out
+		return replay.Expired
+	case !ok:
+		return replay.Created
+	case string(want.Value) == string(have.Value) && (want.Lease != 0) == (have.Lease != 0):
+		return replay.Unchanged
+	case w.policy == replay.Fail:
+		return replay.Conflicting
+	case w.policy == replay.Overwrite, w.policy == replay.Newer && want.ModRevision > have.ModRevision:
+		return replay.Replaced
+	}
+	return replay.Skipped
+}
+
+func (m model) entries() []etcdwalk.Entry {
+	var entries []etcdwalk.Entry
+	for _, key := range slices.Sorted(maps.Keys(m.final)) {
+		entries = append(entries, m.final[key])
+	}
+	return entries
+}
+
+// Whatever source, target and policy, and whatever faults pass by: outcomes
+// and contents are the model's, and a second run has nothing to do.
+func TestReplayIsTheModel(t *testing.T) {
+	fired := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		hurried(t, func() {
+			w := drawWorld(rt)
+			target := walktest.NewTarget(w.there...)
+			faults := rapid.IntRange(0, 3).Draw(rt, "faults")
+			target.Inject = func(int, replay.Write) walktest.Fault {
+				if faults--; faults < 0 {
+					return walktest.OK
+				}
+				return rapid.SampledFrom([]walktest.Fault{walktest.LostAfter, walktest.LostBefore, walktest.Unavailable}).Draw(rt, "fault")
+			}
+			want := w.model(target)
+			got := replayed(rt, w.job(target), nil)
+			if diff := cmp.Diff(got.outcomes(), want.outcomes); diff != "" {
+				rt.Fatalf("outcomes (-got +want):\n%s", diff)
+			}
+			if diff := walktest.Diff(target.Entries(), want.entries()); diff != "" {
+				rt.Fatalf("contents:\n%s", diff)
+			}
+			revision := target.Revision()
+			replayed(rt, w.job(target), nil)
+			if target.Revision() != revision {
+				rt.Fatalf("the second run wrote: revision %d, then %d", revision, target.Revision())
+			}
+			fired += target.Fired(walktest.LostAfter) + target.Fired(walktest.LostBefore) + target.Fired(walktest.Unavailable)
+		})
+	})
+	if fired == 0 {
+		t.Error("no fault ever fired")
+	}
+}
+
+// replayed plans and applies, checks promise P7, and returns what was told of
+// each key: by the plan, if it forbids the apply.
+func replayed(t *rapid.T, j replay.Job, between func()) report {
+	planned, done := report{}, report{}
+	record := func(r report) func(replay.Record) error {
+		return func(rec replay.Record) error {
+			if _, ok := r[string(rec.Key)]; ok {
+				t.Fatalf("key %q has two outcomes", rec.Key)
+			}
+			key := string(rec.Key)
+			rec.Key = nil
+			r[key] = rec
+			return nil
+		}
+	}
+	j.Record = record(planned)
+	plan, err := j.Plan(context.Background())
+	if err != nil || plan.Counts.Total() != int64(len(planned)) {
+		t.Fatalf("Plan = %+v, %v, with %d records", plan.Counts, err, len(planned))
+	}
+	if plan.Err() != nil {
+		return planned
+	}
+	if between != nil {
+		between()
+	}
+	j.Record = record(done)
+	summary, err := j.Apply(context.Background(), plan)
+	if err != nil && !(j.Policy == replay.Fail && errors.Is(err, replay.ErrConflict)) {
+		t.Fatalf("Apply = %+v, %v", summary.Counts, err)
+	}
+	if got := summary.Counts.Total(); got != int64(len(done)) || got != plan.Counts.Total() {
+		t.Fatalf("the plan has %d keys, the apply counted %d and recorded %d", plan.Counts.Total(), got, len(done))
+	}
+	return done
+}
+
+// Whoever writes at the same time: what is theirs is never overwritten without
+// having been seen, and never at all under Fail and Skip.
+func TestNoUpdateIsLost(t *testing.T) {
+	races := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		hurried(t, func() {
+			w := drawWorld(rt)
+			target := walktest.NewTarget(w.there...)
+			theirs := map[string]string{} // by key, what they wrote last
+			meddle := func() {
+				for i := range rapid.IntRange(0, 4).Draw(rt, "their writes") {
+					key := fmt.Sprintf("/%02d", rapid.IntRange(0, 11).Draw(rt, "their key"))
+					if rapid.IntRange(0, 3).Draw(rt, "delete") == 0 {
+						target.Delete(key)
+						delete(theirs, key)
+						continue
+					}
+					theirs[key] = fmt.Sprint("theirs ", target.Revision(), i)
+					target.Put(key, theirs[key])
+				}
+			}
+			target.BeforeApply = func(_ int, writes []replay.Write) {
+				meddle()
+				for _, wr := range writes {
+					if _, ok := theirs[string(wr.Key)]; ok {
+						races++
+					}
+				}
+			}
+			done := replayed(rt, w.job(target), meddle)
+			checkTheirs(rt, w, target, done, theirs)
+		})
+	})
+	if races == 0 {
+		t.Error("nobody ever wrote a key at the same time")
+	}
+}
+
+// checkTheirs compares the end with what others wrote and what was reported.
+func checkTheirs(t *rapid.T, w world, target *walktest.Target, done report, theirs map[string]string) {
+	ours := map[string]etcdwalk.Entry{}
+	for _, e := range w.source {
+		ours[string(e.Key)] = e
+	}
+	for _, e := range target.Entries() {
+		key := string(e.Key)
+		value, touched := theirs[key]
+		if !touched || string(e.Value) == value {
+			continue
+		}
+		if w.policy != replay.Overwrite && !(w.policy == replay.Newer && ours[key].ModRevision > 0) {
+			t.Fatalf("under %v key %q holds %q, and %q is lost", w.policy, key, e.Value, value)
+		}
+		if o := done[key].Outcome; o != replay.Replaced || string(e.Value) != string(ours[key].Value) {
+			t.Fatalf("key %q holds %q over %q, reported as %s", key, e.Value, value, o)
+		}
+	}
+	for key, rec := range done {
+		if rec.Outcome == replay.Created || rec.Outcome == replay.Replaced {
+			e, err := target.Lookup(context.Background(), [][]byte{[]byte(key)})
+			if err == nil && e[0] != nil && e[0].ModRevision == rec.Revision && string(e[0].Value) != string(ours[key].Value) {
+				t.Fatalf("key %q was reported written at %d and holds %q there", key, rec.Revision, e[0].Value)
+			}
+		}
+	}
+}
