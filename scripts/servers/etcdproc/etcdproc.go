@@ -43,6 +43,9 @@ type Options struct {
 	Version string
 	Flags   []string // more flags for etcd
 	TLS     *TLS     // nil: plain text
+	// Snapshot is a database file for the server to begin with, as etcdctl
+	// snapshot save makes it; empty: nothing. Only for a cluster of one.
+	Snapshot string
 }
 
 // TLS is what a server needs to speak TLS: PEM files.
@@ -83,6 +86,9 @@ func StartCluster(t testing.TB, n int, o Options) []*Server {
 	}
 	for _, s := range servers {
 		s.args = append(s.args, "--initial-cluster="+strings.Join(peers, ","))
+		if o.Snapshot != "" {
+			s.restore(o.Snapshot)
+		}
 		s.run()
 	}
 	t.Cleanup(func() {
@@ -128,6 +134,16 @@ func newServer(t testing.TB, path string, i int, peer string, o Options) *Server
 	)
 	s.args = append(s.args, o.Flags...)
 	return s
+}
+
+// restore makes the data folder from a database file.
+func (s *Server) restore(snapshot string) {
+	s.t.Helper()
+	cmd := exec.Command(Program(s.t, "KUBEFERRY_TEST_ETCDUTL_36"), "snapshot", "restore", snapshot, "--data-dir="+s.DataDir)
+	cmd.Env = []string{}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.t.Fatalf("restoring %s: %v\n%s", snapshot, err, out)
+	}
 }
 
 // run starts the process.
