@@ -97,8 +97,10 @@ func (s Ranges) Subtract(o Ranges) Ranges {
 	var holes Ranges // the complement of o
 	start := []byte{}
 	for _, r := range o {
-		if hole := (Range{Start: start, End: r.Start}); !hole.Empty() {
-			holes = append(holes, hole)
+		// A range from the first key on leaves no hole before it; as an End, its
+		// Start might be nil and mean the opposite.
+		if len(r.Start) > 0 {
+			holes = append(holes, Range{Start: start, End: r.Start})
 		}
 		if r.End == nil {
 			return s.Intersect(holes)
