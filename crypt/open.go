@@ -57,7 +57,7 @@ func Open(r io.ReaderAt, size int64, identities ...Identity) (io.ReaderAt, int64
 		}
 		keys[i] = identity.key()
 	}
-	plain, length, err := age.DecryptReaderAt(source{r, size}, size, keys...)
+	plain, length, err := age.DecryptReaderAt(source{r}, size, keys...)
 	if err != nil {
 		return nil, 0, classify(err, size)
 	}
@@ -87,28 +87,19 @@ func (r *reader) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // source is the ciphertext. It marks its errors, so that a disk that fails is
-// not taken for damage; only an end before size is that.
-type source struct {
-	r    io.ReaderAt
-	size int64
-}
+// not taken for damage; only an end that comes too early is that.
+type source struct{ io.ReaderAt }
 
 // readError does not unwrap: age must not see an EOF that is inside.
 type readError struct{ error }
 
 func (s source) ReadAt(p []byte, off int64) (int, error) {
-	n, err := s.r.ReadAt(p, off)
-	switch { // a wrapped EOF is a broken connection, so compared as it is
-	case err == io.EOF && off+int64(n) < s.size:
-		return n, errCut
-	case err == nil || err == io.EOF:
-		return n, err
+	n, err := s.ReaderAt.ReadAt(p, off)
+	if err != nil && err != io.EOF { // a wrapped EOF is a broken connection
+		err = readError{err}
 	}
-	return n, readError{err}
+	return n, err
 }
-
-// errCut is no EOF for age to interpret: the file is shorter than it was.
-var errCut = errors.New("it ends before its length")
 
 func classify(err error, size int64) error {
 	var read readError
@@ -145,7 +136,7 @@ func short(s string) string {
 
 func readHead(r io.ReaderAt, size int64) ([]byte, error) {
 	head := make([]byte, min(max(size, 0), 64))
-	if _, err := io.ReadFull(io.NewSectionReader(source{r, size}, 0, size), head); err != nil {
+	if _, err := io.ReadFull(io.NewSectionReader(source{r}, 0, size), head); err != nil {
 		return nil, classify(err, size)
 	}
 	return head, nil

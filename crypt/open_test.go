@@ -251,6 +251,7 @@ func TestWhatIsNoAgeFileIsNamed(t *testing.T) {
 		{"UTF-16", utf16.String(), true, ErrDamaged, "UTF-16"},
 		{"armour", armourLine + "\nYWdl\n", true, ErrDamaged, "armoured"},
 		{"a header that never ends", intro + "-> X25519 " + strings.Repeat("x", 3<<20), true, ErrDamaged, "cut or changed"},
+		{"a huge line in the header", intro + strings.Repeat("x", 1<<20) + "\n", true, ErrDamaged, "cut or changed"},
 		{"a whole one", data, true, nil, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

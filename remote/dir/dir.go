@@ -243,7 +243,7 @@ func (o *object) ReadAt(p []byte, off int64) (int, error) {
 		return 0, fmt.Errorf("read %s at %d: %w", o.path, off, fs.ErrInvalid)
 	}
 	n, err := o.data.ReadAt(p, off)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = explain("read", o.path, err)
 	}
 	return n, err
