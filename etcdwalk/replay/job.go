@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -67,24 +66,6 @@ func (j Job) Apply(ctx context.Context, plan Plan) (Summary, error) {
 		p.tally.Counts[Unreached] += planned - done
 	}
 	return Summary{Tally: p.tally, Leases: p.leases.granted}, err
-}
-
-// disjoint checks that no key can come twice. Two selections may share a range
-// only if both have a Match: these must tell their keys apart.
-func disjoint(selections []etcdwalk.Selection) error {
-	var all, whole etcdwalk.Ranges // all ranges, and those without a Match
-	for _, sel := range selections {
-		taken := whole
-		if sel.Match == nil {
-			taken = all
-			whole = etcdwalk.Union(slices.Concat(whole, sel.Ranges)...)
-		}
-		if both := taken.Intersect(sel.Ranges); len(both) > 0 {
-			return fmt.Errorf("two selections hold the range from %q: %w", both[0].Start, etcdwalk.ErrInvariant)
-		}
-		all = etcdwalk.Union(slices.Concat(all, sel.Ranges)...)
-	}
-	return nil
 }
 
 // retry repeats op while it ends with etcdwalk.ErrUnavailable, with pauses that

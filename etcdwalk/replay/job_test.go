@@ -183,17 +183,17 @@ func TestAPlanThatBrokeIsNotApplied(t *testing.T) {
 
 func TestASourceThatContradictsItselfIsRefused(t *testing.T) {
 	twice := walktest.Generated(2, func(int) etcdwalk.Entry { return kv("/a", "1") })
-	overlap := []etcdwalk.Selection{
-		{Ranges: etcdwalk.Ranges{etcdwalk.Prefix("/a/")}},
-		{Ranges: etcdwalk.Ranges{etcdwalk.Prefix("/a/b/")}},
-	}
+	one := walktest.NewView(kv("/a/b/c", "1"))
+	outer, inner := etcdwalk.Ranges{etcdwalk.Prefix("/a/")}, etcdwalk.Ranges{etcdwalk.Prefix("/a/b/")}
+	any := func(etcdwalk.Entry) bool { return true }
 	for _, tt := range []struct {
 		name       string
 		source     etcdwalk.View
 		selections []etcdwalk.Selection
 	}{
 		{"a key that comes twice", twice, []etcdwalk.Selection{walktest.Everything()}},
-		{"selections that share a range", walktest.NewView(), overlap},
+		{"a key that is in the ranges of two selections", one, []etcdwalk.Selection{{Ranges: outer}, {Ranges: inner}}},
+		{"a key that two selections match", one, []etcdwalk.Selection{{Ranges: outer, Match: any}, {Ranges: outer, Match: any}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			j := replay.Job{Source: tt.source, Selections: tt.selections, Target: walktest.NewTarget()}
@@ -202,6 +202,16 @@ func TestASourceThatContradictsItselfIsRefused(t *testing.T) {
 			}
 		})
 	}
+	t.Run("not so selections that share a range and tell their keys apart", func(t *testing.T) {
+		j := job(walktest.NewTarget(), replay.Fail, objects(10)...)
+		odd := func(e etcdwalk.Entry) bool { return e.Key[len(e.Key)-1]%2 == 1 }
+		j.Selections = []etcdwalk.Selection{{Ranges: etcdwalk.Ranges{{}}, Match: odd},
+			{Ranges: etcdwalk.Ranges{{}}, Match: func(e etcdwalk.Entry) bool { return !odd(e) }}}
+		summary, _, err := apply(t, j)
+		if err != nil || summary.Counts[replay.Created] != 10 {
+			t.Errorf("Apply = %+v, %v; want 10 keys created", summary.Counts, err)
+		}
+	})
 	t.Run("fewer keys than planned", func(t *testing.T) {
 		target := walktest.NewTarget()
 		j := job(target, replay.Skip, objects(9)...)

@@ -25,8 +25,9 @@ type pass struct {
 	tally  Tally
 	leases leases
 
-	batch []*item
-	bytes int64 // of the batch
+	earlier []etcdwalk.Selection // those that are done
+	batch   []*item
+	bytes   int64 // of the batch
 }
 
 var _ etcdwalk.Sink = (*pass)(nil)
@@ -37,10 +38,8 @@ func newPass(j Job) *pass {
 
 // walk takes the selections in order. A batch never reaches over the end of one.
 func (p *pass) walk(ctx context.Context) error {
-	if err := disjoint(p.Selections); err != nil {
-		return err
-	}
-	for _, sel := range p.Selections {
+	for i, sel := range p.Selections {
+		p.earlier = p.Selections[:i]
 		if _, err := etcdwalk.Copy(ctx, p, p.Source, sel, nil); err != nil {
 			return err
 		}
@@ -54,6 +53,11 @@ func (p *pass) walk(ctx context.Context) error {
 // Put takes the next entry. What the target need not be asked about is
 // recorded at once.
 func (p *pass) Put(ctx context.Context, e etcdwalk.Entry) error {
+	for _, sel := range p.earlier {
+		if sel.Ranges.Contains(e.Key) && sel.Takes(e) {
+			return fmt.Errorf("key %q is in two selections: %w", e.Key, etcdwalk.ErrInvariant)
+		}
+	}
 	outcome, reason, err := p.screen(ctx, e)
 	if err != nil {
 		return err
