@@ -176,10 +176,10 @@ func (b Backup) header(ctx context.Context, c *choice) (archive.Header, error) {
 }
 
 // defaultLabel names a cluster by the beginning of its kube-system UID, or of
-// its etcd cluster id where it has none.
+// its etcd cluster id where it has none that would do.
 func defaultLabel(info etcdwalk.Info) string {
-	name := info.KubeSystemUID
-	if name == "" {
+	name := info.KubeSystemUID[:min(8, len(info.KubeSystemUID))]
+	if catalog.ValidLabel(name) != nil {
 		name = info.ClusterID.String()
 	}
 	return name[:min(8, len(name))]
@@ -222,7 +222,7 @@ func storing(err error, doing string) error {
 	}
 	for _, known := range []error{
 		context.Canceled, context.DeadlineExceeded, fs.ErrExist, fs.ErrNotExist, fs.ErrPermission,
-		remote.ErrNoSpace, etcdwalk.ErrInvariant, archive.ErrDamaged, crypt.ErrDamaged,
+		remote.ErrNoSpace, remote.ErrDigest, etcdwalk.ErrInvariant, archive.ErrDamaged, crypt.ErrDamaged,
 	} {
 		if errors.Is(err, known) {
 			return fmt.Errorf("%s: %w", doing, err)
