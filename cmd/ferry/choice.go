@@ -55,11 +55,16 @@ func empty(ctx context.Context, filter kube.Filter, view etcdwalk.View) error {
 	if err != nil {
 		return err
 	}
+	var reasons []string
 	for _, name := range slices.Sorted(maps.Keys(near)) {
-		if len(near[name]) == 0 {
-			return fmt.Errorf("there is no namespace %q: %w", name, ErrEmpty)
+		reason := fmt.Sprintf("there is no namespace %q", name)
+		if len(near[name]) > 0 {
+			reason += "; did you mean " + strings.Join(near[name], " or ") + "?"
 		}
-		return fmt.Errorf("there is no namespace %q; did you mean %s? %w", name, strings.Join(near[name], " or "), ErrEmpty)
+		reasons = append(reasons, reason)
 	}
-	return fmt.Errorf("no key is selected: %w", ErrEmpty)
+	if len(reasons) == 0 {
+		reasons = []string{"no key is selected"}
+	}
+	return fmt.Errorf("%s: %w", strings.Join(reasons, ", "), ErrEmpty)
 }
