@@ -81,6 +81,9 @@ func ParseRecord(record []byte) (Entry, error) {
 		if n < 0 {
 			return Entry{}, fmt.Errorf("reading a record: %w", protowire.ParseError(n))
 		}
+		if !field.IsValid() {
+			return Entry{}, fmt.Errorf("a record holds field %d, which cannot be", field)
+		}
 		rest = rest[n:]
 		if n = protowire.ConsumeFieldValue(field, kind, rest); n < 0 {
 			return Entry{}, fmt.Errorf("reading field %d of a record: %w", field, protowire.ParseError(n))

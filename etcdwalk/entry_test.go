@@ -88,6 +88,7 @@ func TestABrokenRecordIsAnError(t *testing.T) {
 	for name, record := range map[string][]byte{
 		"a tag that is cut":           {0x80},
 		"field number 0":              {0x00, 0x00},
+		"a field number beyond 2^29":  {0xd5, 0xd5, 0xd5, 0xd5, 0x30, '0', '0', '0', '0'},
 		"a length beyond the end":     {0x0a, 0x05, 'k'},
 		"a number that is cut":        {0x10, 0x80},
 		"a number of eleven bytes":    append([]byte{0x10}, bytes.Repeat([]byte{0xff}, 11)...),
@@ -110,7 +111,7 @@ func TestABrokenRecordIsAnError(t *testing.T) {
 func FuzzParseRecord(f *testing.F) {
 	whole := etcdwalk.AppendRecord(nil, etcdwalk.Entry{Key: []byte("/registry/pods/shop/web"), Value: []byte("k8s\x00\n"),
 		CreateRevision: 12, ModRevision: 1 << 40, Version: 3, Lease: -1})
-	for _, seed := range [][]byte{{}, whole, whole[:len(whole)-1], append(whole[:len(whole):len(whole)], 0x78, 1), {0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f}} {
+	for _, seed := range [][]byte{{}, whole, whole[:len(whole)-1], append(whole[:len(whole):len(whole)], 0x78, 1), {0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f}, {0xd5, 0xd5, 0xd5, 0xd5, 0x30, '0', '0', '0', '0'}} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, record []byte) {

@@ -70,7 +70,7 @@ func (p *pass) round(ctx context.Context, items []*item) ([]*item, error) {
 	results := p.Target.Apply(ctx, writes(items))
 	if len(results) != len(items) {
 		for _, it := range items {
-			it.lost = true
+			it.lose()
 		}
 		return items, fmt.Errorf("the target answers for %d writes of %d: %w", len(results), len(items), etcdwalk.ErrInvariant)
 	}
@@ -163,8 +163,7 @@ func (p *pass) take(it *item, r Result) (settled bool, stop error) {
 			return false, stop
 		}
 	default: // Unknown
-		it.lost = true
-		it.losses++
+		it.lose()
 		return false, fmt.Errorf("writing key %q: %w: %w", it.want.Key, etcdwalk.ErrUnavailable, r.Err)
 	}
 	return true, graver(stop, p.record(it.want, it.Record))

@@ -307,3 +307,66 @@ func TestALostWriteIsNotTakenForAnotherWithoutItsLease(t *testing.T) {
 		}
 	})
 }
+
+// A curt target gives one answer too few, to Heads, to Lookup or to Apply.
+type curt struct {
+	*walktest.Target
+	heads, lookups, applies bool
+}
+
+func (c curt) Heads(ctx context.Context, keys [][]byte) ([]int64, error) {
+	heads, err := c.Target.Heads(ctx, keys)
+	if c.heads {
+		heads = heads[1:]
+	}
+	return heads, err
+}
+
+func (c curt) Lookup(ctx context.Context, keys [][]byte) ([]*etcdwalk.Entry, error) {
+	found, err := c.Target.Lookup(ctx, keys)
+	if c.lookups {
+		found = found[1:]
+	}
+	return found, err
+}
+
+func (c curt) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
+	results := c.Target.Apply(ctx, writes)
+	if c.applies {
+		results = results[1:]
+	}
+	return results
+}
+
+func TestATargetThatContradictsItselfStopsThePass(t *testing.T) {
+	there := kv("/a", "theirs")
+	for name, target := range map[string]curt{
+		"heads":   {Target: walktest.NewTarget(there), heads: true},
+		"lookups": {Target: walktest.NewTarget(there), lookups: true},
+	} {
+		if _, err := job(target, replay.Skip, kv("/a", "ours")).Plan(t.Context()); !errors.Is(err, etcdwalk.ErrInvariant) {
+			t.Errorf("%s: Plan = %v, want %v", name, err, etcdwalk.ErrInvariant)
+		}
+	}
+	target := curt{Target: walktest.NewTarget(), applies: true}
+	summary, _, err := apply(t, job(target, replay.Skip, objects(200)...))
+	if !errors.Is(err, etcdwalk.ErrInvariant) || target.Calls().Applies != 1 {
+		t.Errorf("Apply = %v after %d applies, want %v after 1", err, target.Calls().Applies, etcdwalk.ErrInvariant)
+	}
+	wantCounts(t, summary.Counts, replay.Counts{replay.Created: 128, replay.Unreached: 72}) // read back
+}
+
+func TestAnOrdinaryReadErrorStopsAtOnce(t *testing.T) {
+	target := walktest.NewTarget(kv("/a", "theirs"))
+	reads := 0
+	target.ReadErr = func(n int) error {
+		reads = n
+		if n == 2 {
+			return etcdwalk.ErrDenied
+		}
+		return nil
+	}
+	if _, err := job(target, replay.Skip, kv("/a", "ours")).Plan(t.Context()); !errors.Is(err, etcdwalk.ErrDenied) || reads != 2 {
+		t.Errorf("Plan = %v after %d reads, want %v after 2", err, reads, etcdwalk.ErrDenied)
+	}
+}

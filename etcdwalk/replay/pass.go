@@ -225,6 +225,12 @@ func (it *item) pending() bool {
 	return !it.arrived && (it.Outcome == Created || it.Outcome == Replaced)
 }
 
+// lose notes that nobody knows what became of the last write.
+func (it *item) lose() {
+	it.lost = true
+	it.losses++
+}
+
 // difference says why the target's entry is not simply the same.
 func difference(policy Policy, want, have etcdwalk.Entry) string {
 	switch {

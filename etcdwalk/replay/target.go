@@ -61,7 +61,7 @@ var (
 	// ErrNoSpace: the target's quota is used up; nothing can be written.
 	ErrNoSpace = errors.New("the target has no space left")
 	// ErrTooLarge: one key with its value exceeds the target's request limit.
-	ErrTooLarge = errors.New("too large for the target's request limit (its --max-request-bytes)")
+	ErrTooLarge = errors.New("too large for the target's request limit")
 	// ErrNoLease: the lease that the write names does not exist (any more).
 	ErrNoLease = errors.New("the lease does not exist on the target")
 )

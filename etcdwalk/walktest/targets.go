@@ -2,11 +2,7 @@ package walktest
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
@@ -230,118 +226,5 @@ func testBigBatch(t *testing.T, f fixture) {
 		if e == nil || !bytes.Equal(e.Value, writes[i].Value) {
 			t.Errorf("the lookup of key %q does not tell its value", keys[i])
 		}
-	}
-}
-
-func testTooLarge(t *testing.T, f fixture) {
-	writes := many(3, 100)
-	writes[1].Value = bytes.Repeat([]byte("x"), 4<<20)
-	results := f.Apply(t.Context(), writes)
-	if len(results) != 3 || results[1].State != replay.Failed || !errors.Is(results[1].Err, replay.ErrTooLarge) {
-		t.Fatalf("the large write among 3: %+v, want it failed with ErrTooLarge", results)
-	}
-	if results[0].State != replay.Applied || results[2].State != replay.Applied {
-		t.Errorf("its neighbours: %+v, want them applied", results)
-	}
-	wantEntries(t, f.contents(), written([]replay.Write{writes[0], writes[2]}))
-}
-
-func testLeases(t *testing.T, f fixture) {
-	one, err := f.Grant(t.Context(), 600)
-	if err != nil || one == 0 {
-		t.Fatalf("granting a lease: id %d, error %v", one, err)
-	}
-	two, err := f.Grant(t.Context(), 600)
-	if err != nil || two == 0 || two == one {
-		t.Fatalf("granting a second lease: id %d after %d, error %v", two, one, err)
-	}
-	writes := many(4, 10)
-	writes[0].Lease, writes[1].Lease, writes[2].Lease = one, two, one
-	revisions := f.put(t, writes...)
-	wantEntries(t, f.contents(), written(writes))
-	for i, e := range f.contents() {
-		if e.Lease != writes[i].Lease {
-			t.Errorf("key %q is under lease %x, want %x", e.Key, e.Lease, writes[i].Lease)
-		}
-	}
-	found, err := f.Lookup(t.Context(), [][]byte{writes[1].Key})
-	if err != nil || found[0] == nil || found[0].Lease != two {
-		t.Errorf("the lookup of a key under lease %x tells %+v, error %v", two, found, err)
-	}
-	writes[2].Lease, writes[2].Seen = 0, revisions[2]
-	f.put(t, writes[2])
-	wantEntries(t, f.contents(), written(writes))
-}
-
-func testMissingLease(t *testing.T, f fixture) {
-	writes := many(150, 10)
-	writes[70].Lease = 0x0ddba11
-	results := f.Apply(t.Context(), writes)
-	for i, r := range results {
-		if i == 70 {
-			if r.State != replay.Failed || !errors.Is(r.Err, replay.ErrNoLease) {
-				t.Errorf("the write to the missing lease: %+v, want it failed with ErrNoLease", r)
-			}
-			continue
-		}
-		if r.State != replay.Applied {
-			t.Errorf("its neighbour %d: %+v, want it applied", i, r)
-		}
-	}
-	wantEntries(t, f.contents(), written(append(writes[:70:70], writes[71:]...)))
-}
-
-func testCancelled(t *testing.T, f fixture) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	writes := many(3, 10)
-	there := map[string]bool{}
-	results := f.Apply(ctx, writes)
-	for _, e := range f.contents() {
-		there[string(e.Key)] = true
-	}
-	for i, r := range results {
-		if r.State == replay.Applied || r.State == replay.Raced || r.Err == nil {
-			t.Errorf("write %d under a cancelled context: %+v, want an error", i, r)
-		}
-		if r.State == replay.Failed && there[string(writes[i].Key)] {
-			t.Errorf("write %d is called failed and took effect", i)
-		}
-	}
-	if _, err := f.Heads(ctx, [][]byte{[]byte("k")}); !errors.Is(err, context.Canceled) {
-		t.Errorf("Heads under a cancelled context: %v, want %v", err, context.Canceled)
-	}
-	if _, err := f.Lookup(ctx, [][]byte{[]byte("k")}); !errors.Is(err, context.Canceled) {
-		t.Errorf("Lookup under a cancelled context: %v, want %v", err, context.Canceled)
-	}
-}
-
-func testTwoWriters(t *testing.T, f fixture) {
-	const rounds = 30
-	var (
-		writers sync.WaitGroup
-		applied atomic.Int64
-	)
-	for id := range 2 {
-		writers.Go(func() {
-			for range rounds {
-				heads, err := f.Heads(t.Context(), [][]byte{[]byte("k")})
-				if err != nil {
-					t.Errorf("writer %d: %v", id, err)
-					return
-				}
-				w := replay.Write{Key: []byte("k"), Value: []byte{byte(id)}, Seen: heads[0]}
-				if r := f.Apply(t.Context(), []replay.Write{w})[0]; r.State == replay.Applied {
-					applied.Add(1)
-				} else if r.State != replay.Raced {
-					t.Errorf("writer %d: %+v, want it applied or raced", id, r)
-				}
-			}
-		})
-	}
-	writers.Wait()
-	got := f.contents()
-	if len(got) != 1 || got[0].Version != applied.Load() || applied.Load() < rounds {
-		t.Errorf("%d writes were applied, the target holds %+v", applied.Load(), got)
 	}
 }
