@@ -15,7 +15,7 @@ import (
 func (h Header) check() error {
 	switch {
 	case !isHex(h.ArchiveID, 16):
-		return fmt.Errorf("the archive id %q is not 16 bytes in hexadecimal", h.ArchiveID)
+		return fmt.Errorf("the archive id %.200q is not 16 bytes in hexadecimal", h.ArchiveID)
 	case len(h.Sources) != 1:
 		return fmt.Errorf("%d sources instead of one", len(h.Sources))
 	case h.Created.IsZero():
@@ -28,19 +28,19 @@ func (h Header) check() error {
 func (h Header) supported() error {
 	by := fmt.Sprintf("this one, which knows format %d.%d", formatMajor, formatMinor)
 	if h.Format.Major > formatMajor {
-		return fmt.Errorf("%w: it has format %d.%d, written by kubeferry %q; %s, is too old",
+		return fmt.Errorf("%w: it has format %d.%d, written by kubeferry %.200q; %s, is too old",
 			ErrTooNew, h.Format.Major, h.Format.Minor, h.ToolVersion, by)
 	}
 	if len(h.Features) > 0 {
-		return fmt.Errorf("%w: it needs a reader that knows %q, as kubeferry %q does; %s, does not",
+		return fmt.Errorf("%w: it needs a reader that knows %.200q, as kubeferry %.200q does; %s, does not",
 			ErrTooNew, h.Features, h.ToolVersion, by)
 	}
 	if h.Format.Major == formatMajor && h.Kind != "" && h.Kind != kindFull {
-		return fmt.Errorf("%w: it is of the kind %q, written by kubeferry %q; %s, reads %q only",
+		return fmt.Errorf("%w: it is of the kind %.200q, written by kubeferry %.200q; %s, reads %.200q only",
 			ErrTooNew, h.Kind, h.ToolVersion, by, kindFull)
 	}
 	if h.Format.Major != formatMajor || h.Format.Minor < 0 || h.Kind == "" {
-		return damaged("%s: format %d.%d, kind %q", headerName, h.Format.Major, h.Format.Minor, h.Kind)
+		return damaged("%s: format %d.%d, kind %.200q", headerName, h.Format.Major, h.Format.Minor, h.Kind)
 	}
 	return nil
 }
@@ -64,7 +64,7 @@ func (m Manifest) check() error {
 	keys := make(map[string]int64) // per kind
 	for i, s := range m.Segments {
 		if s.Name != segmentName(i) {
-			return fmt.Errorf("segment %q stands in the place of %s", s.Name, segmentName(i))
+			return fmt.Errorf("segment %.200q stands in the place of %s", s.Name, segmentName(i))
 		}
 		if err := s.check(last); err != nil {
 			return fmt.Errorf("%s: %w", s.Name, err)
@@ -91,9 +91,9 @@ func (s Segment) check(before []byte) error {
 	case !isHex(s.SHA256, 32):
 		return errors.New("its SHA-256 is missing or misspelt")
 	case len(s.FirstKey) == 0 || order > 0 || (order == 0) != (s.Keys == 1):
-		return fmt.Errorf("%d keys from %q to %q", s.Keys, s.FirstKey, s.LastKey)
+		return fmt.Errorf("%d keys from %.200q to %.200q", s.Keys, s.FirstKey, s.LastKey)
 	case bytes.Compare(s.FirstKey, before) <= 0:
-		return fmt.Errorf("it begins with key %q, after key %q", s.FirstKey, before)
+		return fmt.Errorf("it begins with key %.200q, after key %.200q", s.FirstKey, before)
 	}
 	return nil
 }
@@ -104,10 +104,10 @@ func (m Manifest) checkTotals(segments map[string]int64) error {
 	var all Totals
 	for i, k := range m.Kinds {
 		if i > 0 && compareKinds(m.Kinds[i-1], k) >= 0 {
-			return fmt.Errorf("the totals of kind %q, namespace %q, are out of order", k.Kind, k.Namespace)
+			return fmt.Errorf("the totals of kind %.200q, namespace %.200q, are out of order", k.Kind, k.Namespace)
 		}
 		if k.Keys < 1 || k.Keys > m.Totals.Keys-all.Keys || k.Bytes < k.Keys || k.Bytes > m.Totals.Bytes-all.Bytes {
-			return fmt.Errorf("the totals of kind %q, namespace %q, do not fit the whole", k.Kind, k.Namespace)
+			return fmt.Errorf("the totals of kind %.200q, namespace %.200q, do not fit the whole", k.Kind, k.Namespace)
 		}
 		all.Keys += k.Keys
 		all.Bytes += k.Bytes
@@ -118,7 +118,7 @@ func (m Manifest) checkTotals(segments map[string]int64) error {
 	}
 	for kind, left := range segments {
 		if left != 0 {
-			return fmt.Errorf("the segments of kind %q do not have the keys of its totals", kind)
+			return fmt.Errorf("the segments of kind %.200q do not have the keys of its totals", kind)
 		}
 	}
 	return nil
@@ -136,7 +136,7 @@ func (l leaseList) check() error {
 		case lease.ID == 0:
 			return errors.New("a lease without an id")
 		case lease.State != etcdwalk.LeaseLive && lease.State != etcdwalk.LeaseExpired && lease.State != etcdwalk.LeaseUnknown:
-			return fmt.Errorf("lease %x has the state %q", lease.ID, lease.State)
+			return fmt.Errorf("lease %x has the state %.200q", lease.ID, lease.State)
 		}
 	}
 	return nil

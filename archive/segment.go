@@ -119,10 +119,10 @@ func checkRecords(raw []byte, want Segment) (Totals, error) {
 			return got, err
 		}
 		if got.Keys == 0 && !bytes.Equal(e.Key, want.FirstKey) {
-			return got, fmt.Errorf("its first key is %q instead of %q", e.Key, want.FirstKey)
+			return got, fmt.Errorf("its first key is %.200q instead of %.200q", e.Key, want.FirstKey)
 		}
 		if got.Keys > 0 && bytes.Compare(e.Key, last) <= 0 {
-			return got, fmt.Errorf("key %q comes after key %q", e.Key, last)
+			return got, fmt.Errorf("key %.200q comes after key %.200q", e.Key, last)
 		}
 		got.Keys++
 		got.Bytes += e.Size()
@@ -132,7 +132,7 @@ func checkRecords(raw []byte, want Segment) (Totals, error) {
 		return got, fmt.Errorf("it holds %d keys instead of %d", got.Keys, want.Keys)
 	}
 	if !bytes.Equal(last, want.LastKey) {
-		return got, fmt.Errorf("its last key is %q instead of %q", last, want.LastKey)
+		return got, fmt.Errorf("its last key is %.200q instead of %.200q", last, want.LastKey)
 	}
 	return got, nil
 }

@@ -75,7 +75,7 @@ func (a *Reader) verifySegment(ctx context.Context, i int, buf *buffers, check f
 			return totals, err
 		}
 		if _, ok := a.leases.find(e.Lease); e.Lease != 0 && !ok {
-			return totals, damaged("%s: key %q is attached to lease %x, which %s does not have",
+			return totals, damaged("%s: key %.200q is attached to lease %x, which %s does not have",
 				a.manifest.Segments[i].Name, e.Key, e.Lease, leasesName)
 		}
 		if check == nil {
@@ -98,7 +98,7 @@ func (a *Reader) verifyTotals(counted map[string]Totals) error {
 	}
 	for kind, want := range told {
 		if got := counted[kind]; got != want {
-			return damaged("%s: of kind %q there are %d keys with %d bytes instead of %d with %d",
+			return damaged("%s: of kind %.200q there are %d keys with %d bytes instead of %d with %d",
 				manifestName, kind, got.Keys, got.Bytes, want.Keys, want.Bytes)
 		}
 	}

@@ -109,11 +109,11 @@ func (w *Writer) put(ctx context.Context, e etcdwalk.Entry) error {
 	}
 	class := w.classify(e.Key)
 	if class.Kind != "" && !class.Range.Contains(e.Key) {
-		return fmt.Errorf("key %q is not in the range of its kind %s", e.Key, class.Kind)
+		return fmt.Errorf("key %.200q is not in the range of its kind %s", e.Key, class.Kind)
 	}
 	size := recordSize(e)
 	if size > maxSegment {
-		return fmt.Errorf("key %q: a record of %d bytes: the format allows %d", e.Key, size, maxSegment)
+		return fmt.Errorf("key %.200q: a record of %d bytes: the format allows %d", e.Key, size, maxSegment)
 	}
 	if !w.segment.takes(class, size) {
 		if err := w.flush(ctx); err != nil {
@@ -141,10 +141,10 @@ func (w *Writer) admit(e etcdwalk.Entry) error {
 	}
 	r, err := etcdwalk.ParseRecord(e.Record)
 	if err != nil {
-		return fmt.Errorf("key %q: %w: %w", e.Key, err, etcdwalk.ErrInvariant)
+		return fmt.Errorf("key %.200q: %w: %w", e.Key, err, etcdwalk.ErrInvariant)
 	}
 	if !sameEntry(r, e) {
-		return fmt.Errorf("key %q: its record says something else: %w", e.Key, etcdwalk.ErrInvariant)
+		return fmt.Errorf("key %.200q: its record says something else: %w", e.Key, etcdwalk.ErrInvariant)
 	}
 	return nil
 }

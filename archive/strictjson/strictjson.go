@@ -17,7 +17,6 @@ package strictjson
 
 import (
 	"bytes"
-	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -110,7 +109,7 @@ func (p *path) errorf(format string, args ...any) error {
 	if p == nil {
 		return fmt.Errorf("the JSON text: "+format, args...)
 	}
-	return fmt.Errorf("member %q: "+format, append([]any{p.String()}, args...)...)
+	return fmt.Errorf("member %.200q: "+format, append([]any{p.String()}, args...)...)
 }
 
 // value checks the next value against t; a nil t takes anything.
@@ -135,7 +134,7 @@ func (w *walker) value(t reflect.Type, at *path) error {
 	default:
 		err = w.text(start, at)
 	}
-	if err != nil || t == nil || token == nil || hasParts(token, inner) {
+	if err != nil || t == nil || token == nil || hasParts(token, inner) || isPlain(token, t) {
 		return err
 	}
 	// Decoding a leaf by itself lets its error name the member.
@@ -261,61 +260,4 @@ func (w *walker) text(start int64, at *path) error {
 func hex4(b []byte) uint64 {
 	n, _ := strconv.ParseUint(string(b[:4]), 16, 16)
 	return n
-}
-
-// fieldsOf are the members that encoding/json knows of a struct; nil for all
-// other types and for those that decode themselves.
-func fieldsOf(t reflect.Type) map[string]reflect.Type {
-	if t == nil || t.Kind() != reflect.Struct || decodesItself(t) {
-		return nil
-	}
-	fields := make(map[string]reflect.Type)
-	for _, f := range reflect.VisibleFields(t) {
-		tag := f.Tag.Get("json")
-		name, options, _ := strings.Cut(tag, ",")
-		if !f.IsExported() || tag == "-" || (f.Anonymous && name == "") {
-			continue
-		}
-		if name == "" {
-			name = f.Name
-		}
-		fields[name] = f.Type
-		if strings.Contains(","+options+",", ",string,") {
-			fields[name] = nil // the whole decoding checks it
-		}
-	}
-	return fields
-}
-
-// hasParts tells whether the value that token begins is decoded into t part by
-// part, so that each part was checked by itself.
-func hasParts(token json.Token, t reflect.Type) bool {
-	delim, ok := token.(json.Delim)
-	if !ok || decodesItself(t) {
-		return false
-	}
-	switch t.Kind() {
-	case reflect.Struct, reflect.Map:
-		return delim == '{'
-	case reflect.Slice, reflect.Array:
-		return delim == '['
-	}
-	return false
-}
-
-func decodesItself(t reflect.Type) bool {
-	p := reflect.PointerTo(t)
-	return p.Implements(reflect.TypeFor[json.Unmarshaler]()) || p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
-}
-
-// refusesNull tells whether encoding/json would pass over a null silently.
-func refusesNull(t reflect.Type) bool {
-	if t == nil {
-		return false
-	}
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Slice, reflect.Map, reflect.Interface:
-		return false
-	}
-	return true
 }
