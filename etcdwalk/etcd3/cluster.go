@@ -140,7 +140,8 @@ func (c *Cluster) addresses() string {
 
 // try makes a request until it succeeds, fails for good, or made no progress
 // for the retry budget. Each attempt has a deadline and may go to another
-// endpoint. request must be harmless to repeat. The error is sorted: see judge.
+// endpoint. request must be harmless to repeat, and what, which is logged, must
+// name no single key. The error is sorted: see judge.
 func (c *Cluster) try(ctx context.Context, what string, request func(ctx context.Context) error) error {
 	attempt := func() (struct{}, error) {
 		attempt, done := context.WithTimeout(clientv3.WithRequireLeader(ctx), c.cfg.CommandTimeout)

@@ -164,15 +164,15 @@ func askVersion(conn net.Conn, host string) error {
 		if isTimeout(err) || strings.Contains(err.Error(), "remote error") {
 			return err
 		}
-		return fmt.Errorf("this is not an etcd: it does not answer HTTP (%w)", err)
+		return fmt.Errorf("this does not look like an etcd: it does not answer HTTP (%w)", err)
 	}
 	defer response.Body.Close()
 	var version struct{ Etcdserver string }
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("this is not an etcd: it answers with HTTP status %d", response.StatusCode)
+		return fmt.Errorf("this does not look like an etcd: it answers with HTTP status %d", response.StatusCode)
 	}
 	if json.NewDecoder(response.Body).Decode(&version) != nil || version.Etcdserver == "" {
-		return fmt.Errorf("this is not an etcd: it answers with %q", response.Header.Get("Content-Type"))
+		return fmt.Errorf("this does not look like an etcd: it answers with %q", response.Header.Get("Content-Type"))
 	}
 	if major, _, _ := strings.Cut(version.Etcdserver, "."); major != "3" {
 		return fmt.Errorf("this etcd has version %s, which does not know the v3 API", version.Etcdserver)

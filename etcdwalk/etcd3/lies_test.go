@@ -140,19 +140,19 @@ func testLie(t *testing.T, endpoint, method string, from int, tell lie) {
 		}
 		return proto.Marshal(&response)
 	}
-	within(t, 10*time.Second, func() {
-		c := dial(t, etcd3.Config{Endpoints: []string{r.endpoint}})
-		pods := etcdwalk.Prefix("/registry/pods/")
-		v, err := c.Pin(t.Context(), etcdwalk.Ranges{pods})
-		if err == nil {
-			for _, err = range v.Walk(t.Context(), etcdwalk.Selection{Ranges: etcdwalk.Ranges{pods}}) {
-				continue
-			}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	c := dial(t, etcd3.Config{Endpoints: []string{r.endpoint}})
+	pods := etcdwalk.Prefix("/registry/pods/")
+	v, err := c.Pin(ctx, etcdwalk.Ranges{pods})
+	if err == nil {
+		for _, err = range v.Walk(ctx, etcdwalk.Selection{Ranges: etcdwalk.Ranges{pods}}) {
+			continue
 		}
-		if !errors.Is(err, etcdwalk.ErrInvariant) {
-			t.Errorf("got %v, want %v", err, etcdwalk.ErrInvariant)
-		}
-	})
+	}
+	if !errors.Is(err, etcdwalk.ErrInvariant) {
+		t.Errorf("got %v, want %v", err, etcdwalk.ErrInvariant)
+	}
 	if told.Load() == 0 {
 		t.Error("the lie was never told")
 	}

@@ -75,7 +75,7 @@ func (s *scanner) page(ctx context.Context) (*pb.RangeResponse, error) {
 			return nil, err
 		default:
 			receive = int(min(int64(receive)*2, math.MaxInt32))
-			s.view.cluster.cfg.Log.Info("one key is too large, raising the receive limit for it", "after", s.next, "limit", receive)
+			s.view.cluster.cfg.Log.Info("one key is too large, raising the receive limit for it", "range", describe(s.r), "limit", receive)
 		}
 	}
 }
@@ -85,8 +85,7 @@ func (s *scanner) page(ctx context.Context) (*pb.RangeResponse, error) {
 func (s *scanner) request(ctx context.Context, receive int) (page *pb.RangeResponse, err error) {
 	_, end, _ := wire(s.r)
 	key, _, _ := wire(etcdwalk.Range{Start: s.next})
-	what := fmt.Sprintf("reading %s from %q on", describe(s.r), s.next)
-	err = s.view.cluster.try(ctx, what, func(ctx context.Context) error {
+	err = s.view.cluster.try(ctx, "reading "+describe(s.r), func(ctx context.Context) error {
 		page, err = s.view.cluster.kv.Range(ctx, &pb.RangeRequest{
 			Key: key, RangeEnd: end, Revision: s.view.info.Revision, Limit: s.limit,
 		}, grpc.MaxCallRecvMsgSize(receive))

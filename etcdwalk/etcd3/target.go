@@ -100,15 +100,17 @@ func (t *Target) readBatch(ctx context.Context, keys [][]byte, headsOnly bool, r
 		request.Success = append(request.Success, get(key, headsOnly))
 	}
 	var response *pb.TxnResponse
-	what := "looking up " + describeKeys(keys)
-	err := t.cluster.try(ctx, what, func(ctx context.Context) (err error) {
+	err := t.cluster.try(ctx, "reading", func(ctx context.Context) (err error) {
 		response, err = t.cluster.kv.Txn(ctx, request, grpc.MaxCallRecvMsgSize(receive))
 		return err
 	})
 	if err == nil && len(response.Responses) != len(keys) {
-		err = fmt.Errorf("%s: %d answers: %w", what, len(response.Responses), etcdwalk.ErrInvariant)
+		err = fmt.Errorf("%d answers: %w", len(response.Responses), etcdwalk.ErrInvariant)
 	}
-	return response, err
+	if err != nil {
+		return nil, fmt.Errorf("looking up %s: %w", describeKeys(keys), err)
+	}
+	return response, nil
 }
 
 // Grant implements replay.Target. A grant whose answer was lost is repeated: a

@@ -64,13 +64,15 @@ func TestLostAnswers(t *testing.T) {
 	writes := creates(generate(1000, 100)) // 8 transactions
 	cfg := etcd3.Config{CommandTimeout: 300 * time.Millisecond}
 	for name, lose := range map[string]func(context.Context) error{
-		"the connection breaks":         func(context.Context) error { return status.Error(codes.Unavailable, "error reading from server: EOF") },
-		"no answer comes in time":       func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
-		"the leader is lost meanwhile":  func(context.Context) error { return rpctypes.ErrGRPCTimeoutDueToLeaderFail },
-		"the server gives up waiting":   func(context.Context) error { return rpctypes.ErrGRPCTimeout },
-		"the server stops":              func(context.Context) error { return rpctypes.ErrGRPCStopped },
-		"the answer is garbled":         func(context.Context) error { return status.Error(codes.Internal, "stream terminated") },
-		"the answer is a strange error": func(context.Context) error { return status.Error(codes.Unknown, "what is this") },
+		"the connection breaks":            func(context.Context) error { return status.Error(codes.Unavailable, "error reading from server: EOF") },
+		"no answer comes in time":          func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		"the server's own deadline passes": func(context.Context) error { return status.Error(codes.DeadlineExceeded, "context deadline exceeded") },
+		"the server cancels":               func(context.Context) error { return status.Error(codes.Canceled, "context canceled") },
+		"the leader is lost meanwhile":     func(context.Context) error { return rpctypes.ErrGRPCTimeoutDueToLeaderFail },
+		"the server gives up waiting":      func(context.Context) error { return rpctypes.ErrGRPCTimeout },
+		"the server stops":                 func(context.Context) error { return rpctypes.ErrGRPCStopped },
+		"the answer is garbled":            func(context.Context) error { return status.Error(codes.Internal, "stream terminated") },
+		"the answer is a strange error":    func(context.Context) error { return status.Error(codes.Unknown, "what is this") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := etcdproc.Start(t, etcdproc.Options{})
