@@ -137,11 +137,14 @@ func (l *Layout) CheckValue(key, value []byte) error {
 	return nil
 }
 
-// object names the object for an error. What is no legal name may be anything,
-// a secret too, and is not repeated.
+// object names the object for an error. What does not look like a name may be
+// anything, a secret too, and is not repeated.
 func (m Meta) object() string {
-	if !isName(m.Name) || (m.Namespace != "" && !isNamespace(m.Namespace)) {
+	switch {
+	case !isName(m.Name), m.Namespace != "" && !isNamespace(m.Namespace):
 		return "no object that can exist"
+	case !isSegment([]byte(m.Name)):
+		return "another object"
 	}
 	if m.Namespace == "" {
 		return fmt.Sprintf("%q", m.Name)

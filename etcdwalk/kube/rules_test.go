@@ -97,6 +97,7 @@ func TestCheckValue(t *testing.T) {
 		{"a cluster object's under another key", "/registry/minions/node-1", node, `its metadata names "node-0"`},
 		{"a custom resource's in another namespace", "/registry/shop.example.io/widgets/ci/widget-03", widget, `its metadata names "widget-03" in namespace "data"`},
 		{"a name that is none", "/registry/configmaps/ci/a", `{"metadata":{"name":"pass/word","namespace":"ci"}}`, "its metadata names no object that can exist"},
+		{"a name that may be a secret", "/registry/configmaps/ci/a", `{"metadata":{"name":"pass word","namespace":"ci"}}`, "its metadata names another object"},
 		{"no name", "/registry/configmaps/ci/a", `{"metadata":{}}`, "its metadata names no object that can exist"},
 		{"sealed", "/registry/configmaps/other/key", sealed, ""},
 		{"CBOR", "/registry/shop.example.io/widgets/data/w", "\xd9\xd9\xf7\xa0", ""},
