@@ -13,6 +13,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/remote/catalog"
+	"github.com/kubeferry/kubeferry/remote/dir"
 )
 
 type backupOptions struct {
@@ -22,8 +23,16 @@ type backupOptions struct {
 	to         string
 	cluster    string
 	allowEmpty bool
+	verify     string
+	shared     bool
 	dryRun     bool
 }
+
+// The words that --verify takes.
+const (
+	verifyWritten = "written"
+	verifyFull    = "full"
+)
 
 func newBackup(p *printer, s *settings) *cobra.Command {
 	o := &backupOptions{}
@@ -63,6 +72,8 @@ PLACE is a folder, a file (*.zip.age, with --no-encrypt *.zip), or - for stdout.
 	flags.StringVar(&o.to, "to", "", "where the archive goes: a folder, a file, or - for stdout")
 	flags.StringVar(&o.cluster, "cluster", "", "label of the cluster, [a-z0-9.-] (default the beginning of its kube-system UID)")
 	flags.BoolVar(&o.allowEmpty, "allow-empty", false, "an empty selection is no error")
+	flags.StringVar(&o.verify, "verify", verifyWritten, "written: check all bytes as they are written, and again on the disk; full: also open the archive as a restore would")
+	flags.BoolVar(&o.shared, "allow-shared-folder", false, "write into a folder that everybody can write to")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "count keys and bytes per kind; write nothing")
 	o.selecting.addFlags(flags)
 	o.sealing.addFlags(flags)
@@ -71,14 +82,22 @@ PLACE is a folder, a file (*.zip.age, with --no-encrypt *.zip), or - for stdout.
 }
 
 func (o *backupOptions) validate() error {
-	if o.cluster == "" {
+	pass := o.sealing.passphrase
+	switch {
+	case o.verify != verifyWritten && o.verify != verifyFull:
+		return usagef("--verify=%s: it takes %s or %s", o.verify, verifyWritten, verifyFull)
+	case o.verify == verifyFull && o.to == "-":
+		return usagef("--verify=full cannot read stdout back; write to a folder, or run kubeferry verify on what came out of the pipe")
+	case o.verify == verifyFull && (pass.prompt || pass.file != "" || pass.command != "" || pass.fd >= 0):
+		return usagef("--verify=full adds a key of its own for this run, which a passphrase does not allow; run kubeferry verify afterwards")
+	case o.cluster == "":
 		return nil
 	}
 	return catalog.ValidLabel(o.cluster)
 }
 
 func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter kube.Filter) error {
-	to, err := destination(o.to, !o.sealing.none, p.sh)
+	to, err := destination(o.to, !o.sealing.none, dir.Options{AllowShared: o.shared}, p.sh)
 	if err != nil {
 		return err
 	}
@@ -107,7 +126,8 @@ func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter
 		Recipients: recipients,
 		Store:      to.store,
 		Name:       to.name,
-		NoReceipt:  to.stdout,
+		Pipe:       to.stdout,
+		ReadBack:   o.verify == verifyFull,
 		Label:      o.cluster,
 		Tool:       version,
 		Host:       host,

@@ -27,7 +27,7 @@ var hints = []struct {
 	{ferry.ErrPolicy, "if you trust this archive nevertheless: --accept-unencrypted takes one in the clear; a receipt that disagrees must be moved away"},
 	{replay.ErrConflict, "--on-conflict=skip keeps what the cluster holds, =overwrite takes the archive's; --dry-run shows the plan"},
 	{etcd3.ErrInsecureTransport, "use https:// endpoints with --cacert, --cert and --key, or say --insecure-transport"},
-	{dir.ErrShared, "chmod go-w the folder, or name another"},
+	{dir.ErrShared, "chmod o-w the folder, name another, or say --allow-shared-folder"},
 	{ferry.ErrEmpty, "kubeferry backup --dry-run shows what there is; --allow-empty takes an empty selection"},
 	{etcdwalk.ErrCompacted, "select less, or raise the API server's --etcd-compaction-interval for the time of the backup"},
 	{replay.ErrNoSpace, "compact and defragment etcd, raise its quota, disarm the alarm (etcdctl alarm disarm), and run the same command again"},

@@ -28,7 +28,7 @@ type place struct {
 
 // destination resolves --to: a name that ends in .zip.age or .zip is a file, a
 // dash is stdout, anything else is a folder.
-func destination(to string, encrypted bool, sh *shell) (place, error) {
+func destination(to string, encrypted bool, options dir.Options, sh *shell) (place, error) {
 	switch {
 	case to == "":
 		return place{}, usagef("--to is missing: name a folder, a file (*%s) or - for stdout", catalog.EncryptedSuffix)
@@ -36,6 +36,8 @@ func destination(to string, encrypted bool, sh *shell) (place, error) {
 		return place{}, usagef("--to %s: S3 is not supported yet; name a folder", to)
 	case to == "-" && sh.outTerminal:
 		return place{}, usagef("--to - would paint an archive on the terminal; pipe it somewhere, or name a folder")
+	case printable(to) != to:
+		return place{}, usagef("--to %q: it holds characters that cannot be shown", to)
 	case to == "-":
 		return place{store: stdoutStore{sh.stdout}, name: "stdout", stdout: true}, nil
 	}
@@ -47,9 +49,9 @@ func destination(to string, encrypted bool, sh *shell) (place, error) {
 		return place{}, usagef("--to %s: an archive in the clear is named *%s", to, catalog.PlainSuffix)
 	case isEncrypted || isPlain:
 		folder, name := filepath.Split(filepath.Clean(to))
-		return place{store: dir.New(filepath.Clean(folder), dir.Options{}), name: name, folder: folder}, nil
+		return place{store: dir.New(filepath.Clean(folder), options), name: name, folder: folder}, nil
 	}
-	return place{store: dir.New(to, dir.Options{}), folder: to}, nil
+	return place{store: dir.New(to, options), folder: to}, nil
 }
 
 // source resolves the path of an archive that is there.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/kubeferry/kubeferry/archive"
@@ -27,7 +28,8 @@ type Backup struct {
 	Recipients []crypt.Recipient // none: the archive is in the clear
 	Store      remote.Store
 	Name       string // of the archive; empty: made from cluster, time and revision
-	NoReceipt  bool   // the store keeps no names, as stdout
+	Pipe       bool   // the store is stdout: it keeps no names and takes nothing back
+	ReadBack   bool   // open the archive as a restore would, before its receipt is published
 	Label      string // of the cluster; empty: from its kube-system UID
 	Tool, Host string
 	Now        func() time.Time
@@ -45,6 +47,10 @@ type BackedUp struct {
 // Run makes the backup. When it returns nil the archive is complete, verified,
 // durable and has its receipt.
 func (b Backup) Run(ctx context.Context) (BackedUp, error) {
+	allowed := maxRestarts
+	if b.Pipe {
+		allowed = 0 // what has gone into a pipe cannot be taken back
+	}
 	begun := b.Now()
 	for restarts := 0; ; restarts++ {
 		walked := b.Now()
@@ -53,10 +59,10 @@ func (b Backup) Run(ctx context.Context) (BackedUp, error) {
 		if !errors.Is(err, etcdwalk.ErrCompacted) {
 			return done, err
 		}
-		if restarts == maxRestarts {
-			return done, fmt.Errorf("walked %d times, the last walk ran %s before its revision was gone; "+
+		if restarts == allowed {
+			return done, fmt.Errorf("walk %d of at most %d ran %s before its revision was gone; "+
 				"a kube-apiserver compacts every 5 minutes: select less, or use a nearer or faster endpoint: %w",
-				restarts+1, b.Now().Sub(walked).Round(time.Millisecond), err)
+				restarts+1, allowed+1, b.Now().Sub(walked).Round(time.Millisecond), err)
 		}
 	}
 }
@@ -78,13 +84,16 @@ func (b Backup) once(ctx context.Context, restarts int) (done BackedUp, err erro
 	if name == "" {
 		name = catalog.NewName(header.Cluster, header.Created, c.view.Info().Revision, len(b.Recipients) > 0)
 	}
+	recipients, reader, err := b.keys()
+	if err != nil {
+		return done, err
+	}
 	upload, err := b.Store.Create(ctx, name)
 	if err != nil {
 		return done, storing(err, "beginning the archive "+name)
 	}
 	defer func() { err = errors.Join(err, upload.Abort()) }()
-
-	sealed, err := seal(upload, b.Recipients)
+	sealed, err := seal(upload, recipients)
 	if err != nil {
 		return done, storing(err, "writing the archive "+name)
 	}
@@ -113,13 +122,48 @@ func (b Backup) once(ctx context.Context, restarts int) (done BackedUp, err erro
 	if err := upload.Commit(digest); err != nil {
 		return done, storing(err, "publishing the archive "+name)
 	}
-	if b.NoReceipt {
-		return done, nil
+	return done, b.finish(ctx, done.Receipt, reader)
+}
+
+// keys are those that the archive is encrypted to, and what it is read back
+// with: nothing but a key of this run's own.
+func (b Backup) keys() ([]crypt.Recipient, Keys, error) {
+	if !b.ReadBack || len(b.Recipients) == 0 {
+		return b.Recipients, Keys{}, nil
 	}
-	if err := catalog.Publish(ctx, b.Store, done.Receipt); err != nil {
-		return done, storing(err, fmt.Sprintf("the archive %s is written, but without its receipt no list will show it: publishing the receipt", name))
+	own, identity, err := crypt.OneOff(b.Recipients...)
+	return append(slices.Clip(b.Recipients), own), Keys{Identities: []crypt.Identity{identity}}, err
+}
+
+// finish reads the archive back if that is wanted, and publishes its receipt.
+// Until there is one no list shows the archive, so there is time to look at it.
+func (b Backup) finish(ctx context.Context, r catalog.Receipt, reader Keys) error {
+	if b.Pipe {
+		return nil
 	}
-	return done, nil
+	if b.ReadBack {
+		if err := b.readBack(ctx, r, reader); err != nil {
+			return fmt.Errorf("the archive %s was written but cannot be restored from, and is removed: %w", r.Name, errors.Join(err, b.Store.Remove(ctx, r.Name)))
+		}
+	}
+	if err := catalog.Publish(ctx, b.Store, r); err != nil {
+		return storing(err, fmt.Sprintf("the archive %s is written, but without its receipt no list will show it: publishing the receipt", r.Name))
+	}
+	return nil
+}
+
+// readBack goes the way of a restore: open, decrypt, verify.
+func (b Backup) readBack(ctx context.Context, r catalog.Receipt, keys Keys) error {
+	a, err := Open(ctx, b.Store, r.Name, keys)
+	if err != nil {
+		return err
+	}
+	verified, err := a.Verify(ctx, b.Progress)
+	if err == nil && (verified.Keys != r.Keys || a.Header().ArchiveID != r.ArchiveID) {
+		err = fmt.Errorf("archive %s with %d keys was written, archive %s with %d keys is there: %w",
+			r.ArchiveID, r.Keys, a.Header().ArchiveID, verified.Keys, archive.ErrDamaged)
+	}
+	return errors.Join(err, a.Close())
 }
 
 // walk copies the selected entries into w, and returns what is known after it.

@@ -31,7 +31,7 @@ func newPatient(t *testing.T, n int) *patient {
 	recipient, keys := newKeys(t)
 	p := &patient{keys: keys, target: walktest.NewTarget()}
 	b := backup(pinned(walktest.NewView(objects(n)...)), &p.store, recipient)
-	b.NoReceipt = true // what is damaged must be found without its help
+	b.Pipe = true // what is damaged must be found without its help
 	done, err := b.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
