@@ -256,6 +256,20 @@ func TestEarlyStop(t *testing.T) {
 	}
 }
 
+// TestEarlyStopAsksForNoMore: nor does the server go on working.
+func TestEarlyStopAsksForNoMore(t *testing.T) {
+	server, _ := served(t, etcdproc.V36, generate(5000, 2000))
+	r := newRelay(t, server.Endpoint)
+	v := pin(t, etcd3.Config{Endpoints: []string{r.endpoint}})
+	for range v.Walk(t.Context(), walktest.Everything()) {
+		break
+	}
+	// The count, the page that was used, the one ahead, and the one behind it.
+	if n := r.count("Range"); n > 4 {
+		t.Errorf("%d requests, want at most 4", n)
+	}
+}
+
 // TestLargeValues: E11, WK5.
 func TestLargeValues(t *testing.T) {
 	small := generate(12000, 200)

@@ -142,7 +142,7 @@ func TestTargetGone(t *testing.T) {
 	server := etcdproc.Start(t, etcdproc.Options{})
 	c := dial(t, etcd3.Config{Endpoints: []string{server.Endpoint}, RetryBudget: 500 * time.Millisecond})
 	server.Kill()
-	writes := creates(generate(1000, 100))
+	writes := creates(generate(5000, 100))
 	within(t, 3*time.Second, func() {
 		for i, r := range c.Target().Apply(t.Context(), writes) {
 			// The first may meet the connection just as it breaks.
@@ -203,6 +203,15 @@ func TestLimits(t *testing.T) {
 			}
 		})
 	}
+	t.Run("the limit of operations is learnt", func(t *testing.T) {
+		server := etcdproc.Start(t, etcdproc.Options{Flags: []string{"--max-txn-ops=16"}})
+		r := newRelay(t, server.Endpoint)
+		results := dial(t, etcd3.Config{Endpoints: []string{r.endpoint}}).Target().Apply(t.Context(), creates(generate(1280, 10)))
+		// 80 transactions are needed, and seven that are too large until it is found out.
+		if got := tally(results); got[replay.Applied] != 1280 || r.count("Txn") > 87 {
+			t.Errorf("got states %v after %d transactions, want all applied after at most 87", got, r.count("Txn"))
+		}
+	})
 	t.Run("an answer that is too large is asked for in parts", func(t *testing.T) {
 		entries := append(generate(100, 100), generate(110, 30000)[100:]...)
 		entries = append(entries, etcdwalk.Entry{Key: []byte("/registry/zones/huge"), Value: make([]byte, 1<<20)})
