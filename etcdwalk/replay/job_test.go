@@ -141,6 +141,20 @@ func TestExamplesAreTheFirstTwenty(t *testing.T) {
 	}
 }
 
+func TestExamplesKeepTheirKeysBeyondTheWalk(t *testing.T) {
+	j := job(walktest.NewTarget(), replay.Skip, objects(3)...)
+	j.Rule = func(etcdwalk.Entry) (replay.Outcome, string) { return replay.Excluded, "by rule" }
+	examples := mustPlan(t, j).Examples[replay.Excluded]
+	if len(examples) != 3 {
+		t.Fatalf("%d examples, want 3", len(examples))
+	}
+	for i, r := range examples {
+		if want := objects(3)[i].Key; !bytes.Equal(r.Key, want) {
+			t.Errorf("example %d has key %q, want %q", i, r.Key, want)
+		}
+	}
+}
+
 func TestARefusedValueHoldsUpEverything(t *testing.T) {
 	target := walktest.NewTarget()
 	j := job(target, replay.Overwrite, objects(5)...)
