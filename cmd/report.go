@@ -12,10 +12,12 @@ import (
 )
 
 // A report is the file that --report names: one line for each key. Without a
-// name it takes everything and keeps nothing.
+// name it takes everything and keeps nothing. Until it is begun again it tells
+// of a plan.
 type report struct {
-	file *os.File
-	w    *bufio.Writer
+	file    *os.File
+	w       *bufio.Writer
+	applied bool
 }
 
 // openReport makes the file. It holds the names of objects, so it is for its
@@ -32,11 +34,13 @@ func openReport(path string) (*report, error) {
 }
 
 // line is one outcome. Key is readable; Bytes has the key itself where it
-// cannot be shown as text.
+// cannot be shown as text. Planned says that the outcome would have been that,
+// and that nothing was written.
 type line struct {
 	Key      string         `json:"key"`
 	Bytes    []byte         `json:"key_bytes,omitempty"`
 	Outcome  replay.Outcome `json:"outcome"`
+	Planned  bool           `json:"planned,omitempty"`
 	Reason   string         `json:"reason,omitempty"`
 	Revision int64          `json:"revision,omitempty"`
 }
@@ -45,7 +49,7 @@ func (r *report) record(record replay.Record) error {
 	if r.file == nil {
 		return nil
 	}
-	l := line{Key: string(record.Key), Outcome: record.Outcome, Reason: record.Reason, Revision: record.Revision}
+	l := line{Key: string(record.Key), Outcome: record.Outcome, Planned: !r.applied, Reason: record.Reason, Revision: record.Revision}
 	if printable(l.Key) != l.Key {
 		l.Bytes = record.Key
 	}
@@ -59,8 +63,9 @@ func (r *report) record(record replay.Record) error {
 	return nil
 }
 
-// restart forgets what was written.
+// restart forgets the plan: from now on it is told what was done.
 func (r *report) restart() error {
+	r.applied = true
 	if r.file == nil {
 		return nil
 	}
