@@ -12,7 +12,7 @@ import (
 // function that takes the bar away. Without a terminal, and for one that
 // cannot be painted on, both do nothing.
 func (p *printer) progress() (tell ferry.Progress, stop func()) {
-	if p.json || p.quiet || p.verbose || !p.sh.errTerminal || p.sh.dumb() {
+	if p.json || p.quiet || p.verbose || !p.sh.errTerminal || p.sh.dumb() || p.sh.width() < narrow {
 		return nil, func() {}
 	}
 	var (
@@ -42,6 +42,9 @@ func (p *printer) progress() (tell ferry.Progress, stop func()) {
 	return tell, stop
 }
 
+// narrow is the width, in columns, below which a bar would be garbled.
+const narrow = 40
+
 // interval is the time between two drawings.
 const interval = 250 * time.Millisecond
 
@@ -49,15 +52,22 @@ func (p *printer) bar(phase ferry.Phase, total int64) *progressbar.ProgressBar {
 	if total == 0 {
 		total = -1 // not known
 	}
-	return progressbar.NewOptions64(total,
+	options := []progressbar.Option{
 		progressbar.OptionSetWriter(p.sh.stderr),
 		progressbar.OptionSetDescription(string(phase)),
 		progressbar.OptionShowBytes(phase == ferry.Verifying),
 		progressbar.OptionUseIECUnits(true),
 		progressbar.OptionShowCount(),
-		progressbar.OptionShowIts(),
+		progressbar.OptionSetItsString("keys"),
 		progressbar.OptionFullWidth(),
+		// No spinner of its own: its goroutine would paint on, over questions
+		// and results, after the bar is gone.
+		progressbar.OptionSetSpinnerChangeInterval(0),
 		progressbar.OptionThrottle(interval),
 		progressbar.OptionClearOnFinish(),
-	)
+	}
+	if phase != ferry.Verifying {
+		options = append(options, progressbar.OptionShowIts())
+	}
+	return progressbar.NewOptions64(total, options...)
 }

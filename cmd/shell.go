@@ -48,6 +48,16 @@ func (sh *shell) getenv(name string) (string, bool) {
 	return "", false
 }
 
+// width is how many columns the terminal at stderr has; 80 if it does not tell.
+func (sh *shell) width() int {
+	if f, ok := sh.stderr.(*os.File); ok {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
+			return columns
+		}
+	}
+	return 80
+}
+
 // dumb tells whether the terminal cannot move its cursor, or must not be
 // painted on.
 func (sh *shell) dumb() bool {
