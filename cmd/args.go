@@ -3,8 +3,11 @@ package cmd
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 )
 
 // exactly wants n words, and names them when they are missing.
@@ -17,6 +20,14 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	}
 }
 
+// noWords wants none.
+func noWords(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes flags only; %q is none", cmd.CommandPath(), args[0])
+	}
+	return nil
+}
+
 // atLeastOne wants a first word, and names it when it is missing.
 func atLeastOne(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
@@ -25,6 +36,27 @@ func atLeastOne(what string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// knownCommand refuses the first word after the program's name, when it is not
+// a command.
+func knownCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range root.Commands() {
+		names = append(names, c.Name())
+	}
+	return usagef("unknown command %q%s; kubeferry --help lists them", args[0], didYouMean(args[0], names))
+}
+
+// didYouMean suggests the nearest of the words that could have been meant.
+func didYouMean(typed string, words []string) string {
+	if near := kube.Nearest(typed, words); len(near) > 0 {
+		return " (did you mean " + strings.Join(near, " or ") + "?)"
+	}
+	return ""
 }
 
 // mustBeFolder refuses what is not a folder.

@@ -27,9 +27,9 @@ func newDemo(p *printer) *cobra.Command {
 		Long: `Starts an etcd inside this process, loads objects that a real kube-apiserver
 wrote, backs them up encrypted, deletes a namespace, restores it, and compares
 every key and value with what was there before. Nothing outside a temporary
-folder is touched, and that is removed in the end.`,
+folder is touched, and that is removed in the end.` + ends(),
 		Example: `  kubeferry demo`,
-		Args:    cobra.NoArgs,
+		Args:    noWords,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), p) },
 	}
 }

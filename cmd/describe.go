@@ -28,13 +28,14 @@ func newDescribe(p *printer, s *settings) *cobra.Command {
 		Long: `Shows where and when an archive was made, and how many keys of each kind and
 namespace it holds. With --keys it shows each object, or each of the TYPEs.
 
-It reads only the parts it needs; kubeferry verify checks them all.`,
+It reads only the parts it needs; kubeferry verify checks them all.` +
+			ends(exitNotFound, exitKey, exitIntegrity, exitPolicy, exitStore, exitDenied),
 		Example: `  kubeferry describe prod.zip.age -i kubeferry.identity
   kubeferry describe prod.zip.age -i kubeferry.identity --keys deployments -n shop`,
 		Args: atLeastOne("ARCHIVE, the file to describe"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 1 && !o.keys {
-				return usagef("TYPE goes with --keys: kubeferry describe %s --keys %s", args[0], strings.Join(args[1:], " "))
+			if !o.keys && (len(args) > 1 || !o.selecting.empty()) {
+				return usagef("what selects objects goes with --keys: kubeferry describe %s --keys", strings.Join(args, " "))
 			}
 			filter, err := o.selecting.filter(args[1:])
 			if err != nil {
@@ -131,6 +132,9 @@ type object struct {
 	Key       []byte `json:"key"`
 }
 
+// objectColumns has fixed widths: the lines are not known when the first goes out.
+const objectColumns = "%-40s %-24s %-48s %10s %10s"
+
 // objects shows each object. Lines go out as they are read: an archive can
 // hold more of them than memory.
 func (o *describeOptions) objects(ctx context.Context, p *printer, a *ferry.Archive, filter kube.Filter) error {
@@ -139,12 +143,13 @@ func (o *describeOptions) objects(ctx context.Context, p *printer, a *ferry.Arch
 		return err
 	}
 	shown := int64(0)
-	p.data("%-40s %-24s %-48s %10s %10s", "KIND", "NAMESPACE", "NAME", "SIZE", "REVISION")
 	for e, err := range a.Walk(ctx, sel) {
 		if err != nil {
 			return err
 		}
-		shown++
+		if shown++; shown == 1 {
+			p.data(objectColumns, "KIND", "NAMESPACE", "NAME", "SIZE", "REVISION")
+		}
 		class := layout.Classify(e.Key)
 		name := class.Name
 		if name == "" {
@@ -156,7 +161,7 @@ func (o *describeOptions) objects(ctx context.Context, p *printer, a *ferry.Arch
 			}})
 			continue
 		}
-		p.data("%-40s %-24s %-48s %10s %10d", kindText(class.Kind), orNone(class.Namespace), name, bytesText(e.Size()), e.ModRevision)
+		p.data(objectColumns, kindText(class.Kind), orNone(class.Namespace), name, bytesText(e.Size()), strconv.FormatInt(e.ModRevision, 10))
 	}
 	if shown == 0 {
 		return a.Empty(ctx, filter)

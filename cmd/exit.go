@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -51,15 +52,21 @@ var (
 	errUsage       = errors.New("wrong usage")
 	errConfig      = errors.New("wrong configuration")
 	errInterrupted = errors.New("interrupted")
+	errTimeout     = errors.New("given up after the --timeout")
 )
 
-// exits is the table of exit codes: the meaning, and the errors that lead to
-// it. An error leads to the first row that names one of its causes.
-var exits = []struct {
+// An exit is one row of the table of exit codes.
+type exit struct {
 	code    exitCode
 	meaning string
 	causes  []error
-}{
+}
+
+// exits is the table of exit codes: the meaning, and the errors that lead to
+// it. An error leads to the first row that names one of its causes.
+var exits = []exit{
+	{exitDone, "done: complete, verified and durable", nil},
+	{exitFailure, "other failure", []error{errTimeout}},
 	{exitInterrupted, "interrupted, by whichever signal", []error{errInterrupted}},
 	{exitUsage, "wrong usage", []error{errUsage, kube.ErrFilter, kube.ErrUnknownKind, catalog.ErrLabel}},
 	{exitConfig, "wrong configuration", []error{errConfig, crypt.ErrKey}},
@@ -91,12 +98,31 @@ func codeOf(err error) exitCode {
 	return exitFailure
 }
 
-// interrupted marks err as the end of a run that a signal has stopped.
-func interrupted(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return fmt.Errorf("%w: %w", errInterrupted, err)
+// interrupted marks err as the end of a run that a signal has stopped, or the
+// --timeout. whole is the context of the process, own that of the command.
+func interrupted(whole, own context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case whole.Err() != nil && errors.Is(err, context.Canceled):
+		return stopped(errInterrupted, err)
+	case own != nil && errors.Is(context.Cause(own), errTimeout) && errors.Is(err, context.DeadlineExceeded):
+		return stopped(context.Cause(own), err)
 	}
 	return err
+}
+
+// stopped puts why before err, without the words of package context, which say
+// the same once more.
+func stopped(why, err error) error {
+	text := err.Error()
+	for _, tail := range []error{context.Canceled, context.DeadlineExceeded} {
+		text = strings.TrimSuffix(strings.TrimSuffix(text, tail.Error()), ": ")
+	}
+	if text == "" {
+		return fmt.Errorf("%w%.0w", why, err)
+	}
+	return fmt.Errorf("%w: %s%.0w", why, text, err)
 }
 
 // usagef is an error of wrong usage.
@@ -109,17 +135,50 @@ func configf(format string, args ...any) error {
 	return fmt.Errorf("%w%.0w", fmt.Errorf(format, args...), errConfig)
 }
 
-// newExitCodes is the help topic on exit codes.
-func newExitCodes() *cobra.Command {
+// ends is the part of a command's help that lists the codes it can end with:
+// these, and those that every command has.
+func ends(codes ...exitCode) string {
+	codes = append(codes, exitDone, exitFailure, exitUsage, exitConfig, exitInterrupted)
 	var b strings.Builder
-	b.WriteString("Each command ends with one of these codes; treat unknown ones as failure.\n\n")
-	fmt.Fprintf(&b, "%5d  %s\n%5d  %s\n", exitDone, "done: complete, verified and durable", exitFailure, "other failure")
-	for code := exitIncomplete; code <= exitInterrupted; code++ {
-		for _, row := range exits {
-			if row.code == code {
-				fmt.Fprintf(&b, "%5d  %s\n", row.code, row.meaning)
-			}
+	b.WriteString("\n\nExit codes:\n")
+	for _, row := range byCode() {
+		if slices.Contains(codes, row.code) {
+			fmt.Fprintf(&b, "%5d  %s\n", row.code, row.meaning)
 		}
 	}
-	return &cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: b.String()}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// byCode is the table of exit codes in the order of the codes.
+func byCode() []exit {
+	rows := slices.Clone(exits)
+	slices.SortFunc(rows, func(a, b exit) int { return int(a.code - b.code) })
+	return rows
+}
+
+// newExitCodes shows the table of exit codes.
+func newExitCodes(p *printer) *cobra.Command {
+	var b strings.Builder
+	b.WriteString("Each command ends with one of these codes; treat unknown ones as failure.\n\n")
+	type result struct {
+		Code    exitCode `json:"code"`
+		Meaning string   `json:"meaning"`
+	}
+	var results []result
+	for _, row := range byCode() {
+		fmt.Fprintf(&b, "%5d  %s\n", row.code, row.meaning)
+		results = append(results, result{row.code, row.meaning})
+	}
+	return &cobra.Command{
+		Use:     "exit-codes",
+		Short:   "Tell what the exit codes mean",
+		Long:    strings.TrimSuffix(b.String(), "\n"),
+		Example: `  kubeferry exit-codes --json`,
+		Args:    noWords,
+		RunE: func(*cobra.Command, []string) error {
+			p.result = results
+			p.text(b.String())
+			return nil
+		},
+	}
 }

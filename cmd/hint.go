@@ -14,30 +14,39 @@ import (
 )
 
 // hints are the next steps after errors that have one. The first that fits is
-// printed.
+// printed; one without a command fits them all.
 var hints = []struct {
-	cause error
-	text  string
+	cause   error
+	command string
+	text    string
 }{
-	{ferry.ErrNoKey, "name the identity with -i FILE, or the passphrase with --passphrase or --passphrase-file"},
-	{crypt.ErrNoMatch, "the archive was made for other recipients, or with another passphrase; kubeferry list shows the archives of a folder"},
-	{archive.ErrTooNew, "take a newer kubeferry"},
-	{crypt.ErrDamaged, "nothing was written anywhere; take another copy of the archive, or an older archive"},
-	{archive.ErrDamaged, "nothing was written anywhere; take another copy of the archive, or an older archive"},
-	{ferry.ErrPolicy, "if you trust this archive nevertheless: --accept-unencrypted takes one in the clear; a receipt that disagrees must be moved away"},
-	{replay.ErrConflict, "--on-conflict=skip keeps what the cluster holds, =overwrite takes the archive's; --dry-run shows the plan"},
-	{etcd3.ErrInsecureTransport, "use https:// endpoints with --cacert, --cert and --key, or say --insecure-transport"},
-	{dir.ErrShared, "chmod o-w the folder, name another, or say --allow-shared-folder"},
-	{ferry.ErrEmpty, "kubeferry backup --dry-run shows what there is; --allow-empty takes an empty selection"},
-	{etcdwalk.ErrCompacted, "select less, or raise the API server's --etcd-compaction-interval for the time of the backup"},
-	{replay.ErrNoSpace, "compact and defragment etcd, raise its quota, disarm the alarm (etcdctl alarm disarm), and run the same command again"},
-	{fs.ErrExist, "kubeferry never overwrites; name another place"},
+	{errInterrupted, "backup", "no unfinished archive is left under its name; run the same command again"},
+	{ferry.ErrNoKey, "", "name the identity with -i FILE, or the passphrase with --passphrase or --passphrase-file"},
+	{crypt.ErrNoMatch, "", "the archive was made for other recipients, or with another passphrase; kubeferry list shows the archives of a folder"},
+	{archive.ErrTooNew, "", "take a newer kubeferry"},
+	{crypt.ErrDamaged, "backup", "look at the disk, and back up to another place"},
+	{archive.ErrDamaged, "backup", "look at the disk, and back up to another place"},
+	{crypt.ErrDamaged, "", "nothing was written anywhere; take another copy of the archive, or an older archive"},
+	{archive.ErrDamaged, "", "nothing was written anywhere; take another copy of the archive, or an older archive"},
+	{ferry.ErrPolicy, "", "if you trust this archive nevertheless: --accept-unencrypted takes one in the clear; a receipt that disagrees must be moved away"},
+	{replay.ErrConflict, "", "--on-conflict=skip keeps what the cluster holds, =overwrite takes the archive's; --dry-run shows the plan"},
+	{etcd3.ErrInsecureTransport, "", "use https:// endpoints with --cacert, --cert and --key, or say --insecure-transport"},
+	{dir.ErrShared, "", "chmod o-w the folder, name another, or say --allow-shared-folder"},
+	{ferry.ErrEmpty, "backup", "kubeferry backup --dry-run shows what there is; --allow-empty takes an empty selection"},
+	{ferry.ErrEmpty, "restore", "kubeferry describe ARCHIVE shows what it holds; --allow-empty takes an empty selection"},
+	{ferry.ErrEmpty, "describe", "kubeferry describe ARCHIVE without --keys shows what it holds"},
+	{etcdwalk.ErrCompacted, "", "select less, or raise the API server's --etcd-compaction-interval for the time of the backup"},
+	{replay.ErrNoSpace, "", "compact and defragment etcd, raise its quota, disarm the alarm (etcdctl alarm disarm), and run the same command again"},
+	{etcdwalk.ErrDenied, "", "a client certificate is given with --cert and --key, a user with --user and --password-file"},
+	{etcdwalk.ErrUnavailable, "", "--endpoints, --cacert, --cert and --key name the cluster, or ETCDCTL_ENDPOINTS and so on; -v tells more"},
+	{fs.ErrExist, "", "kubeferry never overwrites; name another place"},
 }
 
-// hintFor returns the next step after err, if there is one to tell.
-func hintFor(err error) string {
+// hintFor returns the next step after an error of a command, if there is one to
+// tell.
+func hintFor(command string, err error) string {
 	for _, h := range hints {
-		if errors.Is(err, h.cause) {
+		if errors.Is(err, h.cause) && (h.command == "" || h.command == command) {
 			return h.text
 		}
 	}

@@ -29,9 +29,9 @@ func newKeygen(p *printer) *cobra.Command {
 mode 0600; the recipient, which only encrypts, is printed: give it to backup -r.
 
 Keep the identity off the machines that make backups: whoever breaks into one of
-them can then read no older archive.`,
+them can then read no older archive.` + ends(exitNotFound, exitDenied, exitConflict),
 		Example: `  kubeferry keygen --out kubeferry.identity`,
-		Args:    cobra.NoArgs,
+		Args:    noWords,
 		RunE:    func(*cobra.Command, []string) error { return o.run(p) },
 	}
 	flags := c.Flags()
@@ -80,7 +80,7 @@ func (o *keygenOptions) controlPlane() (sign string, ok bool) {
 func writeIdentity(path string, now time.Time, identity, recipient string) (err error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%w; an identity is never overwritten: archives may need it", err)
+		return fmt.Errorf("writing the identity: %w; an identity is never overwritten, archives may need it", err)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the identity: %w", err)

@@ -25,7 +25,7 @@ func newList(p *printer) *cobra.Command {
 
 An archive without a receipt is unfinished, or was copied without it: --all
 shows it. An archive whose receipt and size disagree is listed as broken, and
-makes the command exit with 3.`,
+makes the command exit with 3.` + ends(exitIncomplete, exitNotFound, exitStore, exitDenied),
 		Example: `  kubeferry list /var/backups/etcd`,
 		Args:    exactly(1, "DIR, the folder with the archives"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), p, args[0]) },
@@ -65,7 +65,7 @@ func (o *listOptions) run(ctx context.Context, p *printer, folder string) error 
 			rows = append(rows, []string{name, "-", "-", "-", "-", "-", "-", "no receipt"})
 		}
 	}
-	p.result = listResult{Archives: listing.Items, Unfinished: listing.Unfinished}
+	p.result = listResult{Archives: append([]catalog.Item{}, listing.Items...), Unfinished: append([]string{}, listing.Unfinished...)}
 	p.table(rows)
 	if n := len(listing.Unfinished); n > 0 && !o.all {
 		p.talk("%d archives without a receipt are not shown; --all shows them", n)

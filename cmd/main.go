@@ -12,8 +12,10 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 )
 
@@ -33,11 +35,28 @@ func run(ctx context.Context, args []string, sh *shell) int {
 	root := newRoot(p)
 	root.SetArgs(args)
 	root.SetIn(sh.stdin)
-	root.SetOut(sh.stdout)
+	root.SetOut(p.out())
 	root.SetErr(sh.stderr)
 	command, err := root.ExecuteContextC(ctx)
 	if err == nil && p.err != nil {
 		err = p.err
 	}
-	return p.finish(command.Name(), interrupted(ctx, err))
+	// A command line that cannot be parsed has not set this flag either.
+	p.json = p.json || errors.Is(err, errUsage) && wantsJSON(args, sh)
+	return p.finish(command.Name(), interrupted(ctx, command.Context(), err))
+}
+
+// wantsJSON tells whether --json was typed, or set by its variable.
+func wantsJSON(args []string, sh *shell) bool {
+	for _, word := range args {
+		switch word {
+		case "--":
+			return false
+		case "--json", "--json=true":
+			return true
+		}
+	}
+	set, _ := sh.getenv(variable("json"))
+	on, err := strconv.ParseBool(set)
+	return on && err == nil
 }

@@ -2,9 +2,11 @@ package cmd
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 	"unicode"
@@ -31,6 +33,25 @@ func (p *printer) data(format string, args ...any) {
 	if !p.json && !p.quiet {
 		p.line(p.sh.stdout, fmt.Sprintf(format, args...))
 	}
+}
+
+// text prints a document to stdout as it is: help, a script for a shell.
+func (p *printer) text(s string) {
+	if !p.json {
+		p.keep(io.WriteString(p.sh.stdout, s))
+	}
+}
+
+// out is stdout for cobra, which forgets the errors of its writes.
+func (p *printer) out() io.Writer { return keeping{p} }
+
+type keeping struct{ p *printer }
+
+// Write implements io.Writer.
+func (k keeping) Write(b []byte) (int, error) {
+	n, err := k.p.sh.stdout.Write(b)
+	k.p.keep(n, err)
+	return n, err
 }
 
 // talk prints a line for the person at the terminal to stderr; without a
@@ -77,8 +98,11 @@ func (p *printer) finish(command string, err error) int {
 	if err == nil {
 		return int(exitDone)
 	}
-	code, hint := codeOf(err), hintFor(err)
-	if p.json {
+	if p.err != nil && errors.Is(p.err, syscall.EPIPE) && errors.Is(err, p.err) {
+		return int(exitFailure) // the reader has left early, and knows it
+	}
+	code, hint := codeOf(err), hintFor(command, err)
+	if p.json && p.err == nil { // else stdout is what failed
 		end := map[string]any{"message_type": "exit_error", "schema": schemaVersion, "command": command, "code": code, "message": err.Error()}
 		if hint != "" {
 			end["hint"] = hint
@@ -96,6 +120,8 @@ func (p *printer) finish(command string, err error) int {
 	return int(code)
 }
 
+// line prints text that is not a document: what could steer a terminal is
+// escaped.
 func (p *printer) line(w io.Writer, text string) {
 	lines := strings.Split(text, "\n")
 	for i := range lines {

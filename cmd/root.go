@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,26 +24,34 @@ func newRoot(p *printer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "kubeferry",
 		Short: "Carry Kubernetes state out of etcd, and back",
-		Long: `kubeferry carries Kubernetes state out of etcd into encrypted archives, and back.
-
-It reads the keys of a running etcd at one revision, takes all of them or the
-kinds, namespaces and objects that you name, and restores them key by key:
-planned, shown, and guarded against everybody who writes at the same time.`,
+		Long: `kubeferry carries Kubernetes state out of etcd into encrypted archives, and back:
+everything, or the kinds, namespaces and objects that you name.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          knownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.apply(cmd); err != nil {
+				return err
+			}
+			if p.logFormat != "text" && p.logFormat != "json" {
+				return usagef("--log-format=%s: it takes text or json", p.logFormat)
+			}
 			if timeout > 0 {
 				// The process ends with the command; the timer needs no release.
-				ctx, cancel := context.WithTimeout(cmd.Context(), timeout) //nolint:govet // released when its parent is
+				ctx, cancel := context.WithTimeoutCause(cmd.Context(), timeout, fmt.Errorf("%w of %s", errTimeout, timeout)) //nolint:govet // released when its parent is
 				context.AfterFunc(cmd.Context(), cancel)
 				cmd.SetContext(ctx)
 			}
-			return s.apply(cmd)
+			return nil
 		},
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpFunc(showHelp(p))
+	help := newHelp()
+	help.GroupID = groupSetUp
+	root.SetHelpCommand(help)
 
 	flags := root.PersistentFlags()
 	flags.BoolVar(&p.json, "json", false, "print JSON lines; the last one carries the exit code")
@@ -60,19 +69,16 @@ planned, shown, and guarded against everybody who writes at the same time.`,
 		&cobra.Group{ID: groupTrust, Title: "Trust:"},
 		&cobra.Group{ID: groupSetUp, Title: "Set up:"},
 	)
-	root.SetHelpCommandGroupID(groupSetUp)
-	root.SetCompletionCommandGroupID(groupSetUp)
 	for group, commands := range map[string][]*cobra.Command{
 		groupCarry: {newBackup(p, s), newRestore(p, s)},
 		groupLook:  {newList(p), newDescribe(p, s)},
 		groupTrust: {newVerify(p, s)},
-		groupSetUp: {newKeygen(p), newDemo(p), newVersion(p)},
+		groupSetUp: {newKeygen(p), newDemo(p), newVersion(p), newCompletion(p), newExitCodes(p)},
 	} {
 		for _, c := range commands {
 			c.GroupID = group
 			root.AddCommand(c)
 		}
 	}
-	root.AddCommand(newExitCodes())
 	return root
 }

@@ -22,6 +22,11 @@ func (f *selecting) addFlags(flags *pflag.FlagSet) {
 	flags.SetNormalizeFunc(veleroNames)
 }
 
+// empty tells whether none of the flags is given.
+func (f *selecting) empty() bool {
+	return !f.all && len(f.include)+len(f.exclude)+len(f.namespaces)+len(f.prefixes) == 0
+}
+
 // veleroNames takes Velero's names for the flags that mean the same.
 func veleroNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	switch name {

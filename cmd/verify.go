@@ -22,7 +22,8 @@ func newVerify(p *printer, s *settings) *cobra.Command {
 every segment has the digest that the manifest names, keys ascend, each value is
 in a form that Kubernetes stores, and the file is the one its receipt describes.
 
-It does not check that a cluster would accept the objects.`,
+It does not check that a cluster would accept the objects.` +
+			ends(exitIncomplete, exitNotFound, exitKey, exitIntegrity, exitPolicy, exitStore, exitDenied),
 		Example: `  kubeferry verify prod.zip.age -i kubeferry.identity`,
 		Args:    exactly(1, "ARCHIVE, the file to check"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), p, s, args[0]) },

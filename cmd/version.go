@@ -1,8 +1,10 @@
 package cmd
 
 import (
+	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -21,8 +23,9 @@ func newVersion(p *printer) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version",
+		Long:    "Prints the version, and what it was built from and for." + ends(),
 		Example: `  kubeferry version`,
-		Args:    cobra.NoArgs,
+		Args:    noWords,
 		RunE: func(*cobra.Command, []string) error {
 			r := versionResult{Version: version, Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH}
 			if info, ok := debug.ReadBuildInfo(); ok {
@@ -33,7 +36,7 @@ func newVersion(p *printer) *cobra.Command {
 				}
 			}
 			p.result = r
-			p.data("kubeferry %s %s %s %s", r.Version, r.Commit, r.Go, r.System)
+			p.data("%s", strings.Join(strings.Fields(fmt.Sprintf("kubeferry %s %s %s %s", r.Version, r.Commit, r.Go, r.System)), " "))
 			return nil
 		},
 	}

@@ -1,0 +1,41 @@
+package cmd
+
+import (
+	"bytes"
+
+	"github.com/spf13/cobra"
+)
+
+// newCompletion takes the place of cobra's own command, which succeeds for a
+// shell that it does not know.
+func newCompletion(p *printer) *cobra.Command {
+	shells := []string{"bash", "zsh", "fish", "powershell"}
+	return &cobra.Command{
+		Use:   "completion SHELL",
+		Short: "Print the script that completes command lines in a shell",
+		Long: `Prints a script that teaches a shell to complete kubeferry's commands and flags.
+SHELL is bash, zsh, fish or powershell.` + ends(),
+		Example:   `  kubeferry completion bash > kubeferry.bash`,
+		ValidArgs: shells,
+		Args:      exactly(1, "SHELL: bash, zsh, fish or powershell"),
+		RunE: func(c *cobra.Command, args []string) error {
+			var b bytes.Buffer
+			var err error
+			switch root := c.Root(); args[0] {
+			case "bash":
+				err = root.GenBashCompletionV2(&b, true)
+			case "zsh":
+				err = root.GenZshCompletion(&b)
+			case "fish":
+				err = root.GenFishCompletion(&b, true)
+			case "powershell":
+				err = root.GenPowerShellCompletionWithDesc(&b)
+			default:
+				return usagef("there is no completion for %q%s; it takes bash, zsh, fish or powershell", args[0], didYouMean(args[0], shells))
+			}
+			p.result = map[string]string{"shell": args[0], "script": b.String()}
+			p.text(b.String())
+			return err
+		},
+	}
+}
