@@ -45,7 +45,8 @@ compressed, encrypted, checked, and published whole or not at all.
 Without TYPE everything that Kubernetes keeps in etcd is taken. The archive's
 path is printed on stdout.
 
-PLACE is a folder, a file (*.zip.age, with --no-encrypt *.zip), or - for stdout.`,
+PLACE is a folder, a file (*.zip.age, with --no-encrypt *.zip), or - for stdout.` +
+			ends(exitNotFound, exitIntegrity, exitCluster, exitStore, exitDenied, exitConflict, exitGuard, exitNoSpace),
 		Example: `  # everything, for one recipient
   kubeferry backup --to /var/backups/etcd -r age1…
 
@@ -74,7 +75,8 @@ PLACE is a folder, a file (*.zip.age, with --no-encrypt *.zip), or - for stdout.
 	flags.BoolVar(&o.allowEmpty, "allow-empty", false, "an empty selection is no error")
 	flags.StringVar(&o.verify, "verify", verifyWritten, "written: check all bytes as they are written, and again on the disk; full: also open the archive as a restore would")
 	flags.BoolVar(&o.shared, "allow-shared-folder", false, "write into a folder that everybody can write to")
-	flags.BoolVar(&o.dryRun, "dry-run", false, "count keys and bytes per kind; write nothing")
+	flags.Var(newDryRun(&o.dryRun), "dry-run", "count keys and bytes per kind; write nothing")
+	flags.Lookup("dry-run").NoOptDefVal = "client"
 	o.selecting.addFlags(flags)
 	o.sealing.addFlags(flags)
 	o.connection.addFlags(flags)
@@ -151,8 +153,8 @@ func (o *backupOptions) report(p *printer, to place, done ferry.BackedUp) error 
 	}
 	p.result = backupResult{Path: path, Receipt: r, Outcome: done.Outcome, Seconds: done.Duration.Seconds()}
 	p.data("%s", path)
-	p.talk("%s: %s, %d keys of %d kinds at revision %d in %s, verified. Next: kubeferry describe %s",
-		path, bytesText(r.Size), r.Keys, r.Kinds, r.Revision, done.Duration.Round(time.Millisecond), path)
+	p.talk("%s: %s, %d keys of %d kinds at revision %d in %s, verified. Next: kubeferry describe %s%s",
+		path, bytesText(r.Size), r.Keys, r.Kinds, r.Revision, done.Duration.Round(time.Millisecond), path, o.sealing.opener())
 	return nil
 }
 

@@ -2,9 +2,13 @@ package cmd
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/spf13/viper"
@@ -69,10 +73,45 @@ func loadConfig(named string, sh *shell) (config, string, error) {
 	if err := v.ReadInConfig(); err != nil {
 		return c, path, configf("reading the configuration file %s: %w", path, err)
 	}
+	if err := checkKeys(v.AllSettings()); err != nil {
+		return c, path, configf("reading the configuration file %s: %w", path, err)
+	}
 	if err := v.UnmarshalExact(&c); err != nil {
 		return c, path, configf("reading the configuration file %s: %w", path, err)
 	}
 	return c, path, nil
+}
+
+// checkKeys refuses a key that means nothing, with the nearest that does.
+func checkKeys(all map[string]any) error {
+	if err := knownKeys(all, reflect.TypeFor[config]()); err != nil {
+		return err
+	}
+	profiles, _ := all["profiles"].([]any)
+	for i, p := range profiles {
+		keys, _ := p.(map[string]any)
+		if err := knownKeys(keys, reflect.TypeFor[profile]()); err != nil {
+			return fmt.Errorf("profile number %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+func knownKeys(values map[string]any, fields reflect.Type) error {
+	var known []string
+	for i := range fields.NumField() {
+		known = append(known, fields.Field(i).Tag.Get("mapstructure"))
+	}
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		switch {
+		case slices.Contains(known, key):
+		case key == "password" || key == "passphrase" || key == "identity":
+			return fmt.Errorf("%q: the file holds no secrets; name a file that does (password_file, identity_file, KUBEFERRY_PASSPHRASE_FILE)", key)
+		default:
+			return fmt.Errorf("unknown key %q%s", key, didYouMean(key, known))
+		}
+	}
+	return nil
 }
 
 func usualConfigs(sh *shell) []string {

@@ -2,12 +2,15 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
 )
 
@@ -54,7 +57,15 @@ func (c *connection) dial(ctx context.Context, p *printer, s *settings) (*etcd3.
 	if c.skipVerify {
 		p.warn("--insecure-skip-tls-verify: the server's certificate is not checked; anybody on the way can read and change everything")
 	}
-	return etcd3.Dial(ctx, config)
+	cluster, err := etcd3.Dial(ctx, config)
+	if err != nil && !isAny(err, etcdwalk.ErrUnavailable, etcdwalk.ErrDenied, etcd3.ErrInsecureTransport, context.Canceled, context.DeadlineExceeded) {
+		return nil, configf("%w", err) // by its contract: a configuration that cannot work
+	}
+	return cluster, err
+}
+
+func isAny(err error, causes ...error) bool {
+	return slices.ContainsFunc(causes, func(cause error) bool { return errors.Is(err, cause) })
 }
 
 func (c *connection) resolve(ctx context.Context, p *printer, s *settings) (etcd3.Config, error) {
@@ -83,10 +94,12 @@ func (c *connection) credentials(ctx context.Context, s *settings) (user string,
 		return "", secret{}, usagef("--password is refused: everybody on this machine can read it (ps); use --password-file, KUBEFERRY_PASSWORD or the prompt")
 	}
 	user, inline, both := strings.Cut(c.user, ":")
-	if both && strings.HasSuffix(s.origin("user"), "_USER") {
+	switch origin := s.origin("user"); {
+	case both && (origin == "KUBEFERRY_USER" || origin == "ETCDCTL_USER"):
 		return user, secret{inline}, nil
-	}
-	if both {
+	case both && origin != "--user":
+		return "", secret{}, configf("the user of %s takes the name alone; name a file with password_file", origin)
+	case both:
 		return "", secret{}, usagef("--user takes the name alone: everybody on this machine can read a password there (ps); use --password-file, KUBEFERRY_PASSWORD or the prompt")
 	}
 	switch {
@@ -97,7 +110,7 @@ func (c *connection) credentials(ctx context.Context, s *settings) (user string,
 	case c.password != "": // from KUBEFERRY_PASSWORD or ETCDCTL_PASSWORD
 		password = secret{c.password}
 	default:
-		password, err = s.askSecret(ctx, "Password of etcd user "+user+":", "--password-file")
+		password, err = s.askSecret(ctx, question{"password of etcd user " + user, "Password of etcd user " + user + ":", "--password-file"})
 	}
 	return user, password, err
 }

@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -26,44 +25,79 @@ func (f *passphrase) addFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&f.fd, "passphrase-fd", -1, "open file descriptor to read the passphrase from")
 }
 
+// passphraseFlags are the flags that lead to a passphrase, in the order in which
+// they count when none of them was typed.
+var passphraseFlags = []string{"passphrase-file", "passphrase-command", "passphrase-fd", "passphrase"}
+
+// chosen is the flag that leads to the passphrase: one that was typed goes
+// before those that are set otherwise. Empty: none of them.
+func (f *passphrase) chosen(s *settings) (string, error) {
+	given := map[string]bool{
+		"passphrase-file": f.file != "", "passphrase-command": f.command != "", "passphrase-fd": f.fd >= 0, "passphrase": f.prompt,
+	}
+	var typed, set []string
+	for _, flag := range passphraseFlags {
+		switch {
+		case given[flag] && s.typed(flag):
+			typed = append(typed, flag)
+		case given[flag]:
+			set = append(set, flag)
+		}
+	}
+	if len(typed) > 1 {
+		return "", usagef("--%s and --%s both lead to a passphrase; leave one of them out", typed[0], typed[1])
+	}
+	if all := append(typed, set...); len(all) > 0 {
+		return all[0], nil
+	}
+	return "", nil
+}
+
 // get finds the passphrase; found is false if none was asked for. When it is
 // to be chosen, a prompt asks twice.
 func (f *passphrase) get(ctx context.Context, s *settings, choose bool) (pass secret, found bool, err error) {
-	if f.file == "" {
-		if folder, ok := s.sh.getenv("CREDENTIALS_DIRECTORY"); ok {
-			if credential := filepath.Join(folder, "passphrase"); isFile(credential) {
-				f.file = credential
-			}
-		}
+	flag, err := f.chosen(s)
+	if err != nil {
+		return secret{}, false, err
 	}
-	switch {
-	case f.file != "":
+	switch flag {
+	case "passphrase-file":
 		pass, err = readSecretFile("passphrase", f.file, s.sh)
-	case f.command != "":
+	case "passphrase-command":
 		pass, err = secretFromCommand(ctx, "passphrase", f.command, s.sh)
-	case f.fd >= 0:
-		file := os.NewFile(uintptr(f.fd), fmt.Sprintf("descriptor %d", f.fd))
-		defer file.Close()
-		pass, err = readSecret(fmt.Sprintf("passphrase on descriptor %d", f.fd), file)
-	case f.prompt:
+	case "passphrase-fd":
+		pass, err = secretFromDescriptor("passphrase", f.fd)
+	case "passphrase":
 		pass, err = askPassphrase(ctx, s, choose)
 	default:
-		value, ok := s.sh.getenv("KUBEFERRY_PASSPHRASE")
-		if !ok {
-			return secret{}, false, nil
-		}
-		// Children and /proc readers need not see it any longer.
-		pass, err = secret{value}, s.sh.unset("KUBEFERRY_PASSPHRASE")
+		return surroundingPassphrase(s.sh)
 	}
 	return pass, true, err
 }
 
+// surroundingPassphrase is the one that systemd hands over, or that a variable
+// holds.
+func surroundingPassphrase(sh *shell) (pass secret, found bool, err error) {
+	if folder, ok := sh.getenv("CREDENTIALS_DIRECTORY"); ok {
+		if credential := filepath.Join(folder, "passphrase"); isFile(credential) {
+			pass, err = readSecretFile("passphrase", credential, sh)
+			return pass, true, err
+		}
+	}
+	value, ok := sh.getenv("KUBEFERRY_PASSPHRASE")
+	if !ok {
+		return secret{}, false, nil
+	}
+	// Children and /proc readers need not see it any longer.
+	return secret{value}, true, sh.unset("KUBEFERRY_PASSPHRASE")
+}
+
 func askPassphrase(ctx context.Context, s *settings, choose bool) (secret, error) {
-	pass, err := s.askSecret(ctx, "Passphrase:", "--passphrase-file")
+	pass, err := s.askSecret(ctx, question{"the passphrase", "Passphrase:", "--passphrase-file"})
 	if err != nil || !choose {
 		return pass, err
 	}
-	again, err := s.askSecret(ctx, "The same again:", "--passphrase-file")
+	again, err := s.askSecret(ctx, question{"the passphrase", "The same again:", "--passphrase-file"})
 	if err == nil && again != pass {
 		err = usagef("the two passphrases differ")
 	}
@@ -90,19 +124,24 @@ func (f *sealing) addFlags(flags *pflag.FlagSet) {
 }
 
 // keys returns whom to encrypt for; none if the archive is to be in the clear.
+// What was typed goes before what a profile, a variable or systemd sets.
 func (f *sealing) keys(ctx context.Context, p *printer, s *settings) ([]crypt.Recipient, error) {
-	pass, found, err := f.passphrase.get(ctx, s, true)
-	if err != nil {
-		return nil, err
-	}
 	named := len(f.recipients)+len(f.files) > 0
+	typedKey, typedPass := s.typed("recipient", "recipients-file"), s.typed(passphraseFlags...)
 	switch {
-	case f.none && (named || found):
+	case f.none && (typedKey || typedPass || named && !s.typed("no-encrypt")):
 		return nil, usagef("--no-encrypt contradicts recipients and passphrases; leave one of them out")
 	case f.none:
 		p.warn("--no-encrypt: whoever can read the archive can read every Secret in it")
 		return nil, nil
-	case found && named:
+	case typedKey && !typedPass:
+		return f.public()
+	}
+	pass, found, err := f.passphrase.get(ctx, s, true)
+	switch {
+	case err != nil:
+		return nil, err
+	case found && named && typedKey == typedPass:
 		return nil, usagef("a passphrase cannot be combined with recipients (age refuses to mix them); leave one of them out")
 	case found:
 		r, err := crypt.PassphraseRecipient(pass.reveal(), crypt.Work)
@@ -114,6 +153,17 @@ func (f *sealing) keys(ctx context.Context, p *printer, s *settings) ([]crypt.Re
   backup --no-encrypt                            writes every Secret in the clear`)
 	}
 	return f.public()
+}
+
+// opener is the flag that opens what is sealed so.
+func (f *sealing) opener() string {
+	switch {
+	case f.none:
+		return ""
+	case len(f.recipients)+len(f.files) > 0:
+		return " -i IDENTITY"
+	}
+	return " --passphrase"
 }
 
 // public reads the recipients that were named.

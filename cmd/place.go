@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
@@ -47,9 +49,14 @@ func destination(to string, encrypted bool, options dir.Options, sh *shell) (pla
 		return place{}, usagef("--to %s: an encrypted archive is named *%s; with --no-encrypt it is *%s", to, catalog.EncryptedSuffix, catalog.PlainSuffix)
 	case isEncrypted && !encrypted:
 		return place{}, usagef("--to %s: an archive in the clear is named *%s", to, catalog.PlainSuffix)
+	case (isEncrypted || isPlain) && strings.HasPrefix(filepath.Base(to), "."):
+		return place{}, usagef("--to %s: an archive's name does not begin with a dot", to)
 	case isEncrypted || isPlain:
 		folder, name := filepath.Split(filepath.Clean(to))
 		return place{store: dir.New(filepath.Clean(folder), options), name: name, folder: folder}, nil
+	}
+	if info, err := os.Stat(to); strings.HasSuffix(to, ".age") || err == nil && !info.IsDir() {
+		return place{}, usagef("--to %s: neither a folder nor a name for an archive, which is *%s", to, catalog.EncryptedSuffix)
 	}
 	return place{store: dir.New(to, options), folder: to}, nil
 }
@@ -111,13 +118,22 @@ func (u stdoutUpload) Write(b []byte) (int, error) {
 	if err := u.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return u.w.Write(b)
+	n, err := u.w.Write(b)
+	return n, full(err)
+}
+
+// full gives an error of a device without space its name.
+func full(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
+		return fmt.Errorf("%w: %w", remote.ErrNoSpace, err)
+	}
+	return err
 }
 
 // Commit can only close what it wrote: a full device may tell at the close.
 func (u stdoutUpload) Commit(remote.Digest) error {
 	if f, ok := u.w.(*os.File); ok {
-		return f.Close()
+		return full(f.Close())
 	}
 	return nil
 }

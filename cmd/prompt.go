@@ -14,15 +14,19 @@ import (
 // errNoTerminal says that nobody is there to answer a question.
 var errNoTerminal = errors.New("there is no terminal to ask on")
 
+// A question is what is asked for, how, and which flag answers it where nobody
+// can be asked.
+type question struct{ subject, text, instead string }
+
 // ask puts a question to the person at the terminal, not to stdin, which may
-// be a pipe. instead names the flag that answers it without a terminal.
-func (s *settings) ask(ctx context.Context, question, instead string, read func(tty *os.File) (string, error)) (string, error) {
+// be a pipe.
+func (s *settings) ask(ctx context.Context, q question, read func(tty *os.File) (string, error)) (string, error) {
 	if s.noInput {
-		return "", usagef("--no-input forbids to ask %q; use %s", question, instead)
+		return "", usagef("--no-input forbids to ask for %s; use %s", q.subject, q.instead)
 	}
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil || !term.IsTerminal(int(tty.Fd())) {
-		return "", usagef("%w %q; use %s", errNoTerminal, question, instead)
+		return "", usagef("%w for %s; use %s", errNoTerminal, q.subject, q.instead)
 	}
 	defer tty.Close()
 	// A read from a terminal does not end with the context: put the echo back
@@ -31,7 +35,7 @@ func (s *settings) ask(ctx context.Context, question, instead string, read func(
 	if err != nil {
 		return "", fmt.Errorf("asking on the terminal: %w", err)
 	}
-	if _, err := fmt.Fprint(tty, question+" "); err != nil {
+	if _, err := fmt.Fprint(tty, printable(q.text)+" "); err != nil {
 		return "", fmt.Errorf("asking on the terminal: %w", err)
 	}
 	type answer struct {
@@ -47,25 +51,30 @@ func (s *settings) ask(ctx context.Context, question, instead string, read func(
 	case a := <-answered:
 		return a.text, a.err
 	case <-ctx.Done():
-		return "", errors.Join(ctx.Err(), term.Restore(int(tty.Fd()), state))
+		_, _ = fmt.Fprintln(tty) // what comes next gets a line of its own
+		if err := term.Restore(int(tty.Fd()), state); err != nil {
+			return "", fmt.Errorf("putting the terminal back: %w", errors.Join(err, ctx.Err()))
+		}
+		return "", ctx.Err()
 	}
 }
 
 // confirm asks for the word yes.
-func (s *settings) confirm(ctx context.Context, question string) (bool, error) {
-	text, err := s.ask(ctx, question+` Type "yes" to go on:`, "--yes", func(tty *os.File) (string, error) {
+func (s *settings) confirm(ctx context.Context, text string) (bool, error) {
+	q := question{"consent", text + ` Type "yes" to go on:`, "--yes"}
+	answer, err := s.ask(ctx, q, func(tty *os.File) (string, error) {
 		line, err := bufio.NewReader(tty).ReadString('\n')
 		if err != nil {
 			return "", fmt.Errorf("reading the answer: %w", err)
 		}
 		return line, nil
 	})
-	return strings.TrimSpace(text) == "yes", err
+	return strings.TrimSpace(answer) == "yes", err
 }
 
 // askSecret asks for a secret without echo.
-func (s *settings) askSecret(ctx context.Context, question, instead string) (secret, error) {
-	text, err := s.ask(ctx, question, instead, func(tty *os.File) (string, error) {
+func (s *settings) askSecret(ctx context.Context, q question) (secret, error) {
+	text, err := s.ask(ctx, q, func(tty *os.File) (string, error) {
 		b, err := term.ReadPassword(int(tty.Fd()))
 		if err == nil {
 			_, err = fmt.Fprintln(tty)
@@ -75,5 +84,5 @@ func (s *settings) askSecret(ctx context.Context, question, instead string) (sec
 	if err != nil {
 		return secret{}, err
 	}
-	return readSecret("answer", strings.NewReader(text))
+	return readSecret(q.subject, strings.NewReader(text))
 }

@@ -44,7 +44,8 @@ again is harmless.
 The target is the cluster that the connection flags name. UIDs, owners and
 status stay as they were. Keys under an etcd lease, in practice events, are left
 out unless --leases=regrant grants their remaining time again. What an API
-server writes for itself (masterleases, peerserverleases) is never restored.`,
+server writes for itself (masterleases, peerserverleases) is never restored.` +
+			ends(exitIncomplete, exitNotFound, exitKey, exitIntegrity, exitPolicy, exitCluster, exitStore, exitDenied, exitConflict, exitGuard, exitNoSpace),
 		Example: `  # what would happen
   kubeferry restore --from prod.zip.age -i kubeferry.identity --dry-run
 
@@ -172,14 +173,14 @@ func (o *restoreOptions) apply(ctx context.Context, p *printer, s *settings, r f
 	if err != nil {
 		return o.explain(p, done, written, err)
 	}
-	p.data("%s", countsText(done.Counts))
+	p.data("Done:   %s", countsText(done.Counts))
 	p.talk("%d keys written, %s in %s; %d leases granted.", written, bytesText(done.Bytes), p.sh.now().Sub(begun).Round(time.Millisecond), done.Leases)
 	return nil
 }
 
 // explain tells the state that an apply was left in.
 func (o *restoreOptions) explain(p *printer, done replay.Summary, written int64, err error) error {
-	p.data("%s", countsText(done.Counts))
+	p.data("Done:   %s", countsText(done.Counts))
 	examples(p, done.Tally)
 	if written == 0 {
 		return fmt.Errorf("nothing was written: %w", err)

@@ -3,6 +3,7 @@ package cmd
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -58,6 +59,9 @@ func openSecretFile(what, path string, sh *shell) (*os.File, error) {
 		flags |= syscall.O_NOFOLLOW
 	}
 	f, err := os.OpenFile(path, flags, 0)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, configf("the %s file %s is a symbolic link; name the file that it points to", what, path)
+	}
 	if err != nil {
 		return nil, configf("opening the %s file: %w", what, err)
 	}
@@ -120,4 +124,17 @@ func secretFromCommand(ctx context.Context, what, line string, sh *shell) (secre
 		return secret{}, usagef("the command for the %s, %s, failed: %w", what, words[0], err)
 	}
 	return readSecret(what+" printed by "+words[0], bytes.NewReader(out))
+}
+
+// secretFromDescriptor takes a secret from a file that the caller has opened.
+func secretFromDescriptor(what string, fd int) (secret, error) {
+	what = fmt.Sprintf("%s on descriptor %d", what, fd)
+	// A number that the caller did not open can be one of the Go runtime's own.
+	var stat syscall.Stat_t
+	if err := syscall.Fstat(fd, &stat); err != nil || stat.Mode&syscall.S_IFMT == 0 {
+		return secret{}, usagef("the %s: nothing is open there; in a shell: --passphrase-fd %d %d<FILE", what, fd, fd)
+	}
+	f := os.NewFile(uintptr(fd), what)
+	defer f.Close()
+	return readSecret(what, f)
 }

@@ -7,8 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
-	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 )
 
 // Settings gives each flag that was not typed its value from elsewhere, and
@@ -44,6 +42,11 @@ func (s *settings) origin(flag string) string {
 	return "default"
 }
 
+// typed tells whether one of the flags was typed.
+func (s *settings) typed(flags ...string) bool {
+	return slices.ContainsFunc(flags, func(flag string) bool { return s.origin(flag) == "--"+flag })
+}
+
 // apply fills in the flags of cmd.
 func (s *settings) apply(cmd *cobra.Command) error {
 	if err := s.checkVariables(cmd.Root()); err != nil {
@@ -73,7 +76,7 @@ func (s *settings) apply(cmd *cobra.Command) error {
 		}
 		if err == nil && value != "" {
 			if e := f.Value.Set(value); e != nil {
-				err = configf("%s: %w", origin, e)
+				err = configf("%s, for --%s: %w", origin, f.Name, e)
 			}
 		}
 	})
@@ -85,6 +88,9 @@ func (s *settings) apply(cmd *cobra.Command) error {
 func (s *settings) lookup(f *pflag.Flag, fromProfile, profile, path string) (value, origin string) {
 	if f.Changed {
 		return "", "--" + f.Name
+	}
+	if f.Name == "passphrase" || f.Name == "help" {
+		return "", "" // KUBEFERRY_PASSPHRASE is the passphrase itself
 	}
 	names := []string{variable(f.Name)}
 	if _, ok := f.Annotations[etcdctlFlag]; ok {
@@ -107,7 +113,11 @@ func (s *settings) checkVariables(root *cobra.Command) error {
 	known := slices.Clone(otherVariables)
 	for _, c := range append(root.Commands(), root) {
 		for _, set := range []*pflag.FlagSet{c.Flags(), c.PersistentFlags()} {
-			set.VisitAll(func(f *pflag.Flag) { known = append(known, variable(f.Name)) })
+			set.VisitAll(func(f *pflag.Flag) {
+				if f.Name != "help" {
+					known = append(known, variable(f.Name))
+				}
+			})
 		}
 	}
 	for _, pair := range s.sh.environ {
@@ -115,10 +125,7 @@ func (s *settings) checkVariables(root *cobra.Command) error {
 		if !strings.HasPrefix(name, "KUBEFERRY_") || strings.HasPrefix(name, "KUBEFERRY_TEST_") || slices.Contains(known, name) {
 			continue
 		}
-		if near := kube.Nearest(name, known); len(near) > 0 {
-			return configf("unknown environment variable %s; did you mean %s?", name, strings.Join(near, " or "))
-		}
-		return configf("unknown environment variable %s", name)
+		return configf("unknown environment variable %s%s", name, didYouMean(name, known))
 	}
 	return nil
 }
