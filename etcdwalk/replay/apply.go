@@ -199,7 +199,7 @@ func (p *pass) abandon(ctx context.Context, items []*item) error {
 		case it.lost:
 			it.Outcome, it.Reason = Failure, "the answer to its write was lost, and it could not be read back: it may have been written"
 		default:
-			it.Outcome, it.Reason = Unreached, "the run stopped before it was written"
+			it.Record = unreached()
 		}
 		if err := p.record(it.want, it.Record); err != nil {
 			return err

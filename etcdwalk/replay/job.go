@@ -58,11 +58,14 @@ func (j Job) Apply(ctx context.Context, plan Plan) (Summary, error) {
 	p := newPass(j)
 	p.settle = p.write
 	err := p.walk(ctx)
+	if err != nil {
+		err = errors.Join(err, p.leave(ctx))
+	}
 	planned, done := plan.Counts.Total(), p.tally.Counts.Total()
 	if err == nil && done != planned {
 		err = fmt.Errorf("the source held %d keys, and %d when planning: %w", done, planned, etcdwalk.ErrInvariant)
 	}
-	if done < planned {
+	if done < planned { // the source could not be walked to its end
 		p.tally.Counts[Unreached] += planned - done
 	}
 	return Summary{Tally: p.tally, Leases: p.leases.granted}, err

@@ -74,7 +74,7 @@ func TestFailStopsAtARaceAndTellsOfEachKey(t *testing.T) {
 		t.Errorf("Apply = %v after %d applies, want %v after 2", err, target.Calls().Applies, replay.ErrConflict)
 	}
 	wantCounts(t, summary.Counts, replay.Counts{replay.Created: 255, replay.Conflicting: 1, replay.Unreached: 44})
-	if got := records[string(source[200].Key)]; got.Outcome != replay.Conflicting || len(records) != 256 {
+	if got := records[string(source[200].Key)]; got.Outcome != replay.Conflicting || len(records) != 300 {
 		t.Errorf("the raced key's record is %+v, of %d", got, len(records))
 	}
 	want := append([]etcdwalk.Entry{}, source[:256]...)

@@ -1,0 +1,48 @@
+package replay
+
+import (
+	"context"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+)
+
+// leave records the keys that an apply which stopped did not come to, so that
+// each key has its outcome. It writes nothing and does not ask the target. When
+// the context is cancelled it still has settleTime.
+func (p *pass) leave(ctx context.Context) error {
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer done()
+	for _, it := range p.batch {
+		if err := p.record(it.want, unreached()); err != nil {
+			return err
+		}
+	}
+	// All that has an outcome now is the beginning of the walk.
+	rest := &remainder{pass: p, ahead: p.tally.Counts.Total()}
+	for _, sel := range p.Selections {
+		if _, err := etcdwalk.Copy(ctx, rest, p.Source, sel, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func unreached() Record {
+	return Record{Outcome: Unreached, Reason: "the run stopped before it was written"}
+}
+
+// A remainder is the Sink that takes the whole walk once more and records what
+// comes behind the entries that have an outcome.
+type remainder struct {
+	*pass
+	ahead int64 // entries that have an outcome, and are still to come by
+}
+
+// Put implements etcdwalk.Sink.
+func (r *remainder) Put(_ context.Context, e etcdwalk.Entry) error {
+	if r.ahead > 0 {
+		r.ahead--
+		return nil
+	}
+	return r.record(e, unreached())
+}
