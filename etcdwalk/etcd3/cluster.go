@@ -122,7 +122,7 @@ func (c *Cluster) connect(ctx context.Context, settings clientv3.Config) error {
 // Close ends the connection. The Cluster's views and targets end with it.
 func (c *Cluster) Close() {
 	if c.client != nil {
-		c.client.Close() // it has nothing to tell but that it is closed
+		_ = c.client.Close() // it has nothing to tell but that it is closed
 	}
 	if c.cancel != nil {
 		c.cancel()

@@ -57,7 +57,7 @@ func (c *Cluster) explain(ctx context.Context, config *tls.Config, cause error) 
 
 // probe tries one endpoint, layer by layer, and returns what is wrong with it.
 func (c *Cluster) probe(ctx context.Context, config *tls.Config, e endpoint) error {
-	conn, err := (&net.Dialer{}).DialContext(ctx, e.network, e.address)
+	conn, err := e.dial(ctx)
 	if err != nil {
 		if isTimeout(err) {
 			return fmt.Errorf("no connection within %s", c.cfg.DialTimeout)
@@ -65,9 +65,6 @@ func (c *Cluster) probe(ctx context.Context, config *tls.Config, e endpoint) err
 		return err
 	}
 	defer conn.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		conn.SetDeadline(deadline)
-	}
 	if !e.secure {
 		err := askVersion(conn, e.host)
 		if err != nil && speaksTLS(ctx, e) {
@@ -88,6 +85,21 @@ func (c *Cluster) probe(ctx context.Context, config *tls.Config, e endpoint) err
 	}
 	// With TLS 1.3 the server's opinion of our certificate comes only now.
 	return c.handshake(askVersion(secure, e.host))
+}
+
+// dial connects to an endpoint. The connection ends with the deadline of ctx.
+func (e endpoint) dial(ctx context.Context) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, e.network, e.address)
+	if err != nil {
+		return nil, err
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(deadline); err != nil {
+			conn.Close()
+			return nil, err
+		}
+	}
+	return conn, nil
 }
 
 // handshake explains an error of a TLS connection.
@@ -195,13 +207,10 @@ func speaksTLS(ctx context.Context, e endpoint) bool {
 
 // speaksPlain tells whether a server without TLS listens at an endpoint.
 func speaksPlain(ctx context.Context, e endpoint) bool {
-	conn, err := (&net.Dialer{}).DialContext(ctx, e.network, e.address)
+	conn, err := e.dial(ctx)
 	if err != nil {
 		return false
 	}
 	defer conn.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		conn.SetDeadline(deadline)
-	}
 	return askVersion(conn, e.host) == nil
 }

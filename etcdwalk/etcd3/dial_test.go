@@ -155,7 +155,9 @@ func TestNotEtcd(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", contentType)
 			w.WriteHeader(status)
-			fmt.Fprint(w, body)
+			if _, err := io.WriteString(w, body); err != nil {
+				t.Error(err)
+			}
 		}))
 		t.Cleanup(server.Close)
 		return server.URL

@@ -122,8 +122,8 @@ func load(t testing.TB, c *clientv3.Client, entries []etcdwalk.Entry) {
 	}
 }
 
-// clear deletes all keys.
-func clear(t testing.TB, c *clientv3.Client) {
+// wipe deletes all keys.
+func wipe(t testing.TB, c *clientv3.Client) {
 	t.Helper()
 	if _, err := c.Delete(t.Context(), "\x00", clientv3.WithFromKey()); err != nil {
 		t.Fatal(err)

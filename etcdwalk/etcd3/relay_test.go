@@ -185,7 +185,7 @@ func (p *pipe) serve(ctx context.Context, down net.Conn) {
 	stop := context.AfterFunc(ctx, func() { down.Close(); up.Close() })
 	defer stop()
 	go func() {
-		io.Copy(up, down)
+		_, _ = io.Copy(up, down) // its end is the end of the connection, however it came
 		up.Close()
 	}()
 	buffer := make([]byte, 16<<10)

@@ -22,7 +22,7 @@ func TestSuites(t *testing.T) {
 			client := server.Client(t)
 			cfg := etcd3.Config{Endpoints: []string{server.Endpoint}}
 			open := func(t *testing.T, entries []etcdwalk.Entry) etcdwalk.View {
-				clear(t, client)
+				wipe(t, client)
 				load(t, client, entries)
 				return pin(t, cfg)
 			}
@@ -36,7 +36,7 @@ func TestSuites(t *testing.T) {
 			})
 			t.Run("target", func(t *testing.T) {
 				walktest.Targets(t, func(t *testing.T) (replay.Target, func() []etcdwalk.Entry) {
-					clear(t, client)
+					wipe(t, client)
 					read := func() []etcdwalk.Entry { return contents(t, client, 0) }
 					return dial(t, cfg).Target(), read
 				})

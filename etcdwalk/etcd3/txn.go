@@ -2,6 +2,7 @@ package etcd3
 
 import (
 	"context"
+	"errors"
 	"math"
 	"time"
 
@@ -80,14 +81,14 @@ func (l *lostAnswer) Unwrap() error { return l.cause }
 // Other errors, timeouts above all, say nothing of the kind: the write may
 // be in the log already. "No space" is for noSpace to find out.
 func refused(err error) bool {
-	switch rpctypes.Error(err) {
-	case rpctypes.ErrNoLeader, rpctypes.ErrTooManyRequests: // not proposed
-		return true
+	known := rpctypes.Error(err)
+	if errors.Is(known, rpctypes.ErrNoLeader) || errors.Is(known, rpctypes.ErrTooManyRequests) || isDropped(err) {
+		return true // not proposed
 	}
 	switch status.Code(err) {
 	case codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition, codes.PermissionDenied,
 		codes.Unauthenticated, codes.ResourceExhausted, codes.Unimplemented, codes.OutOfRange, codes.DataLoss:
 		return true
 	}
-	return isDropped(err)
+	return false
 }
