@@ -69,60 +69,84 @@ func (b Backup) Run(ctx context.Context) (BackedUp, error) {
 
 // once is one attempt, at one revision.
 func (b Backup) once(ctx context.Context, restarts int) (done BackedUp, err error) {
-	c, err := choose(ctx, b.Pin, b.Filter)
+	d, err := b.draft(ctx)
 	if err != nil {
 		return done, err
 	}
-	if c.total == 0 && !b.AllowEmpty {
-		return done, c.empty(ctx)
-	}
-	header, err := b.header(ctx, c)
+	upload, err := b.Store.Create(ctx, d.name)
 	if err != nil {
-		return done, err
-	}
-	name := b.Name
-	if name == "" {
-		name = catalog.NewName(header.Cluster, header.Created, c.view.Info().Revision, len(b.Recipients) > 0)
-	}
-	recipients, reader, err := b.keys()
-	if err != nil {
-		return done, err
-	}
-	upload, err := b.Store.Create(ctx, name)
-	if err != nil {
-		return done, storing(err, "beginning the archive "+name)
+		return done, storing(err, "beginning the archive "+d.name)
 	}
 	defer func() { err = errors.Join(err, upload.Abort()) }()
-	sealed, err := seal(upload, recipients)
-	if err != nil {
-		return done, storing(err, "writing the archive "+name)
-	}
-	w, err := archive.NewWriter(sealed, header, c.layout.Classify)
-	if err != nil {
-		return done, storing(err, "writing the archive "+name)
-	}
-	ending, err := b.walk(ctx, w, c)
+	done, digest, err := b.write(ctx, upload, d, restarts)
 	if err != nil {
 		return done, err
+	}
+	if err := upload.Commit(digest); err != nil {
+		return done, storing(err, "publishing the archive "+d.name)
+	}
+	return done, b.finish(ctx, done.Receipt, d.reader)
+}
+
+// A draft is an archive before its first byte.
+type draft struct {
+	choice     *choice
+	header     archive.Header
+	name       string
+	recipients []crypt.Recipient
+	reader     Keys // to read it back with
+}
+
+// draft decides all that can be decided before the walk.
+func (b Backup) draft(ctx context.Context) (d draft, err error) {
+	if d.choice, err = choose(ctx, b.Pin, b.Filter); err != nil {
+		return d, err
+	}
+	if d.choice.total == 0 && !b.AllowEmpty {
+		return d, d.choice.empty(ctx)
+	}
+	if d.header, err = b.header(ctx, d.choice); err != nil {
+		return d, err
+	}
+	d.name = b.Name
+	if d.name == "" {
+		d.name = catalog.NewName(d.header.Cluster, d.header.Created, d.header.Sources[0].Revision, len(b.Recipients) > 0)
+	}
+	d.recipients, d.reader, err = b.keys()
+	return d, err
+}
+
+// write makes the archive of a draft: segments, compressed, zipped, encrypted.
+func (b Backup) write(ctx context.Context, upload remote.Upload, d draft, restarts int) (BackedUp, remote.Digest, error) {
+	failed := func(err error) (BackedUp, remote.Digest, error) {
+		return BackedUp{}, remote.Digest{}, storing(err, "writing the archive "+d.name)
+	}
+	sealed, err := seal(upload, d.recipients)
+	if err != nil {
+		return failed(err)
+	}
+	w, err := archive.NewWriter(sealed, d.header, d.choice.layout.Classify)
+	if err != nil {
+		return failed(err)
+	}
+	ending, err := b.walk(ctx, w, d.choice)
+	if err != nil {
+		return BackedUp{}, remote.Digest{}, err
 	}
 	ending.Outcome.Restarts = restarts
 	manifest, err := w.Close(ending)
 	if err != nil {
-		return done, storing(err, "finishing the archive "+name)
+		return failed(err)
 	}
 	digest, err := sealed.close()
 	if err != nil {
-		return done, storing(err, "finishing the archive "+name)
+		return failed(err)
 	}
-	done = BackedUp{
-		Receipt: receipt(w.Header(), manifest, name, digest, b.Filter.Whole()),
+	return BackedUp{
+		Receipt: receipt(w.Header(), manifest, d.name, digest, b.Filter.Whole()),
 		Outcome: ending.Outcome,
 		Leases:  len(ending.Leases),
-	}
-	if err := upload.Commit(digest); err != nil {
-		return done, storing(err, "publishing the archive "+name)
-	}
-	return done, b.finish(ctx, done.Receipt, reader)
+	}, digest, nil
 }
 
 // keys are those that the archive is encrypted to, and what it is read back
@@ -193,69 +217,6 @@ type sink struct{ etcdwalk.Sink }
 
 func (s sink) Put(ctx context.Context, e etcdwalk.Entry) error {
 	return storing(s.Sink.Put(ctx, e), "writing the archive")
-}
-
-func (b Backup) header(ctx context.Context, c *choice) (archive.Header, error) {
-	info := c.view.Info()
-	uid, err := c.layout.ClusterUID(ctx, c.view)
-	if err != nil {
-		return archive.Header{}, err
-	}
-	info.KubeSystemUID = uid
-	label := b.Label
-	if label == "" {
-		label = defaultLabel(info)
-	}
-	return archive.Header{
-		Cluster: label,
-		Selection: archive.Selection{
-			Include: b.Filter.Include, Exclude: b.Filter.Exclude,
-			Namespaces: b.Filter.Namespaces, Prefixes: b.Filter.Prefixes, Whole: b.Filter.Whole(),
-		},
-		Sources:     []etcdwalk.Info{info},
-		ToolVersion: b.Tool,
-		Host:        b.Host,
-		Created:     b.Now().UTC().Truncate(time.Second),
-	}, nil
-}
-
-// defaultLabel names a cluster by the beginning of its kube-system UID, or of
-// its etcd cluster id where it has none that would do.
-func defaultLabel(info etcdwalk.Info) string {
-	name := info.KubeSystemUID[:min(8, len(info.KubeSystemUID))]
-	if catalog.ValidLabel(name) != nil {
-		name = info.ClusterID.String()
-	}
-	return name[:min(8, len(name))]
-}
-
-func receipt(h archive.Header, m archive.Manifest, name string, digest remote.Digest, whole bool) catalog.Receipt {
-	info := h.Sources[0]
-	return catalog.NewReceipt(catalog.Receipt{
-		ArchiveID:     h.ArchiveID,
-		Name:          name,
-		Size:          digest.Size,
-		Created:       h.Created,
-		ClusterID:     info.ClusterID.String(),
-		KubeSystemUID: info.KubeSystemUID,
-		Cluster:       h.Cluster,
-		Revision:      info.Revision,
-		Keys:          m.Totals.Keys,
-		Kinds:         kinds(m),
-		Whole:         whole,
-		ToolVersion:   h.ToolVersion,
-	}, digest)
-}
-
-// kinds counts the kinds that an archive holds keys of.
-func kinds(m archive.Manifest) int {
-	seen := map[string]bool{}
-	for _, k := range m.Kinds {
-		if k.Kind != "" {
-			seen[k.Kind] = true
-		}
-	}
-	return len(seen)
 }
 
 // storing marks err, which came up while doing something to the store of the
