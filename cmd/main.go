@@ -13,14 +13,20 @@ package cmd
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/signal"
 	"strconv"
 	"syscall"
+
+	"google.golang.org/grpc/grpclog"
 )
 
 // Main runs the command line of this process and returns its exit code.
 func Main() int {
+	// gRPC's logger is the process's own; what it would say of connections that
+	// fail, the drivers say better.
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	// The first signal asks for a clean end; a second one kills, as if there

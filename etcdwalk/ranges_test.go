@@ -127,15 +127,15 @@ func TestTheAlgebraChangesNoOperand(t *testing.T) {
 func TestRangeContains(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := drawRange(t)
-		any := false
+		holds := false
 		for _, k := range universe() {
 			want := bytes.Compare(k, r.Start) >= 0 && (r.End == nil || bytes.Compare(k, r.End) < 0)
 			if r.Contains(k) != want {
 				t.Fatalf("%q holds key %q: %v, want %v", r, k, r.Contains(k), want)
 			}
-			any = any || want
+			holds = holds || want
 		}
-		if any && r.Empty() {
+		if holds && r.Empty() {
 			t.Fatalf("%q is called empty and holds keys", r)
 		}
 	})

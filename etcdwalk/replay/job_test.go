@@ -199,7 +199,7 @@ func TestASourceThatContradictsItselfIsRefused(t *testing.T) {
 	twice := walktest.Generated(2, func(int) etcdwalk.Entry { return kv("/a", "1") })
 	one := walktest.NewView(kv("/a/b/c", "1"))
 	outer, inner := etcdwalk.Ranges{etcdwalk.Prefix("/a/")}, etcdwalk.Ranges{etcdwalk.Prefix("/a/b/")}
-	any := func(etcdwalk.Entry) bool { return true }
+	all := func(etcdwalk.Entry) bool { return true }
 	for _, tt := range []struct {
 		name       string
 		source     etcdwalk.View
@@ -207,7 +207,7 @@ func TestASourceThatContradictsItselfIsRefused(t *testing.T) {
 	}{
 		{"a key that comes twice", twice, []etcdwalk.Selection{walktest.Everything()}},
 		{"a key that is in the ranges of two selections", one, []etcdwalk.Selection{{Ranges: outer}, {Ranges: inner}}},
-		{"a key that two selections match", one, []etcdwalk.Selection{{Ranges: outer, Match: any}, {Ranges: outer, Match: any}}},
+		{"a key that two selections match", one, []etcdwalk.Selection{{Ranges: outer, Match: all}, {Ranges: outer, Match: all}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			j := replay.Job{Source: tt.source, Selections: tt.selections, Target: walktest.NewTarget()}
