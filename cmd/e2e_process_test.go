@@ -211,7 +211,8 @@ func TestInterruptedRestoreTellsWhatItWroteAndCanGoOn(t *testing.T) {
 			target := etcdproc.Start(t, etcdproc.Options{})
 			client := target.Client(t)
 			args := []string{"restore", "--from", archive, "-i", keys.identity, "--endpoints", target.Endpoint, "--scenario=new", "--yes"}
-			p := start(t, args...)
+			report := filepath.Join(t.TempDir(), "report")
+			p := start(t, append(args, "--report", report)...)
 			p.await(t, "the first keys", func() bool { return revision(t, client) > 1 })
 			if err := p.Process.Signal(signal); err != nil {
 				t.Fatal(err)
@@ -224,6 +225,10 @@ func TestInterruptedRestoreTellsWhatItWroteAndCanGoOn(t *testing.T) {
 			there := holdings(t, client, 0)
 			if told[1] != fmt.Sprint(len(there)) || len(there) == len(want) {
 				t.Errorf("the program says %s keys, the target has %d of %d", told[1], len(there), len(want))
+			}
+			counts := count(readReport(t, report))
+			if created := int64(len(there)); counts[replay.Created] != created || counts[replay.Unreached] != int64(len(want))-created {
+				t.Errorf("the report counts %v; the target has %d keys of %d", counts, created, len(want))
 			}
 			if r = start(t, args...).end(t); r.code != exitDone {
 				t.Errorf("again: %+v", r)

@@ -37,9 +37,14 @@ type Keys struct {
 }
 
 // Open opens an archive and checks its structure, and its receipt's claims
-// that cost nothing. Close it after use.
+// that cost nothing. Close it after use. It can be read even when ctx is
+// cancelled: a restore that was stopped still tells of the keys that it did not
+// come to. Each walk has a context of its own.
 func Open(ctx context.Context, store remote.Store, name string, keys Keys) (_ *Archive, err error) {
-	object, err := store.Open(ctx, name)
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("opening the archive %s: %w", name, err)
+	}
+	object, err := store.Open(context.WithoutCancel(ctx), name)
 	if err != nil {
 		return nil, storing(err, "opening the archive "+name)
 	}

@@ -165,15 +165,26 @@ func (b Backup) finish(ctx context.Context, r catalog.Receipt, reader Keys) erro
 	if b.Pipe {
 		return nil
 	}
+	// The archive has its name: a run that is stopped from here on takes it
+	// back, or ends as if it was not.
+	settled := context.WithoutCancel(ctx)
 	if b.ReadBack {
 		if err := b.readBack(ctx, r, reader); err != nil {
-			return fmt.Errorf("the archive %s was written but cannot be restored from, and is removed: %w", r.Name, errors.Join(err, b.Store.Remove(ctx, r.Name)))
+			return fmt.Errorf("reading the archive %s back, which no list shows yet: %w", r.Name, b.takeBack(settled, r.Name, err))
 		}
 	}
-	if err := catalog.Publish(ctx, b.Store, r); err != nil {
+	if err := catalog.Publish(settled, b.Store, r); err != nil {
 		return storing(err, fmt.Sprintf("the archive %s is written, but without its receipt no list will show it: publishing the receipt", r.Name))
 	}
 	return nil
+}
+
+// takeBack removes an archive for a reason, and adds to it what became of that.
+func (b Backup) takeBack(ctx context.Context, name string, reason error) error {
+	if err := b.Store.Remove(ctx, name); err != nil {
+		return fmt.Errorf("%w; it could not be removed: %w", reason, err)
+	}
+	return fmt.Errorf("%w; it was removed", reason)
 }
 
 // readBack goes the way of a restore: open, decrypt, verify.
