@@ -16,14 +16,23 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strconv"
 	"syscall"
 
 	"google.golang.org/grpc/grpclog"
 )
 
+// softMemory is where the garbage collector begins to work harder, in bytes. A
+// walk over the largest values that etcd takes keeps about 80 MiB alive; without
+// this it would have twice as much before anything is collected.
+const softMemory = 96 << 20
+
 // Main runs the command line of this process and returns its exit code.
 func Main() int {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(softMemory)
+	}
 	// gRPC's logger is the process's own; what it would say of connections that
 	// fail, the drivers say better.
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
