@@ -67,16 +67,34 @@ func TestEveryFlippedByteIsRefused(t *testing.T) {
 	}
 }
 
+// flipBits flips each bit of data from byte start up to byte end, in turn.
+func flipBits(t *testing.T, data []byte, start, end int) {
+	t.Helper()
+	each(data, 8*(end-start), func(data []byte, i int) {
+		at, bit := start+i/8, i%8
+		data[at] ^= 1 << bit
+		wantDamaged(t, readWhole(data), fmt.Sprintf("bit %d of byte %d flipped", bit, at))
+		data[at] ^= 1 << bit
+	})
+}
+
+// Some bits of a zstd frame mean nothing, others only what they meant before.
+func TestEveryFlippedBitOfAFrameIsRefused(t *testing.T) {
+	data := build(t, small()...)
+	r := mustOpen(t, data)
+	for i, s := range r.Manifest().Segments {
+		f := r.zip.files[filesBefore+i]
+		flipBits(t, data, int(f.end(s.Name)-s.CompressedSize), int(f.end(s.Name)))
+	}
+}
+
 func TestEveryFlippedBitIsRefused(t *testing.T) {
 	if os.Getenv("KUBEFERRY_LONG") == "" {
 		t.Skip("long: run make test-long")
 	}
-	data := plain24K(t)
-	each(data, 8*len(data), func(data []byte, i int) {
-		data[i/8] ^= 1 << (i % 8)
-		wantDamaged(t, readWhole(data), fmt.Sprintf("bit %d of byte %d flipped", i%8, i/8))
-		data[i/8] ^= 1 << (i % 8)
-	})
+	for name, data := range map[string][]byte{"that does not compress": plain24K(t), "that does": build(t, goldenEntries()...)} {
+		t.Run("in an archive "+name, func(t *testing.T) { flipBits(t, data, 0, len(data)) })
+	}
 }
 
 func TestEveryCutIsRefused(t *testing.T) {
@@ -212,13 +230,30 @@ func TestAnArchiveThatChangesIsRefused(t *testing.T) {
 	if len(first) != len(second) {
 		t.Fatal("the test wants two archives of the same length")
 	}
-	s := &swapped{now: first, later: second}
-	r, err := Open(s, int64(len(first)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.now = s.later
-	if _, err := r.Verify(t.Context(), nil, nil); !errors.Is(err, ErrDamaged) {
-		t.Errorf("got error %v, want %v", err, ErrDamaged)
+	for _, test := range []struct {
+		name string
+		at   func(r *Reader) int64 // how many bytes were read when it changes
+	}{
+		{"before its first byte is verified", func(*Reader) int64 { return 0 }},
+		{"when all but its directory is verified", func(r *Reader) int64 { return int64(r.zip.end.offset) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := &swapped{now: first, later: second}
+			r, err := Open(s, int64(len(first)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			change := func(read int64) {
+				if read == test.at(r) {
+					s.now = s.later
+				}
+			}
+			change(0)
+			_, err = r.Verify(t.Context(), nil, change)
+			wantDamaged(t, err, "verifying")
+			if &s.now[0] != &second[0] {
+				t.Error("the archive was never changed")
+			}
+		})
 	}
 }

@@ -144,6 +144,7 @@ func TestManifestsThatDoNotFitAreRefused(t *testing.T) { // M03, R07
 		{"a digest in capitals", first(func(s *Segment) { s.SHA256 = strings.ToUpper(s.SHA256) }), "SHA-256 is missing or misspelt"},
 		{"another size", first(func(s *Segment) { s.Size++ }), "it tells of"},
 		{"another packed size", first(func(s *Segment) { s.CompressedSize++ }), "it tells of"},
+		{"another packed CRC", first(func(s *Segment) { s.CompressedCRC32 = 0 }), "packed it has the CRC-32"},
 		{"a kind renamed in the segment", first(func(s *Segment) { s.Kind = "secrets" }), "do not have the keys"},
 		{"another first key", first(func(s *Segment) { s.FirstKey = []byte("/a") }), "its first key is"},
 		{"another last key", first(func(s *Segment) { s.LastKey = append(s.LastKey, 'x') }), "its last key is"},

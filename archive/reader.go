@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"iter"
 	"sort"
@@ -203,6 +204,9 @@ func (a *Reader) load(i int, buf *buffers) (Totals, error) {
 	packed, err := a.zip.read(filesBefore+i, &buf.packed)
 	if err != nil {
 		return Totals{}, err
+	}
+	if got := crc32.ChecksumIEEE(packed); got != s.CompressedCRC32 {
+		return Totals{}, damaged("%s: packed it has the CRC-32 %08x instead of %08x", s.Name, got, s.CompressedCRC32)
 	}
 	if buf.raw, err = a.unpacker.unpack(packed, int(f.size), buf.raw); err != nil {
 		return Totals{}, damaged("%s: %w", s.Name, err)

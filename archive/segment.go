@@ -48,8 +48,8 @@ func (s *segment) add(c etcdwalk.Class, e etcdwalk.Entry) {
 	s.raw = etcdwalk.AppendRecord(s.raw, e)
 }
 
-// describe is the segment as the manifest tells it, without its name and its
-// compressed size.
+// describe is the segment as the manifest tells it, without its name and what
+// is known only once it is compressed.
 func (s *segment) describe() Segment {
 	return Segment{
 		Kind: label(s.class.Kind), FirstKey: s.first, LastKey: bytes.Clone(s.last), Keys: s.keys,

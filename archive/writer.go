@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"maps"
 	"slices"
@@ -173,7 +174,7 @@ func (w *Writer) flush(ctx context.Context) error {
 	if err := w.zip.add(s.Name, describe(w.segment.raw), packed); err != nil {
 		return err
 	}
-	s.CompressedSize = int64(len(packed))
+	s.CompressedSize, s.CompressedCRC32 = int64(len(packed)), crc32.ChecksumIEEE(packed)
 	w.manifest.Segments = append(w.manifest.Segments, s)
 	w.segment.reset()
 	w.packed = shrink(packed)
