@@ -93,11 +93,11 @@ func surroundingPassphrase(sh *shell) (pass secret, found bool, err error) {
 }
 
 func askPassphrase(ctx context.Context, s *settings, choose bool) (secret, error) {
-	pass, err := s.askSecret(ctx, question{"the passphrase", "Passphrase:", "--passphrase-file"})
+	pass, err := s.askSecret(ctx, question{"passphrase", "Passphrase:", "--passphrase-file"})
 	if err != nil || !choose {
 		return pass, err
 	}
-	again, err := s.askSecret(ctx, question{"the passphrase", "The same again:", "--passphrase-file"})
+	again, err := s.askSecret(ctx, question{"passphrase", "The same again:", "--passphrase-file"})
 	if err == nil && again != pass {
 		err = usagef("the two passphrases differ")
 	}
@@ -134,15 +134,17 @@ func (f *sealing) keys(ctx context.Context, p *printer, s *settings) ([]crypt.Re
 	case f.none:
 		p.warn("--no-encrypt: whoever can read the archive can read every Secret in it")
 		return nil, nil
-	case typedKey && !typedPass:
+	case typedKey && typedPass:
+		return nil, errMixed
+	case typedKey:
 		return f.public()
 	}
 	pass, found, err := f.passphrase.get(ctx, s, true)
 	switch {
 	case err != nil:
 		return nil, err
-	case found && named && typedKey == typedPass:
-		return nil, usagef("a passphrase cannot be combined with recipients (age refuses to mix them); leave one of them out")
+	case found && named && !typedPass:
+		return nil, errMixed
 	case found:
 		r, err := crypt.PassphraseRecipient(pass.reveal(), crypt.Work)
 		return []crypt.Recipient{r}, err
@@ -154,6 +156,9 @@ func (f *sealing) keys(ctx context.Context, p *printer, s *settings) ([]crypt.Re
 	}
 	return f.public()
 }
+
+// errMixed refuses what age refuses too.
+var errMixed = usagef("a passphrase cannot be combined with recipients (age refuses to mix them); leave one of them out")
 
 // opener is the flag that opens what is sealed so.
 func (f *sealing) opener() string {

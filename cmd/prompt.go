@@ -11,9 +11,6 @@ import (
 	"golang.org/x/term"
 )
 
-// errNoTerminal says that nobody is there to answer a question.
-var errNoTerminal = errors.New("there is no terminal to ask on")
-
 // A question is what is asked for, how, and which flag answers it where nobody
 // can be asked.
 type question struct{ subject, text, instead string }
@@ -22,11 +19,11 @@ type question struct{ subject, text, instead string }
 // be a pipe.
 func (s *settings) ask(ctx context.Context, q question, read func(tty *os.File) (string, error)) (string, error) {
 	if s.noInput {
-		return "", usagef("--no-input forbids to ask for %s; use %s", q.subject, q.instead)
+		return "", usagef("--no-input forbids to ask for the %s; use %s", q.subject, q.instead)
 	}
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil || !term.IsTerminal(int(tty.Fd())) {
-		return "", usagef("%w for %s; use %s", errNoTerminal, q.subject, q.instead)
+		return "", usagef("there is no terminal to ask for the %s; use %s", q.subject, q.instead)
 	}
 	defer tty.Close()
 	// A read from a terminal does not end with the context: put the echo back
@@ -61,7 +58,7 @@ func (s *settings) ask(ctx context.Context, q question, read func(tty *os.File) 
 
 // confirm asks for the word yes.
 func (s *settings) confirm(ctx context.Context, text string) (bool, error) {
-	q := question{"consent", text + ` Type "yes" to go on:`, "--yes"}
+	q := question{"word yes", text + ` Type "yes" to go on:`, "--yes"}
 	answer, err := s.ask(ctx, q, func(tty *os.File) (string, error) {
 		line, err := bufio.NewReader(tty).ReadString('\n')
 		if err != nil {
