@@ -1,0 +1,307 @@
+package cmd
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// FAULTS.md section 2: the numbers and their meanings are for ever.
+func TestExitCodesAreGolden(t *testing.T) {
+	const want = `Each command ends with one of these codes; treat unknown ones as failure.
+
+    0  done: complete, verified and durable
+    1  other failure
+    3  finished, but incomplete: some keys were not done
+   10  backup, store or selected objects not found
+   12  wrong or missing decryption key
+   13  integrity failure
+   14  refused by policy
+   15  etcd unreachable or unstable
+   16  storage target unreachable or failing
+   17  permission denied
+   18  conflict, or already exists
+   19  refused by a safety guard
+   20  no space, or quota exceeded
+   64  wrong usage
+   78  wrong configuration
+  130  interrupted, by whichever signal
+`
+	if diff := cmp.Diff(want, must(t, exitDone, "exit-codes").stdout); diff != "" {
+		t.Errorf("exit codes (-want +got):\n%s", diff)
+	}
+	if help := must(t, exitDone, "help", "exit-codes").stdout; !strings.HasPrefix(help, want) {
+		t.Errorf("help exit-codes begins differently:\n%s", help)
+	}
+}
+
+// lists tells whether the help of a command lists a code.
+func lists(t *testing.T, command string, code exitCode) bool {
+	t.Helper()
+	help := must(t, exitDone, "help", command).stdout
+	_, listed, found := strings.Cut(help, "Exit codes:\n")
+	listed, _, _ = strings.Cut(listed, "\n\n")
+	return found && regexp.MustCompile(fmt.Sprintf(`(?m)^ +%d  `, code)).MatchString(listed)
+}
+
+func TestEachHelpListsItsExitCodes(t *testing.T) {
+	for _, c := range commands()[1:] {
+		if c.Name() == "exit-codes" {
+			continue // it lists them all
+		}
+		for _, code := range []exitCode{exitDone, exitFailure, exitUsage, exitConfig, exitInterrupted} {
+			if !lists(t, c.Name(), code) {
+				t.Errorf("the help of %s does not list %d", c.Name(), code)
+			}
+		}
+	}
+	if lists(t, "list", exitKey) {
+		t.Error("the help of list has the code for a wrong key, which list never needs")
+	}
+}
+
+// UX-11: the first help screen fits on a screen.
+func TestFirstHelpScreenIsShort(t *testing.T) {
+	help := must(t, exitDone).stdout
+	if n := strings.Count(help, "\n"); n > 40 || n < 20 {
+		t.Errorf("the first help screen has %d lines", n)
+	}
+	for line := range strings.Lines(help) {
+		if len([]rune(line)) > 110 {
+			t.Errorf("too long: %s", line)
+		}
+	}
+}
+
+// What can be refused without a server is refused so, with the words that lead
+// on, and with a code that the help of the command lists.
+func TestWrongUsage(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	check(t, os.WriteFile(at("file"), []byte("x"), 0o600))
+	check(t, os.WriteFile(at("shown"), []byte("x"), 0o644))
+	r := "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+	for _, c := range []struct {
+		line string
+		code exitCode
+		says []string
+	}{
+		{"bakup", 64, []string{`unknown command "bakup"`, "did you mean backup?"}},
+		{"cm backup", 64, []string{`unknown command "cm"`}},
+		{"help bakup", 64, []string{"did you mean backup?"}},
+		{"completion bahs", 64, []string{"did you mean bash?"}},
+		{"completion", 64, []string{"SHELL"}},
+		{"version x", 64, []string{`"x"`}},
+		{"demo x", 64, nil},
+		{"backup --recipent x", 64, []string{"unknown flag: --recipent", "did you mean --recipient?"}},
+		{"backup --endpoint x", 64, []string{"did you mean --endpoints?"}},
+		{"backup --to", 64, []string{"needs an argument", "--to"}},
+		{"backup --dial-timeout soon", 64, []string{"--dial-timeout", `"soon"`}},
+		{"backup --dry-run=server", 64, []string{"--dry-run=server"}},
+		{"backup --log-format=yaml", 64, []string{"text or json"}},
+		{"backup", 64, []string{"--to is missing"}},
+		{"backup --to x", 64, []string{"keygen", "--passphrase", "--no-encrypt"}},
+		{"backup --to x -r " + r + " --no-encrypt", 64, []string{"--no-encrypt contradicts"}},
+		{"backup --to x -r " + r + " --passphrase", 64, []string{"cannot be combined"}},
+		{"backup --to x --passphrase --passphrase-file y", 64, []string{"both lead to a passphrase"}},
+		{"backup --to x --passphrase", 64, []string{"no terminal", "--passphrase-file"}},
+		{"backup --to x --passphrase --no-input", 64, []string{"--no-input", "--passphrase-file"}},
+		{"backup --to x --passphrase-fd 99", 64, []string{"nothing is open there"}},
+		{"backup --to x.zip -r " + r, 64, []string{"*.zip.age", "--no-encrypt"}},
+		{"backup --to x.zip.age --no-encrypt", 64, []string{"*.zip"}},
+		{"backup --to x.age -r " + r, 64, []string{"*.zip.age"}},
+		{"backup --to .x.zip.age -r " + r, 64, []string{"begin with a dot"}},
+		{"backup --to " + at("file") + " -r " + r, 64, []string{"neither a folder"}},
+		{"backup --to s3://bucket/x -r " + r, 64, []string{"S3 is not supported yet"}},
+		{"backup --to - --json -r " + r, 64, []string{"both want stdout"}},
+		{"backup --dry-run --cluster=UPPER", 64, []string{"not a label"}},
+		{"backup --dry-run -n x -A", 64, []string{"contradict"}},
+		{"backup --dry-run --password x", 64, []string{"everybody on this machine", "--password-file"}},
+		{"backup --dry-run --user root:x", 64, []string{"everybody on this machine", "--password-file"}},
+		{"backup --dry-run --user root", 64, []string{"password of etcd user root", "--password-file"}},
+		{"backup --dry-run --cert x", 64, []string{"--cert and --key go together"}},
+		{"restore", 64, []string{"--from is missing", "kubeferry list"}},
+		{"restore --from latest", 64, []string{"kubeferry list"}},
+		{"restore --from s3://bucket/x", 64, []string{"S3 is not supported yet"}},
+		{"restore --from " + dir, 64, []string{"is a folder", "kubeferry list"}},
+		{"restore --from x --leases=keep", 64, []string{"skip or regrant"}},
+		{"restore --from x --on-conflict=merge", 64, []string{"fail, skip, overwrite, newer"}},
+		{"restore --from x --scenario=migrate", 64, []string{"not supported yet"}},
+		{"verify", 64, []string{"ARCHIVE"}},
+		{"describe", 64, []string{"ARCHIVE"}},
+		{"describe x cm", 64, []string{"--keys"}},
+		{"describe x -n y", 64, []string{"--keys"}},
+		{"list", 64, []string{"DIR"}},
+		{"list " + at("file"), 64, []string{"is not a folder"}},
+		{"keygen", 64, []string{"--out is missing"}},
+		{"backup --to x -r age1x", 78, []string{"mistyped or cut"}},
+		{"backup --to x -R " + at("nothing"), 78, []string{"recipients file", "nothing"}},
+		{"backup --to x --passphrase-file " + at("shown"), 78, []string{"0644", "chmod 600"}},
+		{"verify " + at("file") + " -i " + at("shown"), 78, []string{"0644", "chmod 600"}},
+		{"verify " + at("file") + " -i " + at("nothing"), 78, []string{"identity file", "nothing"}},
+		{"backup --dry-run --config " + at("nothing"), 78, []string{"configuration file", "nothing"}},
+		{"backup --dry-run --profile x", 78, []string{`profile "x"`, "--config"}},
+		{"backup --dry-run --endpoints x", 78, []string{"host and port are needed"}},
+		{"backup --dry-run --endpoints ftp://x:1", 78, []string{"unknown scheme"}},
+		{"backup --dry-run --endpoints https://localhost:1 --cacert " + at("nothing"), 78, []string{"CA certificate", "nothing"}},
+		{"backup --dry-run --endpoints https://localhost:1 --cacert " + at("file"), 78, []string{"holds no PEM certificate"}},
+		{"backup --dry-run --endpoints https://localhost:1 --cert " + at("a") + " --key " + at("b"), 78, []string{"client certificate", at("a")}},
+		{"backup --dry-run --endpoints http://192.0.2.1:2379", 19, []string{"plain text", "--insecure-transport"}},
+		{"backup --dry-run --endpoints http://127.0.0.1:1", 15, []string{"127.0.0.1:1", "connection refused", "hint: --endpoints"}},
+		{"backup --dry-run --endpoints http://127.0.0.1:1 --timeout 1ns", 1, []string{"--timeout of 1ns"}},
+		{"verify " + at("nothing"), 10, []string{"opening the archive", "nothing"}},
+		{"list " + at("nothing"), 10, []string{"opening the folder", "nothing"}},
+		{"verify " + at("file"), 13, []string{"not an archive"}},
+		{"keygen --here --out " + at("file"), 18, []string{"never overwritten"}},
+	} {
+		t.Run(c.line, func(t *testing.T) {
+			r := must(t, c.code, strings.Fields(c.line)...)
+			r.says(t, c.says...)
+			if strings.Contains(c.line, "--json") {
+				return
+			}
+			if r.stdout != "" {
+				t.Errorf("stdout is for data: %s", r.stdout)
+			}
+			if n := strings.Count(r.stderr, "\n"); n > 5 {
+				t.Errorf("%d lines:\n%s", n, r.stderr)
+			}
+			if !strings.HasPrefix(r.stderr, "kubeferry: ") || strings.Count(r.stderr, "kubeferry: ") != 1 {
+				t.Errorf("one line, and no other, begins with the program's name:\n%s", r.stderr)
+			}
+			for _, bare := range []string{"rpc error", "code = ", "context deadline exceeded", "strconv."} {
+				if strings.Contains(r.stderr, bare) {
+					t.Errorf("says %q:\n%s", bare, r.stderr)
+				}
+			}
+			if command := strings.Fields(c.line)[0]; slices.Contains(names(), command) && !lists(t, command, c.code) {
+				t.Errorf("the help of %s does not list %d", command, c.code)
+			}
+			told := must(t, c.code, append(strings.Fields(c.line), "--json")...)
+			if end := lastObject(t, told.stdout); end["message_type"] != "exit_error" || end["code"] != float64(c.code) {
+				t.Errorf("with --json the last line is %v", end)
+			}
+			if told.stderr != "" {
+				t.Errorf("with --json stderr says: %s", told.stderr)
+			}
+		})
+	}
+}
+
+func names() []string {
+	var all []string
+	for _, c := range commands()[1:] {
+		all = append(all, c.Name())
+	}
+	return all
+}
+
+// lastObject checks that each line is an object with a type and a schema, and
+// returns the last.
+func lastObject(t *testing.T, stdout string) map[string]any {
+	t.Helper()
+	var last map[string]any
+	for line := range strings.Lines(stdout) {
+		last = nil
+		if err := json.Unmarshal([]byte(line), &last); err != nil {
+			t.Fatalf("not JSON: %v: %s", err, line)
+		}
+		if last["schema"] != float64(schemaVersion) || last["message_type"] == nil {
+			t.Errorf("no schema, or no type: %s", line)
+		}
+	}
+	if last == nil {
+		t.Fatal("no line at all")
+	}
+	return last
+}
+
+// X02, on success: every command ends with one summary.
+func TestJSONOfEachCommand(t *testing.T) {
+	w := newWorld(t)
+	at := func(name string) string { return filepath.Join(w.dir, name) }
+	archive, key := at("prod.zip.age"), at("kubeferry.identity")
+	tried := map[string]bool{}
+	for _, args := range [][]string{
+		{"backup", "--to", at("backups"), "-r", w.recipient, "--endpoints", w.endpoint},
+		{"backup", "--dry-run", "--endpoints", w.endpoint},
+		{"restore", "--from", archive, "-i", key, "--dry-run", "--endpoints", w.endpoint},
+		{"restore", "--from", archive, "-i", key, "--yes", "--endpoints", w.endpoint},
+		{"list", at("backups")},
+		{"list", w.dir},
+		{"describe", archive, "-i", key},
+		{"describe", archive, "-i", key, "--keys", "cm"},
+		{"verify", archive, "-i", key},
+		{"keygen", "--here", "--out", at("another")},
+		{"demo"}, {"version"}, {"completion", "zsh"}, {"exit-codes"}, {"help"}, {"help", "backup"},
+	} {
+		t.Run(strings.Join(args[:min(2, len(args))], " "), func(t *testing.T) {
+			r := must(t, exitDone, append(args, "--json")...)
+			end := lastObject(t, r.stdout)
+			if end["message_type"] != "summary" || end["code"] != 0.0 || end["result"] == nil {
+				t.Errorf("the last line is %v", end)
+			}
+			if strings.Count(r.stdout, `"summary"`) != 1 || r.stderr != "" {
+				t.Errorf("more than one summary, or talk: %s\n%s", r.stdout, r.stderr)
+			}
+		})
+		tried[args[0]] = true
+	}
+	for _, name := range names() {
+		if !tried[name] {
+			t.Errorf("%s was not tried", name)
+		}
+	}
+}
+
+// A failure to print is a failure.
+func TestFullStdoutIsNoSuccess(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"version"}, {"version", "--json"}, {"completion", "bash"}, {"help", "list"}, {"list", t.TempDir()}} {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Skip("this system has no /dev/full: ", err)
+		}
+		defer full.Close()
+		var talk bytes.Buffer
+		code := run(t.Context(), args, &shell{stdout: full, stderr: &talk, now: time.Now})
+		if code != int(exitFailure) || !strings.Contains(talk.String(), "no space left") {
+			t.Errorf("%v ended with %d: %s", args, code, talk.String())
+		}
+	}
+}
+
+// M09: what an archive's maker has chosen cannot steer a terminal.
+func TestPrintableEscapes(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain ümläut": "plain ümläut",
+		"a\x1b[2Jb":    `a\u001b[2Jb`,
+		"a\rb\x00\x7f": `a\u000db\u0000\u007f`,
+		"\u202eabc":    `\u202eabc`,
+		"\u0085\u009b": `\u0085\u009b`,
+		"\xff":         `\ufffd`,
+	} {
+		if got := printable(in); got != want {
+			t.Errorf("printable(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func FuzzPrintable(f *testing.F) {
+	for _, seed := range []string{"", "a", "\x1b]0;x\x07", "\u202e", "\xff\xfe", "\u009b31m"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if out := printable(s); strings.IndexFunc(out, unprintable) >= 0 {
+			t.Errorf("printable(%q) = %q", s, out)
+		}
+	})
+}
