@@ -31,7 +31,7 @@ func newWard(t *testing.T) *ward {
 	t.Helper()
 	w := &ward{keys: newPair(t), server: etcdproc.Start(t, etcdproc.Options{}), folder: t.TempDir()}
 	w.client = w.server.Client(t)
-	fill(t, w.server, 1500, func(i int) (string, string) { return configMap(i, 2000) })
+	fill(t, w.client, 1500, func(i int) (string, string) { return configMap(i, 2000) })
 	w.archive = w.keys.backUp(t, w.server.Endpoint, t.TempDir())
 	if n := len(w.keys.open(t, w.archive).Manifest().Segments); n < 3 {
 		t.Fatalf("the archive has %d segments, want 3 at least", n)

@@ -20,7 +20,6 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 	"github.com/kubeferry/kubeferry/remote/dir"
-	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
 
 // A ran is what became of one command line.
@@ -222,9 +221,8 @@ func unpack(t testing.TB, path string) string {
 }
 
 // fill puts the entries of a generator into an etcd, in large transactions.
-func fill(t testing.TB, server *etcdproc.Server, n int, entry func(i int) (key, value string)) {
+func fill(t testing.TB, client *clientv3.Client, n int, entry func(i int) (key, value string)) {
 	t.Helper()
-	client := server.Client(t)
 	var ops []clientv3.Op
 	bytes := 0
 	flush := func() {

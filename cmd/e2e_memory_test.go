@@ -92,7 +92,7 @@ func boundMemory(t *testing.T, n int, size func(i int) int) {
 	t.Helper()
 	keys, source, target := newPair(t), etcdproc.Start(t, etcdproc.Options{Version: etcdproc.V37}), etcdproc.Start(t, etcdproc.Options{})
 	var total int64
-	fill(t, source, n, func(i int) (string, string) {
+	fill(t, source.Client(t), n, func(i int) (string, string) {
 		key, value := configMap(i, size(i))
 		total += int64(len(key) + len(value))
 		return key, value

@@ -82,7 +82,7 @@ func configMap(i, size int) (key, value string) {
 func crowd(t testing.TB, n, size int) *etcdproc.Server {
 	t.Helper()
 	server := etcdproc.Start(t, etcdproc.Options{})
-	fill(t, server, n, func(i int) (string, string) { return configMap(i, size) })
+	fill(t, server.Client(t), n, func(i int) (string, string) { return configMap(i, size) })
 	return server
 }
 
@@ -109,6 +109,13 @@ func files(t testing.TB, folder string) (archives, receipts, partials, others []
 	return archives, receipts, partials, others
 }
 
+// hasPartial tells whether an archive is being written, or was.
+func hasPartial(t testing.TB, folder string) bool {
+	t.Helper()
+	_, _, partials, _ := files(t, folder)
+	return len(partials) > 0
+}
+
 // Whenever a backup is killed: what has a name is whole, and what is listed
 // was finished.
 func TestKilledBackupsLeaveNothingBrokenUnderAName(t *testing.T) {
@@ -124,9 +131,13 @@ func TestKilledBackupsLeaveNothingBrokenUnderAName(t *testing.T) {
 	}
 	takes := time.Since(begun)
 	finished, killed := 1, 0
-	for range kills {
+	for i := range kills {
 		p := start(t, args...)
-		time.Sleep(rand.N(takes))
+		if i > 0 {
+			time.Sleep(rand.N(takes))
+		} else { // one at least is hit while it writes
+			p.await(t, "the partial", func() bool { return hasPartial(t, folder) })
+		}
 		if err := p.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Fatal(err)
 		}
@@ -180,10 +191,7 @@ func TestInterruptedBackupLeavesNothing(t *testing.T) {
 			folder := filepath.Join(t.TempDir(), "backups")
 			args := []string{"backup", "--endpoints", server.Endpoint, "--to", folder, "-r", keys.recipient}
 			p := start(t, args...)
-			p.await(t, "the partial", func() bool {
-				_, _, partials, _ := files(t, folder)
-				return len(partials) > 0
-			})
+			p.await(t, "the partial", func() bool { return hasPartial(t, folder) })
 			if err := p.Process.Signal(signal); err != nil {
 				t.Fatal(err)
 			}
