@@ -3,6 +3,7 @@ package cmd
 import (
 	"bytes"
 	"errors"
+	"strconv"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -41,6 +42,10 @@ func showHelp(p *printer) func(*cobra.Command, []string) {
 
 // flagError explains a command line that cannot be parsed.
 func flagError(c *cobra.Command, err error) error {
+	var wrong *pflag.InvalidValueError
+	if errors.As(err, &wrong) {
+		return usagef("--%s=%s: %w", wrong.GetFlag().Name, wrong.GetValue(), plain(wrong.GetFlag(), errors.Unwrap(wrong)))
+	}
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) || unknown.GetSpecifiedShortnames() != "" {
 		return usagef("%w; %s --help lists the flags", err, c.CommandPath())
@@ -52,4 +57,17 @@ func flagError(c *cobra.Command, err error) error {
 		}
 	})
 	return usagef("%w%s; %s --help lists the flags", err, didYouMean("--"+unknown.GetSpecifiedName(), names), c.CommandPath())
+}
+
+// plain says what a flag takes, where package strconv says which of its
+// functions has failed.
+func plain(f *pflag.Flag, err error) error {
+	var number *strconv.NumError
+	switch {
+	case !errors.As(err, &number):
+		return err
+	case f.Value.Type() == "bool":
+		return errors.New("it takes true or false")
+	}
+	return errors.New("it takes a number")
 }

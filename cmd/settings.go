@@ -76,7 +76,7 @@ func (s *settings) apply(cmd *cobra.Command) error {
 		}
 		if err == nil && value != "" {
 			if e := f.Value.Set(value); e != nil {
-				err = configf("%s, for --%s: %w", origin, f.Name, e)
+				err = configf("%s, for --%s: %w", origin, f.Name, plain(f, e))
 			}
 		}
 	})
