@@ -13,7 +13,6 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
-
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"

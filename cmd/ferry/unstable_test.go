@@ -3,6 +3,7 @@ package ferry_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 	"testing"
@@ -151,6 +152,44 @@ func TestBackupOutlivesAMember(t *testing.T) {
 			}
 			servers[i].Restart()
 			same(t, "the archive", contents(t, &store, done.Receipt.Name, keys), holdings(t, client, done.Receipt.Revision))
+		})
+	}
+}
+
+// FAULTS.md E33: others write on; the archive is of one moment.
+func TestBackupIsOfOneMoment(t *testing.T) {
+	for _, version := range etcdproc.Versions() {
+		t.Run(version, func(t *testing.T) {
+			server := etcdproc.Start(t, etcdproc.Options{Version: version})
+			client := server.Client(t)
+			populate(t, client, 3000, 2000)
+			writing, stop := context.WithCancel(t.Context())
+			written := make(chan int)
+			go func() {
+				n := 0
+				for ; writing.Err() == nil; n++ {
+					key, value := object(fmt.Sprintf("ns-%d", n%7), fmt.Sprintf("settings-%05d", n%5000), n%3000)
+					if n%5 == 4 {
+						_, _ = client.Delete(writing, key)
+					} else {
+						_, _ = client.Put(writing, key, value)
+					}
+				}
+				written <- n
+			}()
+			for range 3 {
+				var store remotetest.Memory
+				recipient, keys := newKeys(t)
+				done, err := backup(pinning(dial(t, server)), &store, recipient).Run(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				same(t, "the archive", contents(t, &store, done.Receipt.Name, keys), holdings(t, client, done.Receipt.Revision))
+			}
+			stop()
+			if n := <-written; n < 50 {
+				t.Errorf("only %d writes were made meanwhile", n)
+			}
 		})
 	}
 }
