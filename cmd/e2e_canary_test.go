@@ -147,6 +147,7 @@ func check(t *testing.T, err error) {
 
 // P9: whatever is done, and whatever goes wrong, no secret gets out.
 func TestNoSecretGetsOut(t *testing.T) {
+	t.Parallel()
 	a := newAviary(t)
 	sees := func(code exitCode, args ...string) ran {
 		t.Helper()

@@ -77,6 +77,7 @@ func readFile(t *testing.T, path string) []byte {
 }
 
 func TestDamagedAndForeignFilesAreNamedAndRefused(t *testing.T) {
+	t.Parallel()
 	w := newWard(t)
 	flipped := func(at int) []byte {
 		data := bytes.Clone(w.whole)
@@ -146,6 +147,7 @@ func tarFile() []byte {
 }
 
 func TestSubstitutedArchivesAreRefused(t *testing.T) {
+	t.Parallel()
 	w := newWard(t)
 	other := w.keys.backUp(t, w.server.Endpoint, t.TempDir())
 	plain := strings.TrimSpace(must(t, exitDone, "backup", "--endpoints", w.server.Endpoint, "--to", t.TempDir(), "--no-encrypt").stdout)

@@ -53,6 +53,7 @@ func startFixture(t testing.TB) (*etcdproc.Server, []etcdwalk.Entry) {
 // and back into 3.6: each version is a source and a target, and in the end
 // nothing has changed.
 func TestFixtureTravelsThroughAllVersions(t *testing.T) {
+	t.Parallel()
 	keys := newPair(t)
 	server, _ := startFixture(t)
 	archive := keys.backUp(t, server.Endpoint, t.TempDir())
@@ -143,6 +144,7 @@ func checkLeases(t *testing.T, client *clientv3.Client, source etcdwalk.View, he
 }
 
 func TestFixtureSelections(t *testing.T) {
+	t.Parallel()
 	keys := newPair(t)
 	server, all := startFixture(t)
 	archive := keys.backUp(t, server.Endpoint, t.TempDir())
@@ -195,6 +197,7 @@ func TestFixtureSelections(t *testing.T) {
 
 // Without --leases=regrant what is under a lease stays behind, and is counted.
 func TestFixtureLeavesLeasedKeys(t *testing.T) {
+	t.Parallel()
 	keys := newPair(t)
 	server, _ := startFixture(t)
 	archive := keys.backUp(t, server.Endpoint, t.TempDir())

@@ -64,7 +64,10 @@ func highWater(status string) int64 {
 	return 0
 }
 
-func TestMemoryStaysBounded(t *testing.T) { boundMemory(t, 10_000, small) }
+func TestMemoryStaysBounded(t *testing.T) {
+	t.Parallel()
+	boundMemory(t, 10_000, small)
+}
 
 func TestMemoryStaysBoundedForManyKeys(t *testing.T) {
 	long(t)

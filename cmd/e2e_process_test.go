@@ -119,6 +119,7 @@ func hasPartial(t testing.TB, folder string) bool {
 // Whenever a backup is killed: what has a name is whole, and what is listed
 // was finished.
 func TestKilledBackupsLeaveNothingBrokenUnderAName(t *testing.T) {
+	t.Parallel()
 	kills := 5
 	if os.Getenv("KUBEFERRY_LONG") != "" {
 		kills = 50
@@ -185,6 +186,7 @@ func listed(t testing.TB, folder string) []string {
 }
 
 func TestInterruptedBackupLeavesNothing(t *testing.T) {
+	t.Parallel()
 	keys, server := newPair(t), crowd(t, 10_000, 1000)
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
@@ -211,6 +213,7 @@ func TestInterruptedBackupLeavesNothing(t *testing.T) {
 }
 
 func TestInterruptedRestoreTellsWhatItWroteAndCanGoOn(t *testing.T) {
+	t.Parallel()
 	keys, server := newPair(t), crowd(t, 8_000, 1000)
 	archive := keys.backUp(t, server.Endpoint, t.TempDir())
 	want := holdings(t, server.Client(t), 0)
@@ -248,6 +251,7 @@ func TestInterruptedRestoreTellsWhatItWroteAndCanGoOn(t *testing.T) {
 }
 
 func TestTwoBackupsAtOnce(t *testing.T) {
+	t.Parallel()
 	keys, server, folder := newPair(t), crowd(t, 2_000, 1000), filepath.Join(t.TempDir(), "backups")
 	args := []string{"backup", "--endpoints", server.Endpoint, "--to", folder, "-r", keys.recipient}
 	for _, p := range []*process{start(t, args...), start(t, args...)} {
@@ -266,6 +270,7 @@ func TestTwoBackupsAtOnce(t *testing.T) {
 
 // Of two restores at once each key is written by one, and both reports are true.
 func TestTwoRestoresAtOnce(t *testing.T) {
+	t.Parallel()
 	keys, server := newPair(t), crowd(t, 5_000, 1000)
 	archive := keys.backUp(t, server.Endpoint, t.TempDir())
 	want := holdings(t, server.Client(t), 0)

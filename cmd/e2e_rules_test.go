@@ -17,6 +17,7 @@ import (
 
 // What is never restored is told key by key, even if a backup took it.
 func TestWhatIsNeverRestoredIsReported(t *testing.T) {
+	t.Parallel()
 	keys := newPair(t)
 	server, _ := startFixture(t)
 	archive := keys.backUp(t, server.Endpoint, t.TempDir(), "--prefix", "/")
@@ -38,6 +39,7 @@ func TestWhatIsNeverRestoredIsReported(t *testing.T) {
 // Into the cluster itself the bitmaps and addresses that its API servers keep
 // are not restored; all else that was lost is.
 func TestRestoreIntoTheSameClusterLeavesAllocations(t *testing.T) {
+	t.Parallel()
 	keys := newPair(t)
 	server, all := startFixture(t)
 	archive := keys.backUp(t, server.Endpoint, t.TempDir())
@@ -75,6 +77,7 @@ func TestRestoreIntoTheSameClusterLeavesAllocations(t *testing.T) {
 
 // Keys are bytes (FAULTS.md E30): every odd one comes through a pipe and back.
 func TestOddKeysTravel(t *testing.T) {
+	t.Parallel()
 	keys, corpus := newPair(t), walktest.Corpus()
 	for _, version := range etcdproc.Versions() {
 		t.Run(version, func(t *testing.T) {

@@ -42,6 +42,7 @@ func output(t *testing.T, program string, args ...string) string {
 
 // An archive can be opened, listed, tested and read without kubeferry.
 func TestStandardToolsOpenAnArchive(t *testing.T) {
+	t.Parallel()
 	keys := newPair(t)
 	server, _ := startFixture(t)
 	archive := keys.backUp(t, server.Endpoint, t.TempDir())
