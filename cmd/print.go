@@ -57,7 +57,7 @@ func (k keeping) Write(b []byte) (int, error) {
 // talk prints a line for the person at the terminal to stderr; without a
 // terminal only with -v, so that cron sends no mail about a success.
 func (p *printer) talk(format string, args ...any) {
-	if !p.json && !p.quiet && (p.sh.errTerminal || p.verbose) {
+	if !p.json && !p.quiet && (p.sh.errTerminal || p.verbose && p.logFormat != "json") {
 		p.line(p.sh.stderr, fmt.Sprintf(format, args...))
 	}
 }
