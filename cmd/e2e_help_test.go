@@ -87,7 +87,7 @@ func (p pair) open(t testing.TB, path string) *ferry.Archive {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { a.Close() })
+	t.Cleanup(a.Close)
 	return a
 }
 

@@ -25,7 +25,7 @@ func (s *settings) ask(ctx context.Context, q question, read func(tty *os.File) 
 	if err != nil || !term.IsTerminal(int(tty.Fd())) {
 		return "", usagef("there is no terminal to ask for the %s; use %s", q.subject, q.instead)
 	}
-	defer tty.Close()
+	defer func() { _ = tty.Close() }() // it has nothing to tell
 	// A read from a terminal does not end with the context: put the echo back
 	// and leave the reader behind, the process is about to end.
 	state, err := term.GetState(int(tty.Fd()))

@@ -39,7 +39,7 @@ everything, or the kinds, namespaces and objects that you name.`,
 			}
 			if timeout > 0 {
 				// The process ends with the command; the timer needs no release.
-				ctx, cancel := context.WithTimeoutCause(cmd.Context(), timeout, fmt.Errorf("%w of %s", errTimeout, timeout)) //nolint:govet // released when its parent is
+				ctx, cancel := context.WithTimeoutCause(cmd.Context(), timeout, fmt.Errorf("%w of %s", errTimeout, timeout))
 				context.AfterFunc(cmd.Context(), cancel)
 				cmd.SetContext(ctx)
 			}

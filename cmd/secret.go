@@ -42,7 +42,7 @@ func readSecretFile(what, path string, sh *shell) (secret, error) {
 	if err != nil {
 		return secret{}, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	return readSecret(what+" file "+path, f)
 }
 
@@ -82,8 +82,12 @@ func checkSecretFile(f *os.File, handedOver bool) error {
 	case handedOver:
 		return nil
 	}
-	if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 0 && int(owner) != os.Geteuid() {
-		return fmt.Errorf("belongs to user %d; it must be yours or root's", owner)
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return fmt.Errorf("has no owner that could be checked")
+	}
+	if stat.Uid != 0 && int(stat.Uid) != os.Geteuid() {
+		return fmt.Errorf("belongs to user %d; it must be yours or root's", stat.Uid)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return fmt.Errorf("has mode %#o: others can read it; chmod 600 it", mode)
@@ -135,6 +139,6 @@ func secretFromDescriptor(what string, fd int) (secret, error) {
 		return secret{}, usagef("the %s: nothing is open there; in a shell: --passphrase-fd %d %d<FILE", what, fd, fd)
 	}
 	f := os.NewFile(uintptr(fd), what)
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	return readSecret(what, f)
 }

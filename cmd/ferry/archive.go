@@ -77,8 +77,8 @@ func (a *Archive) trust(keys Keys) error {
 	return fmt.Errorf("archive %s is in the clear where an encrypted one is expected: somebody may have put it there: %w", a.name, ErrPolicy)
 }
 
-// Close frees the archive.
-func (a *Archive) Close() error { return a.object.Close() }
+// Close frees the archive, which was only read.
+func (a *Archive) Close() { _ = a.object.Close() }
 
 // decrypt returns the plaintext.
 func (a *Archive) decrypt(keys Keys) (io.ReaderAt, int64, error) {

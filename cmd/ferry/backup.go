@@ -193,12 +193,13 @@ func (b Backup) readBack(ctx context.Context, r catalog.Receipt, keys Keys) erro
 	if err != nil {
 		return err
 	}
+	defer a.Close()
 	verified, err := a.Verify(ctx, b.Progress)
 	if err == nil && (verified.Keys != r.Keys || a.Header().ArchiveID != r.ArchiveID) {
 		err = fmt.Errorf("archive %s with %d keys was written, archive %s with %d keys is there: %w",
 			r.ArchiveID, r.Keys, a.Header().ArchiveID, verified.Keys, archive.ErrDamaged)
 	}
-	return errors.Join(err, a.Close())
+	return err
 }
 
 // walk copies the selected entries into w, and returns what is known after it.
