@@ -3,6 +3,7 @@ package cmd
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,7 +17,7 @@ func exactly(n int, what string) cobra.PositionalArgs {
 		if len(args) != n {
 			return usagef("%s takes %s; %d words were given", cmd.CommandPath(), what, len(args))
 		}
-		return nil
+		return noneEmpty(cmd, args)
 	}
 }
 
@@ -34,9 +35,20 @@ func atLeastOne(what string) cobra.PositionalArgs {
 		if len(args) == 0 {
 			return usagef("%s takes %s", cmd.CommandPath(), what)
 		}
-		return nil
+		return noneEmpty(cmd, args)
 	}
 }
+
+// noneEmpty refuses the word that a shell makes of a variable without a value.
+func noneEmpty(cmd *cobra.Command, args []string) error {
+	if slices.Contains(args, "") {
+		return usagef("a word for %s is empty%s", cmd.CommandPath(), unsetVariable)
+	}
+	return nil
+}
+
+// unsetVariable is the likely cause.
+const unsetVariable = "; has a variable of the shell no value?"
 
 // knownCommand refuses the first word after the program's name, when it is not
 // a command.

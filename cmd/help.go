@@ -19,8 +19,11 @@ func newHelp() *cobra.Command {
   kubeferry help exit-codes`,
 		RunE: func(c *cobra.Command, words []string) error {
 			found, rest, err := c.Root().Find(words)
-			if err != nil || len(rest) > 0 || found.Hidden {
+			if err != nil || found.Hidden || found == c.Root() && len(rest) > 0 {
 				return knownCommand(c.Root(), words)
+			}
+			if len(rest) > 0 {
+				return usagef("%s takes one COMMAND", c.CommandPath())
 			}
 			return found.Help()
 		},

@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"slices"
+
 	"github.com/spf13/pflag"
 
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
@@ -42,6 +44,9 @@ func veleroNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 
 // filter is what the words and flags select.
 func (f *selecting) filter(words []string) (kube.Filter, error) {
+	if slices.Contains(words, "") {
+		return kube.Filter{}, usagef("a word is empty%s", unsetVariable)
+	}
 	if f.all && len(f.namespaces) > 0 {
 		return kube.Filter{}, usagef("-A and -n contradict each other; leave one of them out")
 	}

@@ -52,6 +52,9 @@ func (s *settings) apply(cmd *cobra.Command) error {
 	if err := s.checkVariables(cmd.Root()); err != nil {
 		return err
 	}
+	if err := checkTyped(cmd.Flags()); err != nil {
+		return err
+	}
 	for _, flag := range []string{"config", "profile"} {
 		if value, ok := s.sh.getenv(variable(flag)); ok && !cmd.Flags().Changed(flag) {
 			if err := cmd.Flags().Set(flag, value); err != nil {
@@ -105,6 +108,17 @@ func (s *settings) lookup(f *pflag.Flag, fromProfile, profile, path string) (val
 		return fromProfile, fmt.Sprintf("profile %s of %s", profile, path)
 	}
 	return "", ""
+}
+
+// checkTyped refuses a flag that was typed with nothing: -n "$NS" without a
+// value in NS must not mean all namespaces.
+func checkTyped(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		if value := f.Value.String(); value == "" || value == "[]" {
+			err = usagef("--%s is empty%s", f.Name, unsetVariable)
+		}
+	})
+	return err
 }
 
 // checkVariables refuses a KUBEFERRY_ variable that nothing reads: a misspelt

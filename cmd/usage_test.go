@@ -85,6 +85,7 @@ func TestFirstHelpScreenIsShort(t *testing.T) {
 // What can be refused without a server is refused so, with the words that lead
 // on, and with a code that the help of the command lists.
 func TestWrongUsage(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	check(t, os.WriteFile(at("file"), []byte("x"), 0o600))
@@ -100,6 +101,16 @@ func TestWrongUsage(t *testing.T) {
 		{"help bakup", 64, []string{"did you mean backup?"}},
 		{"completion bahs", 64, []string{"did you mean bash?"}},
 		{"completion", 64, []string{"SHELL"}},
+		{"help backup x", 64, []string{"one COMMAND"}},
+		{"verify EMPTY", 64, []string{"is empty"}},
+		{"describe EMPTY", 64, []string{"is empty"}},
+		{"backup --dry-run EMPTY", 64, []string{"a word is empty"}},
+		{"backup --dry-run -n EMPTY", 64, []string{"--namespace is empty", "variable"}},
+		{"restore --from x -n EMPTY", 64, []string{"--namespace is empty", "variable"}},
+		{"restore --from EMPTY", 64, []string{"--from is empty"}},
+		{"restore --from x --include EMPTY", 64, []string{"--include is empty"}},
+		{"backup --endpoints EMPTY --dry-run", 64, []string{"--endpoints is empty"}},
+		{"keygen --out EMPTY", 64, []string{"--out is empty"}},
 		{"version x", 64, []string{`"x"`}},
 		{"demo x", 64, nil},
 		{"backup --recipent x", 64, []string{"unknown flag: --recipent", "did you mean --recipient?"}},
@@ -166,7 +177,13 @@ func TestWrongUsage(t *testing.T) {
 		{"keygen --here --out " + at("file"), 18, []string{"never overwritten"}},
 	} {
 		t.Run(c.line, func(t *testing.T) {
-			r := must(t, c.code, strings.Fields(c.line)...)
+			words := strings.Fields(c.line)
+			for i := range words {
+				if words[i] == "EMPTY" {
+					words[i] = ""
+				}
+			}
+			r := must(t, c.code, words...)
 			r.says(t, c.says...)
 			if strings.Contains(c.line, "--json") {
 				return
@@ -185,10 +202,10 @@ func TestWrongUsage(t *testing.T) {
 					t.Errorf("says %q:\n%s", bare, r.stderr)
 				}
 			}
-			if command := strings.Fields(c.line)[0]; slices.Contains(names(), command) && !lists(t, command, c.code) {
+			if command := words[0]; slices.Contains(names(), command) && !lists(t, command, c.code) {
 				t.Errorf("the help of %s does not list %d", command, c.code)
 			}
-			told := must(t, c.code, append(strings.Fields(c.line), "--json")...)
+			told := must(t, c.code, append(words, "--json")...)
 			if end := lastObject(t, told.stdout); end["message_type"] != "exit_error" || end["code"] != float64(c.code) {
 				t.Errorf("with --json the last line is %v", end)
 			}
@@ -229,6 +246,7 @@ func lastObject(t *testing.T, stdout string) map[string]any {
 
 // X02, on success: every command ends with one summary.
 func TestJSONOfEachCommand(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	at := func(name string) string { return filepath.Join(w.dir, name) }
 	archive, key := at("prod.zip.age"), at("kubeferry.identity")
