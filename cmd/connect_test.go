@@ -65,6 +65,7 @@ func (a *authority) sign(t *testing.T, name string, valid time.Duration) (cert, 
 // E19, E20, E21: what is wrong with a connection is told in one line, with the
 // file or the endpoint, in time.
 func TestConnectionErrors(t *testing.T) {
+	t.Parallel()
 	ca, stranger := newAuthority(t), newAuthority(t)
 	cert, key := ca.sign(t, "server", time.Hour)
 	client, clientKey := ca.sign(t, "client", time.Hour)

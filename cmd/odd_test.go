@@ -13,6 +13,7 @@ import (
 // M09: whoever names an object cannot steer the terminal of whoever looks at a
 // backup of it.
 func TestNamesCannotSteerATerminal(t *testing.T) {
+	t.Parallel()
 	keys, server, folder := newPair(t), etcdproc.Start(t, etcdproc.Options{}), t.TempDir()
 	client := server.Client(t)
 	odd := []string{
@@ -59,6 +60,7 @@ func TestNamesCannotSteerATerminal(t *testing.T) {
 
 // L05: a full device, as a user of it sees it.
 func TestFullDevice(t *testing.T) {
+	t.Parallel()
 	if out, err := exec.CommandContext(t.Context(), "unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt").CombinedOutput(); err != nil {
 		t.Skipf("no small file system can be mounted here: %v: %s", err, out)
 	}

@@ -121,6 +121,7 @@ func (w world) try(t *testing.T, line string) {
 
 // UX-10: what a help text tells people to type works.
 func TestExamplesRun(t *testing.T) {
+	t.Parallel()
 	w, tried := newWorld(t), 0
 	for _, c := range commands() {
 		examples := 0
@@ -161,6 +162,7 @@ func blocks(t *testing.T, language string) []string {
 }
 
 func TestReadmeRuns(t *testing.T) {
+	t.Parallel()
 	w, tried := newWorld(t), 0
 	for _, block := range slices.Concat(blocks(t, "sh"), blocks(t, "cron")) {
 		for line := range strings.Lines(block) {

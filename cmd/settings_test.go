@@ -35,6 +35,7 @@ func (r ran) ends(t *testing.T, code exitCode) ran {
 // A flag goes before KUBEFERRY_*, that before ETCDCTL_*, that before the
 // profile; and a restore tells where the name of its target is from.
 func TestPrecedenceOfSettings(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	at := func(name string) string { return filepath.Join(w.dir, name) }
 	other := "http://127.0.0.1:1"
@@ -73,6 +74,7 @@ func TestUsualConfigurationFiles(t *testing.T) {
 
 // Every value of a profile reaches the flag that it stands for.
 func TestProfileGivesValues(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	at := func(name string) string { return filepath.Join(w.dir, name) }
 	check(t, os.WriteFile(at("full.yaml"), fmt.Appendf(nil, `default_profile: p
@@ -172,6 +174,7 @@ func TestReadSecretTakesOffOneNewline(t *testing.T) {
 
 // E15: etcd's users.
 func TestEtcdUsers(t *testing.T) {
+	t.Parallel()
 	server := etcdproc.Start(t, etcdproc.Options{})
 	client := server.Client(t)
 	for _, step := range []func() error{
