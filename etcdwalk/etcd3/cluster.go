@@ -31,7 +31,7 @@ type Cluster struct {
 }
 
 // Dial connects to a cluster and makes sure that an etcd answers, within
-// cfg.DialTimeout; finding out why none does may take as long again. The error
+// cfg.DialTimeout; finding out why none does may take four seconds more. The error
 // then names each endpoint with its reason, and wraps etcdwalk.ErrDenied if
 // credentials were refused, otherwise etcdwalk.ErrUnavailable. A configuration
 // that cannot work is refused before that, plain text to another machine with

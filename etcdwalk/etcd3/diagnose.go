@@ -21,6 +21,10 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
+// probeTime bounds the search for a reason, so that a long DialTimeout is not
+// waited for twice.
+const probeTime = 4 * time.Second
+
 // explain says why dialling failed. gRPC hides it in most cases, so each
 // endpoint is tried once more, by hand.
 func (c *Cluster) explain(ctx context.Context, config *tls.Config, cause error) error {
@@ -30,7 +34,7 @@ func (c *Cluster) explain(ctx context.Context, config *tls.Config, cause error) 
 		}
 		return fmt.Errorf("%s: %w", c.addresses(), err)
 	}
-	ctx, done := context.WithTimeout(ctx, c.cfg.DialTimeout)
+	ctx, done := context.WithTimeout(ctx, min(c.cfg.DialTimeout, probeTime))
 	defer done()
 	reasons := make([]error, len(c.endpoints))
 	var probes sync.WaitGroup

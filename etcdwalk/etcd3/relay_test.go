@@ -25,6 +25,8 @@ type relay struct {
 	// asked, if set, sees the n-th call of a method before the server does,
 	// and may fail it.
 	asked func(ctx context.Context, method string, n int) error
+	// received, if set, sees each request; calls may be concurrent.
+	received func(method string, message []byte)
 	// answered, if set, sees the n-th message that a method answers with, over
 	// all its calls, and may change it, hold it back, or fail the call.
 	answered func(ctx context.Context, method string, n int, message []byte) ([]byte, error)
@@ -87,6 +89,9 @@ func (r *relay) handle(_ any, in grpc.ServerStream) error {
 		return err
 	}
 	n := r.next(r.calls, method)
+	if r.received != nil {
+		r.received(method, message)
+	}
 	if r.asked != nil {
 		if err := r.asked(ctx, method, n); err != nil {
 			return err

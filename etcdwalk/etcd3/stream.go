@@ -77,11 +77,14 @@ func (s *scanner) receive(ctx context.Context) error {
 			return &brokenStream{err}
 		}
 		part := message.RangeResponse
-		if h := part.GetHeader(); h != nil {
+		switch h := part.GetHeader(); {
+		case h != nil:
 			if err := checkHeader(h, s.view.info.ClusterID); err != nil {
 				return s.reading(err)
 			}
 			complete = true
+		case len(part.GetKvs()) == 0: // it might go on like this for ever
+			return s.reading(fmt.Errorf("a stream goes on without a key: %w", etcdwalk.ErrInvariant))
 		}
 		if err := s.take(part.GetKvs()); err != nil {
 			return err
