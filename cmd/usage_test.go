@@ -82,6 +82,95 @@ func TestFirstHelpScreenIsShort(t *testing.T) {
 	}
 }
 
+// wrongUsage is what can be refused without a server. HERE is a folder with the
+// files "file" and "shown", the latter open to all; AGE1 is a recipient, EMPTY
+// an empty word.
+var wrongUsage = []struct {
+	line string
+	code exitCode
+	says []string
+}{
+	{"bakup", 64, []string{`unknown command "bakup"`, "did you mean backup?"}},
+	{"cm backup", 64, []string{`unknown command "cm"`}},
+	{"help bakup", 64, []string{"did you mean backup?"}},
+	{"completion bahs", 64, []string{"did you mean bash?"}},
+	{"completion", 64, []string{"SHELL"}},
+	{"help backup x", 64, []string{"one COMMAND"}},
+	{"verify EMPTY", 64, []string{"is empty"}},
+	{"describe EMPTY", 64, []string{"is empty"}},
+	{"backup --dry-run EMPTY", 64, []string{"a word is empty"}},
+	{"backup --dry-run -n EMPTY", 64, []string{"--namespace is empty", "variable"}},
+	{"restore --from x -n EMPTY", 64, []string{"--namespace is empty", "variable"}},
+	{"restore --from EMPTY", 64, []string{"--from is empty"}},
+	{"restore --from x --include EMPTY", 64, []string{"--include is empty"}},
+	{"backup --endpoints EMPTY --dry-run", 64, []string{"--endpoints is empty"}},
+	{"keygen --out EMPTY", 64, []string{"--out is empty"}},
+	{"version x", 64, []string{`"x"`}},
+	{"demo x", 64, nil},
+	{"backup --recipent x", 64, []string{"unknown flag: --recipent", "did you mean --recipient?"}},
+	{"backup --endpoint x", 64, []string{"did you mean --endpoints?"}},
+	{"backup --to", 64, []string{"needs an argument", "--to"}},
+	{"backup --dial-timeout soon", 64, []string{"--dial-timeout=soon", "invalid duration"}},
+	{"backup --no-encrypt=maybe", 64, []string{"--no-encrypt=maybe: it takes true or false"}},
+	{"backup --passphrase-fd three", 64, []string{"--passphrase-fd=three: it takes a number"}},
+	{"backup --dry-run=server", 64, []string{"--dry-run=server"}},
+	{"backup --log-format=yaml", 64, []string{"text or json"}},
+	{"backup", 64, []string{"--to is missing"}},
+	{"backup --to x", 64, []string{"keygen", "--passphrase", "--no-encrypt"}},
+	{"backup --to x -r AGE1 --no-encrypt", 64, []string{"--no-encrypt contradicts"}},
+	{"backup --to x -r AGE1 --passphrase", 64, []string{"cannot be combined"}},
+	{"backup --to x --passphrase --passphrase-file y", 64, []string{"both lead to a passphrase"}},
+	{"backup --to x --passphrase", 64, []string{"no terminal", "--passphrase-file"}},
+	{"backup --to x --passphrase --no-input", 64, []string{"--no-input", "--passphrase-file"}},
+	{"backup --to x --passphrase-fd 99", 64, []string{"nothing is open there"}},
+	{"backup --to x.zip -r AGE1", 64, []string{"*.zip.age", "--no-encrypt"}},
+	{"backup --to x.zip.age --no-encrypt", 64, []string{"*.zip"}},
+	{"backup --to x.age -r AGE1", 64, []string{"*.zip.age"}},
+	{"backup --to .x.zip.age -r AGE1", 64, []string{"begin with a dot"}},
+	{"backup --to HERE/file -r AGE1", 64, []string{"neither a folder"}},
+	{"backup --to s3://bucket/x -r AGE1", 64, []string{"S3 is not supported yet"}},
+	{"backup --to - --json -r AGE1", 64, []string{"both want stdout"}},
+	{"backup --dry-run --cluster=UPPER", 64, []string{"not a label"}},
+	{"backup --dry-run -n x -A", 64, []string{"contradict"}},
+	{"backup --dry-run --password x", 64, []string{"everybody on this machine", "--password-file"}},
+	{"backup --dry-run --user root:x", 64, []string{"everybody on this machine", "--password-file"}},
+	{"backup --dry-run --user root", 64, []string{"password of etcd user root", "--password-file"}},
+	{"backup --dry-run --cert x", 64, []string{"--cert and --key go together"}},
+	{"restore", 64, []string{"--from is missing", "kubeferry list"}},
+	{"restore --from latest", 64, []string{"kubeferry list"}},
+	{"restore --from s3://bucket/x", 64, []string{"S3 is not supported yet"}},
+	{"restore --from HERE", 64, []string{"is a folder", "kubeferry list"}},
+	{"restore --from x --leases=keep", 64, []string{"skip or regrant"}},
+	{"restore --from x --on-conflict=merge", 64, []string{"fail, skip, overwrite, newer"}},
+	{"restore --from x --scenario=migrate", 64, []string{"not supported yet"}},
+	{"verify", 64, []string{"ARCHIVE"}},
+	{"describe", 64, []string{"ARCHIVE"}},
+	{"describe x cm", 64, []string{"--keys"}},
+	{"describe x -n y", 64, []string{"--keys"}},
+	{"list", 64, []string{"DIR"}},
+	{"list HERE/file", 64, []string{"is not a folder"}},
+	{"keygen", 64, []string{"--out is missing"}},
+	{"backup --to x -r age1x", 78, []string{"mistyped or cut"}},
+	{"backup --to x -R HERE/nothing", 78, []string{"recipients file", "nothing"}},
+	{"backup --to x --passphrase-file HERE/shown", 78, []string{"0644", "chmod 600"}},
+	{"verify HERE/file -i HERE/shown", 78, []string{"0644", "chmod 600"}},
+	{"verify HERE/file -i HERE/nothing", 78, []string{"identity file", "nothing"}},
+	{"backup --dry-run --config HERE/nothing", 78, []string{"configuration file", "nothing"}},
+	{"backup --dry-run --profile x", 78, []string{`profile "x"`, "--config"}},
+	{"backup --dry-run --endpoints x", 78, []string{"host and port are needed"}},
+	{"backup --dry-run --endpoints ftp://x:1", 78, []string{"unknown scheme"}},
+	{"backup --dry-run --endpoints https://localhost:1 --cacert HERE/nothing", 78, []string{"CA certificate", "nothing"}},
+	{"backup --dry-run --endpoints https://localhost:1 --cacert HERE/file", 78, []string{"holds no PEM certificate"}},
+	{"backup --dry-run --endpoints https://localhost:1 --cert HERE/a --key HERE/b", 78, []string{"client certificate", "HERE/a"}},
+	{"backup --dry-run --endpoints http://192.0.2.1:2379", 19, []string{"plain text", "--insecure-transport"}},
+	{"backup --dry-run --endpoints http://127.0.0.1:1", 15, []string{"127.0.0.1:1", "connection refused", "hint: --endpoints"}},
+	{"backup --dry-run --endpoints http://127.0.0.1:1 --timeout 1ns", 1, []string{"--timeout of 1ns"}},
+	{"verify HERE/nothing", 10, []string{"opening the archive", "nothing"}},
+	{"list HERE/nothing", 10, []string{"opening the folder", "nothing"}},
+	{"verify HERE/file", 13, []string{"not an archive"}},
+	{"keygen --here --out HERE/file", 18, []string{"never overwritten"}},
+}
+
 // What can be refused without a server is refused so, with the words that lead
 // on, and with a code that the help of the command lists.
 func TestWrongUsage(t *testing.T) {
@@ -90,101 +179,17 @@ func TestWrongUsage(t *testing.T) {
 	at := func(name string) string { return filepath.Join(dir, name) }
 	check(t, os.WriteFile(at("file"), []byte("x"), 0o600))
 	check(t, os.WriteFile(at("shown"), []byte("x"), 0o644))
-	r := "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
-	for _, c := range []struct {
-		line string
-		code exitCode
-		says []string
-	}{
-		{"bakup", 64, []string{`unknown command "bakup"`, "did you mean backup?"}},
-		{"cm backup", 64, []string{`unknown command "cm"`}},
-		{"help bakup", 64, []string{"did you mean backup?"}},
-		{"completion bahs", 64, []string{"did you mean bash?"}},
-		{"completion", 64, []string{"SHELL"}},
-		{"help backup x", 64, []string{"one COMMAND"}},
-		{"verify EMPTY", 64, []string{"is empty"}},
-		{"describe EMPTY", 64, []string{"is empty"}},
-		{"backup --dry-run EMPTY", 64, []string{"a word is empty"}},
-		{"backup --dry-run -n EMPTY", 64, []string{"--namespace is empty", "variable"}},
-		{"restore --from x -n EMPTY", 64, []string{"--namespace is empty", "variable"}},
-		{"restore --from EMPTY", 64, []string{"--from is empty"}},
-		{"restore --from x --include EMPTY", 64, []string{"--include is empty"}},
-		{"backup --endpoints EMPTY --dry-run", 64, []string{"--endpoints is empty"}},
-		{"keygen --out EMPTY", 64, []string{"--out is empty"}},
-		{"version x", 64, []string{`"x"`}},
-		{"demo x", 64, nil},
-		{"backup --recipent x", 64, []string{"unknown flag: --recipent", "did you mean --recipient?"}},
-		{"backup --endpoint x", 64, []string{"did you mean --endpoints?"}},
-		{"backup --to", 64, []string{"needs an argument", "--to"}},
-		{"backup --dial-timeout soon", 64, []string{"--dial-timeout=soon", "invalid duration"}},
-		{"backup --no-encrypt=maybe", 64, []string{"--no-encrypt=maybe: it takes true or false"}},
-		{"backup --passphrase-fd three", 64, []string{"--passphrase-fd=three: it takes a number"}},
-		{"backup --dry-run=server", 64, []string{"--dry-run=server"}},
-		{"backup --log-format=yaml", 64, []string{"text or json"}},
-		{"backup", 64, []string{"--to is missing"}},
-		{"backup --to x", 64, []string{"keygen", "--passphrase", "--no-encrypt"}},
-		{"backup --to x -r " + r + " --no-encrypt", 64, []string{"--no-encrypt contradicts"}},
-		{"backup --to x -r " + r + " --passphrase", 64, []string{"cannot be combined"}},
-		{"backup --to x --passphrase --passphrase-file y", 64, []string{"both lead to a passphrase"}},
-		{"backup --to x --passphrase", 64, []string{"no terminal", "--passphrase-file"}},
-		{"backup --to x --passphrase --no-input", 64, []string{"--no-input", "--passphrase-file"}},
-		{"backup --to x --passphrase-fd 99", 64, []string{"nothing is open there"}},
-		{"backup --to x.zip -r " + r, 64, []string{"*.zip.age", "--no-encrypt"}},
-		{"backup --to x.zip.age --no-encrypt", 64, []string{"*.zip"}},
-		{"backup --to x.age -r " + r, 64, []string{"*.zip.age"}},
-		{"backup --to .x.zip.age -r " + r, 64, []string{"begin with a dot"}},
-		{"backup --to " + at("file") + " -r " + r, 64, []string{"neither a folder"}},
-		{"backup --to s3://bucket/x -r " + r, 64, []string{"S3 is not supported yet"}},
-		{"backup --to - --json -r " + r, 64, []string{"both want stdout"}},
-		{"backup --dry-run --cluster=UPPER", 64, []string{"not a label"}},
-		{"backup --dry-run -n x -A", 64, []string{"contradict"}},
-		{"backup --dry-run --password x", 64, []string{"everybody on this machine", "--password-file"}},
-		{"backup --dry-run --user root:x", 64, []string{"everybody on this machine", "--password-file"}},
-		{"backup --dry-run --user root", 64, []string{"password of etcd user root", "--password-file"}},
-		{"backup --dry-run --cert x", 64, []string{"--cert and --key go together"}},
-		{"restore", 64, []string{"--from is missing", "kubeferry list"}},
-		{"restore --from latest", 64, []string{"kubeferry list"}},
-		{"restore --from s3://bucket/x", 64, []string{"S3 is not supported yet"}},
-		{"restore --from " + dir, 64, []string{"is a folder", "kubeferry list"}},
-		{"restore --from x --leases=keep", 64, []string{"skip or regrant"}},
-		{"restore --from x --on-conflict=merge", 64, []string{"fail, skip, overwrite, newer"}},
-		{"restore --from x --scenario=migrate", 64, []string{"not supported yet"}},
-		{"verify", 64, []string{"ARCHIVE"}},
-		{"describe", 64, []string{"ARCHIVE"}},
-		{"describe x cm", 64, []string{"--keys"}},
-		{"describe x -n y", 64, []string{"--keys"}},
-		{"list", 64, []string{"DIR"}},
-		{"list " + at("file"), 64, []string{"is not a folder"}},
-		{"keygen", 64, []string{"--out is missing"}},
-		{"backup --to x -r age1x", 78, []string{"mistyped or cut"}},
-		{"backup --to x -R " + at("nothing"), 78, []string{"recipients file", "nothing"}},
-		{"backup --to x --passphrase-file " + at("shown"), 78, []string{"0644", "chmod 600"}},
-		{"verify " + at("file") + " -i " + at("shown"), 78, []string{"0644", "chmod 600"}},
-		{"verify " + at("file") + " -i " + at("nothing"), 78, []string{"identity file", "nothing"}},
-		{"backup --dry-run --config " + at("nothing"), 78, []string{"configuration file", "nothing"}},
-		{"backup --dry-run --profile x", 78, []string{`profile "x"`, "--config"}},
-		{"backup --dry-run --endpoints x", 78, []string{"host and port are needed"}},
-		{"backup --dry-run --endpoints ftp://x:1", 78, []string{"unknown scheme"}},
-		{"backup --dry-run --endpoints https://localhost:1 --cacert " + at("nothing"), 78, []string{"CA certificate", "nothing"}},
-		{"backup --dry-run --endpoints https://localhost:1 --cacert " + at("file"), 78, []string{"holds no PEM certificate"}},
-		{"backup --dry-run --endpoints https://localhost:1 --cert " + at("a") + " --key " + at("b"), 78, []string{"client certificate", at("a")}},
-		{"backup --dry-run --endpoints http://192.0.2.1:2379", 19, []string{"plain text", "--insecure-transport"}},
-		{"backup --dry-run --endpoints http://127.0.0.1:1", 15, []string{"127.0.0.1:1", "connection refused", "hint: --endpoints"}},
-		{"backup --dry-run --endpoints http://127.0.0.1:1 --timeout 1ns", 1, []string{"--timeout of 1ns"}},
-		{"verify " + at("nothing"), 10, []string{"opening the archive", "nothing"}},
-		{"list " + at("nothing"), 10, []string{"opening the folder", "nothing"}},
-		{"verify " + at("file"), 13, []string{"not an archive"}},
-		{"keygen --here --out " + at("file"), 18, []string{"never overwritten"}},
-	} {
+	names := strings.NewReplacer("HERE", dir, "AGE1", "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p", "EMPTY", "")
+	for _, c := range wrongUsage {
 		t.Run(c.line, func(t *testing.T) {
 			words := strings.Fields(c.line)
 			for i := range words {
-				if words[i] == "EMPTY" {
-					words[i] = ""
-				}
+				words[i] = names.Replace(words[i])
 			}
 			r := must(t, c.code, words...)
-			r.says(t, c.says...)
+			for _, words := range c.says {
+				r.says(t, names.Replace(words))
+			}
 			if strings.Contains(c.line, "--json") {
 				return
 			}
@@ -202,7 +207,7 @@ func TestWrongUsage(t *testing.T) {
 					t.Errorf("says %q:\n%s", bare, r.stderr)
 				}
 			}
-			if command := words[0]; slices.Contains(names(), command) && !lists(t, command, c.code) {
+			if command := words[0]; slices.Contains(commandNames(), command) && !lists(t, command, c.code) {
 				t.Errorf("the help of %s does not list %d", command, c.code)
 			}
 			told := must(t, c.code, append(words, "--json")...)
@@ -216,7 +221,7 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
-func names() []string {
+func commandNames() []string {
 	var all []string
 	for _, c := range commands()[1:] {
 		all = append(all, c.Name())
@@ -276,7 +281,7 @@ func TestJSONOfEachCommand(t *testing.T) {
 		})
 		tried[args[0]] = true
 	}
-	for _, name := range names() {
+	for _, name := range commandNames() {
 		if !tried[name] {
 			t.Errorf("%s was not tried", name)
 		}
