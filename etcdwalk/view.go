@@ -106,7 +106,7 @@ var (
 	// cannot be trusted.
 	ErrInvariant = errors.New("the source contradicts itself")
 	// ErrUnavailable: the source cannot be reached, or does not answer in time.
-	ErrUnavailable = errors.New("the source is unavailable")
+	ErrUnavailable = errors.New("not available")
 	// ErrDenied: the source refuses these credentials, or their rights.
 	ErrDenied = errors.New("permission denied")
 )
