@@ -88,6 +88,8 @@ func (a *Archive) decrypt(keys Keys) (io.ReaderAt, int64, error) {
 	}
 	a.Encrypted = encrypted
 	switch {
+	case encrypted && strings.HasSuffix(a.name, catalog.PlainSuffix):
+		return nil, 0, fmt.Errorf("archive %s is encrypted where one in the clear is expected; if that is right, name it *%s: %w", a.name, catalog.EncryptedSuffix, ErrPolicy)
 	case encrypted && len(keys.Identities) == 0:
 		return nil, 0, fmt.Errorf("archive %s: %w", a.name, ErrNoKey)
 	case encrypted:

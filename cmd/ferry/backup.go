@@ -73,6 +73,9 @@ func (b Backup) once(ctx context.Context, restarts int) (done BackedUp, err erro
 	if err != nil {
 		return done, err
 	}
+	if err := b.unclaimed(ctx, d.name); err != nil {
+		return done, err
+	}
 	upload, err := b.Store.Create(ctx, d.name)
 	if err != nil {
 		return done, storing(err, "beginning the archive "+d.name)
@@ -114,6 +117,17 @@ func (b Backup) draft(ctx context.Context) (d draft, err error) {
 	}
 	d.recipients, d.reader, err = b.keys()
 	return d, err
+}
+
+// unclaimed refuses a name beside which a receipt lies already: it would be
+// taken for that of the new archive.
+func (b Backup) unclaimed(ctx context.Context, name string) error {
+	receipt, err := b.Store.Open(ctx, catalog.ReceiptName(name))
+	if err != nil {
+		return nil // there is none, or none that we may see: publishing ours will tell
+	}
+	_ = receipt.Close() // it was not read
+	return fmt.Errorf("beginning the archive %s: there is a receipt %s already, of another archive: %w", name, catalog.ReceiptName(name), fs.ErrExist)
 }
 
 // write makes the archive of a draft: segments, compressed, zipped, encrypted.
