@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 )
 
 // explain improves on err, for which a file could not be read as an archive:
@@ -26,7 +27,8 @@ func explain(r io.ReaderAt, size int64, err error) error {
 		return readErr
 	}
 	if what := foreign(start); what != "" {
-		return damaged("this is %s, not an archive of kubeferry (%w)", what, err)
+		detail := strings.TrimPrefix(err.Error(), ErrDamaged.Error()+": ")
+		return damaged("this is %s, not an archive of kubeferry (%s)", what, detail)
 	}
 	return err
 }

@@ -37,7 +37,7 @@ var hints = []struct {
 	{ferry.ErrEmpty, "describe", "kubeferry describe ARCHIVE without --keys shows what it holds"},
 	{etcdwalk.ErrCompacted, "", "select less, or raise the API server's --etcd-compaction-interval for the time of the backup"},
 	{replay.ErrNoSpace, "", "compact and defragment etcd, raise its quota, disarm the alarm (etcdctl alarm disarm), and run the same command again"},
-	{etcdwalk.ErrDenied, "", "a client certificate is given with --cert and --key, a user with --user and --password-file"},
+	{etcdwalk.ErrDenied, "", "a client certificate is given with --cert and --key, a user with --user and --password-file; where rights reach over some prefixes only, name these with --prefix"},
 	{etcdwalk.ErrUnavailable, "", "--endpoints, --cacert, --cert and --key name the cluster, or ETCDCTL_ENDPOINTS and so on; -v tells more"},
 	{fs.ErrExist, "", "kubeferry never overwrites; name another place"},
 }

@@ -45,14 +45,20 @@ type line struct {
 	Revision int64          `json:"revision,omitempty"`
 }
 
+func newLine(record replay.Record) line {
+	l := line{Key: string(record.Key), Outcome: record.Outcome, Reason: record.Reason, Revision: record.Revision}
+	if printable(l.Key) != l.Key {
+		l.Bytes = record.Key
+	}
+	return l
+}
+
 func (r *report) record(record replay.Record) error {
 	if r.file == nil {
 		return nil
 	}
-	l := line{Key: string(record.Key), Outcome: record.Outcome, Planned: !r.applied, Reason: record.Reason, Revision: record.Revision}
-	if printable(l.Key) != l.Key {
-		l.Bytes = record.Key
-	}
+	l := newLine(record)
+	l.Planned = !r.applied
 	b, err := json.Marshal(l)
 	if err != nil {
 		return fmt.Errorf("writing the report: %w", err)

@@ -169,7 +169,7 @@ func (o *restoreOptions) apply(ctx context.Context, p *printer, s *settings, r f
 	done, err := r.Apply(ctx, planned)
 	stop()
 	written := done.Counts[replay.Created] + done.Counts[replay.Replaced]
-	p.result = restoreResult{Target: planned.Target, Plan: planned.Tally, Applied: &done}
+	p.result = restoreResult{Target: planned.Target, Plan: planned.Tally, Applied: &done, Keys: noteworthy(done.Tally)}
 	if err != nil {
 		return o.explain(p, done, written, err)
 	}
@@ -188,15 +188,18 @@ func (o *restoreOptions) explain(p *printer, done replay.Summary, written int64,
 	return fmt.Errorf("%d keys were written; running the same command again finishes the rest: %w", written, err)
 }
 
+// restoreResult is the end of a restore for scripts. Keys are the first of each
+// outcome that needs a look, as they are shown to people.
 type restoreResult struct {
 	Target  etcdwalk.Info   `json:"target"`
 	Plan    replay.Tally    `json:"plan"`
 	Applied *replay.Summary `json:"applied,omitempty"`
+	Keys    []line          `json:"keys,omitempty"`
 }
 
 // show prints the plan, with the target it is for.
 func (o *restoreOptions) show(p *printer, s *settings, planned *ferry.Planned) {
-	p.result = restoreResult{Target: planned.Target, Plan: planned.Tally}
+	p.result = restoreResult{Target: planned.Target, Plan: planned.Tally, Keys: noteworthy(planned.Tally)}
 	p.data("Target: %s", o.target(s, planned.Target))
 	if planned.Counts.Total() == 0 {
 		return
@@ -229,12 +232,27 @@ func countsText(counts replay.Counts) string {
 	return strings.Join(parts, ", ")
 }
 
-// examples shows the first keys of each outcome that needs a look.
-func examples(p *printer, t replay.Tally) {
-	for _, outcome := range outcomes {
-		if slices.Contains([]replay.Outcome{replay.Leased, replay.Skipped, replay.Unreached}, outcome) {
-			continue // the number says it all
+// telling are the outcomes of which the number does not say it all.
+func telling() []replay.Outcome {
+	return slices.DeleteFunc(slices.Clone(outcomes), func(o replay.Outcome) bool {
+		return o == replay.Leased || o == replay.Skipped || o == replay.Unreached
+	})
+}
+
+// noteworthy are the first keys of each outcome that needs a look.
+func noteworthy(t replay.Tally) []line {
+	var lines []line
+	for _, outcome := range telling() {
+		for _, r := range t.Examples[outcome] {
+			lines = append(lines, newLine(r))
 		}
+	}
+	return lines
+}
+
+// examples shows the noteworthy keys.
+func examples(p *printer, t replay.Tally) {
+	for _, outcome := range telling() {
 		for _, r := range t.Examples[outcome] {
 			p.data("  %-9s %s%s", outcome, printable(string(r.Key)), because(r.Reason))
 		}
