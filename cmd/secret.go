@@ -124,7 +124,10 @@ func secretFromCommand(ctx context.Context, what, line string, sh *shell) (secre
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.Stderr = sh.stderr
 	out, err := cmd.Output()
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return secret{}, fmt.Errorf("running the command for the %s, %s: %w", what, words[0], ctx.Err())
+	case err != nil:
 		return secret{}, usagef("the command for the %s, %s, failed: %w", what, words[0], err)
 	}
 	return readSecret(what+" printed by "+words[0], bytes.NewReader(out))
