@@ -73,14 +73,14 @@ func (b Backup) once(ctx context.Context, restarts int) (done BackedUp, err erro
 	if err != nil {
 		return done, err
 	}
-	if err := b.unclaimed(ctx, d.name); err != nil {
-		return done, err
-	}
 	upload, err := b.Store.Create(ctx, d.name)
 	if err != nil {
 		return done, storing(err, "beginning the archive "+d.name)
 	}
 	defer func() { err = errors.Join(err, upload.Abort()) }()
+	if err := b.unclaimed(ctx, d.name); err != nil {
+		return done, err
+	}
 	done, digest, err := b.write(ctx, upload, d, restarts)
 	if err != nil {
 		return done, err

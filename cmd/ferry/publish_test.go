@@ -49,8 +49,9 @@ func TestTheReceiptIsPublishedLast(t *testing.T) {
 	}
 	receipt := catalog.ReceiptName(named)
 	want := []string{
+		"create " + named,
 		"open " + receipt, // nobody else's
-		"create " + named, "write " + named, "commit " + named,
+		"write " + named, "commit " + named,
 		"create " + receipt, "write " + receipt, "commit " + receipt,
 	}
 	if diff := cmp.Diff(steps, want); diff != "" {

@@ -12,9 +12,9 @@ import (
 )
 
 // Apply implements replay.Target. The writes go out in transactions of up to
-// 128 keys and 1 MiB. After ErrNoSpace, after the retry budget is spent, and
-// after ctx is cancelled no more of them is sent: the rest is Failed for the
-// same reason. A write of which the server was asked is awaited for up to five
+// 128 keys and 1 MiB. After ErrNoSpace, after ErrInvariant, after the retry
+// budget is spent, and after ctx is cancelled no more of them is sent: the rest
+// is Failed for the same reason. A write of which the server was asked is awaited for up to five
 // seconds after ctx is cancelled.
 func (t *Target) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
 	a := &application{target: t, writes: writes, results: make([]replay.Result, len(writes))}
@@ -129,8 +129,10 @@ func (a *application) fail(ctx context.Context, batch []int, err error) {
 		a.apply(ctx, batch[:len(batch)/2])
 		a.apply(ctx, batch[len(batch)/2:])
 	default:
-		if errors.Is(err, etcdwalk.ErrUnavailable) {
-			a.stop = etcdwalk.ErrUnavailable
+		for _, final := range []error{etcdwalk.ErrUnavailable, etcdwalk.ErrInvariant} {
+			if errors.Is(err, final) {
+				a.stop = final
+			}
 		}
 		a.settle(batch, replay.Result{State: replay.Failed, Err: a.errorf(batch, err)})
 	}

@@ -11,6 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	grpcbackoff "google.golang.org/grpc/backoff"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
@@ -28,6 +29,7 @@ type Cluster struct {
 	leases    pb.LeaseClient
 	cancel    context.CancelFunc
 	version   string
+	id        etcdwalk.ClusterID
 }
 
 // Dial connects to a cluster and makes sure that an etcd answers, within
@@ -75,6 +77,7 @@ func (c *Cluster) settings() (clientv3.Config, error) {
 		DialOptions: []grpc.DialOption{
 			grpc.WithInitialWindowSize(window),
 			grpc.WithInitialConnWindowSize(window),
+			grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnecting(), MinConnectTimeout: 20 * time.Second}),
 		},
 	}
 	for _, e := range c.endpoints {
@@ -89,6 +92,13 @@ func (c *Cluster) settings() (clientv3.Config, error) {
 		}
 	}
 	return settings, nil
+}
+
+// reconnecting paces the attempts to reach an endpoint that is gone. gRPC's own
+// pauses grow to two minutes, past the retry budget: a server that came back
+// would be given up.
+func reconnecting() grpcbackoff.Config {
+	return grpcbackoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 500 * time.Millisecond}
 }
 
 // connect opens the client and has a first answer from it.
@@ -112,7 +122,7 @@ func (c *Cluster) connect(ctx context.Context, settings clientv3.Config) error {
 	if err != nil {
 		return err
 	}
-	c.version = status.Version
+	c.version, c.id = status.Version, etcdwalk.ClusterID(status.Header.GetClusterId())
 	if !stop() {
 		return dialling.Err()
 	}
@@ -164,14 +174,14 @@ func (c *Cluster) try(ctx context.Context, what string, request func(ctx context
 	return nil
 }
 
-// checkHeader makes sure that an answer comes from the cluster it should. Its
-// error is an etcdwalk.ErrInvariant.
-func checkHeader(h *pb.ResponseHeader, want etcdwalk.ClusterID) error {
+// checkHeader makes sure that an answer comes from the cluster that was dialled.
+// Its error is an etcdwalk.ErrInvariant.
+func (c *Cluster) checkHeader(h *pb.ResponseHeader) error {
 	if h == nil {
 		return fmt.Errorf("an answer has no header: %w", etcdwalk.ErrInvariant)
 	}
-	if got := etcdwalk.ClusterID(h.ClusterId); got != want {
-		return fmt.Errorf("an answer comes from cluster %s, not from %s: %w", got, want, etcdwalk.ErrInvariant)
+	if got := etcdwalk.ClusterID(h.ClusterId); got != c.id {
+		return fmt.Errorf("an answer comes from cluster %s, not from %s: %w", got, c.id, etcdwalk.ErrInvariant)
 	}
 	return nil
 }

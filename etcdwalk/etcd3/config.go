@@ -144,11 +144,11 @@ func (c Config) endpoint(text string) (endpoint, error) {
 		e.secure = scheme == "https"
 	case "":
 	default:
-		return e, fmt.Errorf("endpoint %s: unknown scheme; known are http, https and unix", text)
+		// Not shown, since it may hold a password.
+		return e, errors.New("an endpoint has an unknown scheme; known are http, https and unix")
 	}
 	u, err := url.Parse("any://" + rest)
 	if err != nil || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		// Not shown, since it may hold a password.
 		return e, errors.New("an endpoint is not of the form host:port, http://host:port, https://host:port or unix://path")
 	}
 	if e.host = u.Hostname(); e.host == "" || u.Port() == "" {

@@ -70,7 +70,7 @@ func (c *Cluster) probe(ctx context.Context, config *tls.Config, e endpoint) err
 	}
 	defer conn.Close()
 	if !e.secure {
-		err := askVersion(conn, e.host)
+		err := askVersion(conn)
 		if err != nil && speaksTLS(ctx, e) {
 			return fmt.Errorf("the server speaks TLS, the endpoint says plain text; use https://%s", e.address)
 		}
@@ -88,7 +88,7 @@ func (c *Cluster) probe(ctx context.Context, config *tls.Config, e endpoint) err
 		return c.handshake(err)
 	}
 	// With TLS 1.3 the server's opinion of our certificate comes only now.
-	return c.handshake(askVersion(secure, e.host))
+	return c.handshake(askVersion(secure))
 }
 
 // dial connects to an endpoint. The connection ends with the deadline of ctx.
@@ -167,8 +167,8 @@ func isTimeout(err error) bool {
 
 // askVersion asks over HTTP/1.1 for what every etcd answers since 2.0, and
 // says what else it found.
-func askVersion(conn net.Conn, host string) error {
-	request, err := http.NewRequest(http.MethodGet, "http://"+host+"/version", nil)
+func askVersion(conn net.Conn) error {
+	request, err := http.NewRequest(http.MethodGet, "http://etcd/version", nil) // whatever its name: it is conn that is asked
 	if err != nil {
 		return err
 	}
@@ -216,5 +216,5 @@ func speaksPlain(ctx context.Context, e endpoint) bool {
 		return false
 	}
 	defer conn.Close()
-	return askVersion(conn, e.host) == nil
+	return askVersion(conn) == nil
 }

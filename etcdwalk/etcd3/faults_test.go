@@ -178,6 +178,8 @@ func TestGone(t *testing.T) {
 			t.Errorf("got %v, want %v with the endpoint", err, etcdwalk.ErrUnavailable)
 		}
 	})
+	// However long it was away, it is found at once when it is back.
+	time.Sleep(2 * time.Second)
 	server.Restart()
 	if _, err := walk(t.Context(), v, nil); err != nil {
 		t.Errorf("after the restart: %v", err)

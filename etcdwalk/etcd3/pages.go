@@ -32,7 +32,7 @@ func (s *scanner) pages(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := checkHeader(page.Header, s.view.info.ClusterID); err != nil {
+		if err := s.view.cluster.checkHeader(page.Header); err != nil {
 			return s.reading(err)
 		}
 		if err := s.take(page.Kvs); err != nil {

@@ -79,7 +79,7 @@ func (s *scanner) receive(ctx context.Context) error {
 		part := message.RangeResponse
 		switch h := part.GetHeader(); {
 		case h != nil:
-			if err := checkHeader(h, s.view.info.ClusterID); err != nil {
+			if err := s.view.cluster.checkHeader(h); err != nil {
 				return s.reading(err)
 			}
 			complete = true

@@ -104,6 +104,9 @@ func (t *Target) readBatch(ctx context.Context, keys [][]byte, headsOnly bool, r
 		response, err = t.cluster.kv.Txn(ctx, request, grpc.MaxCallRecvMsgSize(receive))
 		return err
 	})
+	if err == nil {
+		err = t.cluster.checkHeader(response.Header)
+	}
 	if err == nil && len(response.Responses) != len(keys) {
 		err = fmt.Errorf("%d answers: %w", len(response.Responses), etcdwalk.ErrInvariant)
 	}
@@ -127,6 +130,9 @@ func (t *Target) Grant(ctx context.Context, ttl int64) (int64, error) {
 	})
 	if err != nil {
 		return 0, err
+	}
+	if err := t.cluster.checkHeader(response.Header); err != nil {
+		return 0, fmt.Errorf("%s: %w", what, err)
 	}
 	return response.ID, nil
 }

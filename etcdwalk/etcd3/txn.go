@@ -52,6 +52,9 @@ func (c *Cluster) send(ctx context.Context, writes []replay.Write) (response *pb
 	if lost != nil {
 		return nil, lost
 	}
+	if err == nil {
+		err = c.checkHeader(response.Header)
+	}
 	return response, err
 }
 

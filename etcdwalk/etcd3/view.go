@@ -36,7 +36,7 @@ func spanOf(r etcdwalk.Range) span {
 func (c *Cluster) Pin(ctx context.Context, ranges etcdwalk.Ranges) (*View, error) {
 	v := &View{
 		cluster: c,
-		info:    etcdwalk.Info{API: etcdwalk.V3, ServerVersion: c.version},
+		info:    etcdwalk.Info{API: etcdwalk.V3, ClusterID: c.id, ServerVersion: c.version},
 		counts:  map[span]int64{},
 	}
 	for _, r := range ranges {
@@ -50,14 +50,6 @@ func (c *Cluster) Pin(ctx context.Context, ranges etcdwalk.Ranges) (*View, error
 		return nil, errors.New("pinning a revision: there is no range to count")
 	}
 	return v, nil
-}
-
-// WithIdentity returns a view of the same moment whose Info tells this UID of
-// kube-system.
-func (v *View) WithIdentity(uid string) *View {
-	named := *v
-	named.info.KubeSystemUID = uid
-	return &named
 }
 
 // Info implements etcdwalk.View.
@@ -79,12 +71,12 @@ func (v *View) Count(ctx context.Context, r etcdwalk.Range) (int64, error) {
 	if err != nil {
 		return 0, v.denied(err, r)
 	}
-	if h := response.Header; v.info.Revision == 0 && h != nil {
-		v.info.Revision, v.info.ClusterID = h.Revision, etcdwalk.ClusterID(h.ClusterId)
-		v.cluster.cfg.Log.Info("pinned", "revision", h.Revision, "cluster", v.info.ClusterID, "member", fmt.Sprintf("%x", h.MemberId))
-	}
-	if err := checkHeader(response.Header, v.info.ClusterID); err != nil {
+	if err := v.cluster.checkHeader(response.Header); err != nil {
 		return 0, fmt.Errorf("counting %s: %w", describe(r), err)
+	}
+	if h := response.Header; v.info.Revision == 0 {
+		v.info.Revision = h.Revision
+		v.cluster.cfg.Log.Info("pinned", "revision", h.Revision, "cluster", v.info.ClusterID, "member", fmt.Sprintf("%x", h.MemberId))
 	}
 	return response.Count, nil
 }
@@ -134,7 +126,7 @@ func (v *View) lease(ctx context.Context, id int64) (etcdwalk.Lease, error) {
 	if err != nil {
 		return lease, nil
 	}
-	if err := checkHeader(response.Header, v.info.ClusterID); err != nil {
+	if err := v.cluster.checkHeader(response.Header); err != nil {
 		return lease, fmt.Errorf("%s: %w", what, err)
 	}
 	return lease, nil
