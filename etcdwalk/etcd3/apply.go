@@ -14,8 +14,8 @@ import (
 // Apply implements replay.Target. The writes go out in transactions of up to
 // 128 keys and 1 MiB. After ErrNoSpace, after ErrInvariant, after the retry
 // budget is spent, and after ctx is cancelled no more of them is sent: the rest
-// is Failed for the same reason. A write of which the server was asked is awaited for up to five
-// seconds after ctx is cancelled.
+// is Failed for the same reason. A write of which the server was asked is
+// awaited for up to five seconds after ctx is cancelled.
 func (t *Target) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
 	a := &application{target: t, writes: writes, results: make([]replay.Result, len(writes))}
 	for done := 0; done < len(writes); {

@@ -29,15 +29,15 @@ type Cluster struct {
 	leases    pb.LeaseClient
 	cancel    context.CancelFunc
 	version   string
-	id        etcdwalk.ClusterID
+	id        etcdwalk.ClusterID // what every answer must come from
 }
 
 // Dial connects to a cluster and makes sure that an etcd answers, within
 // cfg.DialTimeout; finding out why none does may take four seconds more. The error
 // then names each endpoint with its reason, and wraps etcdwalk.ErrDenied if
 // credentials were refused, otherwise etcdwalk.ErrUnavailable. A configuration
-// that cannot work is refused before that, plain text to another machine with
-// [ErrInsecureTransport].
+// that cannot work is refused: plain text to another machine with
+// [ErrInsecureTransport], and endpoints of two clusters.
 func Dial(ctx context.Context, cfg Config) (*Cluster, error) {
 	cfg = cfg.withDefaults()
 	endpoints, err := cfg.endpoints()
@@ -55,6 +55,10 @@ func Dial(ctx context.Context, cfg Config) (*Cluster, error) {
 			return nil, fmt.Errorf("connecting to etcd: %w", ctx.Err())
 		}
 		return nil, fmt.Errorf("connecting to etcd: %w", c.explain(ctx, settings.TLS, err))
+	}
+	if err := c.oneCluster(ctx); err != nil {
+		c.Close()
+		return nil, err
 	}
 	cfg.Log.Debug("connected to etcd", "endpoints", c.addresses(), "version", c.version)
 	return c, nil

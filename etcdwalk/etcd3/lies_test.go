@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/protobuf/proto"
 
@@ -159,24 +160,74 @@ func testLie(t *testing.T, endpoint, method string, from int, tell lie) {
 }
 
 // TestTargetLies: a transaction that failed although its guards hold must not
-// be sent for ever.
+// be sent for ever, and after an answer of another cluster nothing more is.
 func TestTargetLies(t *testing.T) {
 	server := etcdproc.Start(t, etcdproc.Options{})
-	r := newRelay(t, server.Endpoint)
-	r.answered = func(_ context.Context, method string, _ int, message []byte) ([]byte, error) {
-		if method != "Txn" {
+	for name, tell := range map[string]func(*pb.TxnResponse){
+		"nothing was done, and nothing was in the way": func(r *pb.TxnResponse) { r.Succeeded, r.Responses = false, nil },
+		"the cluster is another":                       func(r *pb.TxnResponse) { r.Header.ClusterId++ },
+		"there is no header":                           func(r *pb.TxnResponse) { r.Header = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRelay(t, server.Endpoint)
+			r.answered = func(_ context.Context, method string, _ int, message []byte) ([]byte, error) {
+				if method != "Txn" {
+					return message, nil
+				}
+				var response pb.TxnResponse
+				if err := proto.Unmarshal(message, &response); err != nil {
+					return nil, err
+				}
+				tell(&response)
+				return proto.Marshal(&response)
+			}
+			target := dial(t, etcd3.Config{Endpoints: []string{r.endpoint}}).Target()
+			if got := target.Apply(t.Context(), []replay.Write{{Key: []byte(name)}})[0]; got.State != replay.Failed || !errors.Is(got.Err, etcdwalk.ErrInvariant) {
+				t.Errorf("got %+v", got)
+			}
+			if _, err := target.Lookup(t.Context(), [][]byte{[]byte(name)}); !errors.Is(err, etcdwalk.ErrInvariant) {
+				t.Errorf("got %v, want %v", err, etcdwalk.ErrInvariant)
+			}
+			if n := r.count("Txn"); n != 2 {
+				t.Errorf("%d transactions, want 2", n)
+			}
+		})
+	}
+}
+
+// TestAnotherClusterStopsTheApply: what was sent after the answer would go to
+// the wrong place too.
+func TestAnotherClusterStopsTheApply(t *testing.T) {
+	r := newRelay(t, etcdproc.Start(t, etcdproc.Options{}).Endpoint)
+	r.answered = func(_ context.Context, method string, n int, message []byte) ([]byte, error) {
+		if method != "Txn" || n != 2 {
 			return message, nil
 		}
-		return proto.Marshal(&pb.TxnResponse{Header: &pb.ResponseHeader{}})
+		var response pb.TxnResponse
+		if err := proto.Unmarshal(message, &response); err != nil {
+			return nil, err
+		}
+		response.Header.ClusterId++
+		return proto.Marshal(&response)
 	}
-	target := dial(t, etcd3.Config{Endpoints: []string{r.endpoint}}).Target()
-	if got := target.Apply(t.Context(), []replay.Write{{Key: []byte("k")}})[0]; got.State != replay.Failed || !errors.Is(got.Err, etcdwalk.ErrInvariant) {
-		t.Errorf("got %+v", got)
-	}
-	if _, err := target.Lookup(t.Context(), [][]byte{[]byte("k")}); !errors.Is(err, etcdwalk.ErrInvariant) {
-		t.Errorf("got %v, want %v", err, etcdwalk.ErrInvariant)
+	results := dial(t, etcd3.Config{Endpoints: []string{r.endpoint}}).Target().Apply(t.Context(), creates(generate(500, 10)))
+	want := map[replay.State]int{replay.Applied: 128, replay.Failed: 372}
+	if diff := cmp.Diff(want, tally(results)); diff != "" {
+		t.Errorf("states (-want +got):\n%s", diff)
 	}
 	if n := r.count("Txn"); n != 2 {
 		t.Errorf("%d transactions, want 2", n)
 	}
+	if err := results[len(results)-1].Err; !errors.Is(err, etcdwalk.ErrInvariant) {
+		t.Errorf("the last write: got %v, want %v", err, etcdwalk.ErrInvariant)
+	}
+}
+
+// TestTwoClusters: endpoints of two clusters are refused before any of them is
+// read or written; one that is not there is passed over.
+func TestTwoClusters(t *testing.T) {
+	one, other := etcdproc.Start(t, etcdproc.Options{}), etcdproc.Start(t, etcdproc.Options{})
+	wantDialError(t, etcd3.Config{Endpoints: []string{one.Endpoint, other.Endpoint}}, nil, "two clusters", one.Endpoint, other.Endpoint)
+	pin(t, etcd3.Config{Endpoints: []string{one.Endpoint, "http://127.0.0.1:1"}})
+	within(t, 4*time.Second, func() { pin(t, etcd3.Config{Endpoints: []string{one.Endpoint, deaf(t)}}) })
 }

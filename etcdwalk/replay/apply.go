@@ -177,7 +177,7 @@ func (p *pass) failed(it *item, err error) (settled bool, stop error) {
 		return false, err
 	case errors.Is(err, ErrNoLease) && p.leases.renew(it):
 		return false, nil
-	case errors.Is(err, ErrNoSpace), errors.Is(err, etcdwalk.ErrDenied):
+	case errors.Is(err, ErrNoSpace), errors.Is(err, etcdwalk.ErrDenied), errors.Is(err, etcdwalk.ErrInvariant):
 		stop = err
 	}
 	it.Outcome, it.Reason = Failure, err.Error()

@@ -47,10 +47,11 @@ func (j Job) Plan(ctx context.Context) (Plan, error) {
 // plan that has an Err, before anything is written.
 //
 // The summary is true whatever the error: etcdwalk.ErrUnavailable, ErrNoSpace,
-// etcdwalk.ErrDenied and ErrConflict (somebody wrote a key meanwhile, under
-// the policy Fail) stop the apply, and so does a cancelled context, once the
-// batch under way is settled, for which it has ten seconds. What a target
-// refuses for one key only is counted as Failure, and without an error.
+// etcdwalk.ErrDenied, etcdwalk.ErrInvariant and ErrConflict (somebody wrote a
+// key meanwhile, under the policy Fail) stop the apply, and so does a cancelled
+// context, once the batch under way is settled, for which it has ten seconds.
+// What a target refuses for one key only is counted as Failure, and without an
+// error.
 func (j Job) Apply(ctx context.Context, plan Plan) (Summary, error) {
 	if err := plan.Err(); err != nil {
 		return Summary{Tally: newTally()}, fmt.Errorf("nothing was written: %w", err)

@@ -48,7 +48,12 @@ func (l *leases) of(ctx context.Context, source etcdwalk.View, id int64) (*lease
 // stops tells whether the error of a grant is about the whole target, and not
 // about the one lease.
 func stops(err error) bool {
-	return errors.Is(err, etcdwalk.ErrUnavailable) || errors.Is(err, ErrNoSpace) || errors.Is(err, context.Canceled)
+	for _, whole := range []error{etcdwalk.ErrUnavailable, etcdwalk.ErrInvariant, ErrNoSpace, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, whole) {
+			return true
+		}
+	}
+	return false
 }
 
 // grant gives the target's lease for an entry under lease id of the source. A
