@@ -70,7 +70,7 @@ func (c *Cluster) probe(ctx context.Context, config *tls.Config, e endpoint) err
 	}
 	defer conn.Close()
 	if !e.secure {
-		err := askVersion(conn)
+		err := askVersion(conn, e)
 		if err != nil && speaksTLS(ctx, e) {
 			return fmt.Errorf("the server speaks TLS, the endpoint says plain text; use https://%s", e.address)
 		}
@@ -88,7 +88,7 @@ func (c *Cluster) probe(ctx context.Context, config *tls.Config, e endpoint) err
 		return c.handshake(err)
 	}
 	// With TLS 1.3 the server's opinion of our certificate comes only now.
-	return c.handshake(askVersion(secure))
+	return c.handshake(askVersion(secure, e))
 }
 
 // dial connects to an endpoint. The connection ends with the deadline of ctx.
@@ -167,10 +167,13 @@ func isTimeout(err error) bool {
 
 // askVersion asks over HTTP/1.1 for what every etcd answers since 2.0, and
 // says what else it found.
-func askVersion(conn net.Conn) error {
-	request, err := http.NewRequest(http.MethodGet, "http://etcd/version", nil) // whatever its name: it is conn that is asked
+func askVersion(conn net.Conn, e endpoint) error {
+	request, err := http.NewRequest(http.MethodGet, "http://localhost/version", nil)
 	if err != nil {
 		return err
+	}
+	if e.network != "unix" {
+		request.Host = e.address // etcd may want its name: --host-whitelist
 	}
 	if err := request.Write(conn); err != nil {
 		return err
@@ -216,5 +219,5 @@ func speaksPlain(ctx context.Context, e endpoint) bool {
 		return false
 	}
 	defer conn.Close()
-	return askVersion(conn) == nil
+	return askVersion(conn, e) == nil
 }

@@ -177,6 +177,16 @@ func TestNotEtcd(t *testing.T) {
 			wantDialError(t, cfg, etcdwalk.ErrUnavailable, tt.endpoint, tt.want)
 		})
 	}
+	t.Run("over IPv6 too", func(t *testing.T) {
+		listener, err := net.Listen("tcp", "[::1]:0")
+		if err != nil {
+			t.Skip("no IPv6 here:", err)
+		}
+		server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: http.NotFoundHandler()}}
+		server.Start()
+		t.Cleanup(server.Close)
+		wantDialError(t, etcd3.Config{Endpoints: []string{server.URL}}, etcdwalk.ErrUnavailable, server.URL, "HTTP status 404")
+	})
 	t.Run("every endpoint is named with its reason", func(t *testing.T) {
 		other := answering(404, "text/plain", "")
 		wantDialError(t, etcd3.Config{Endpoints: []string{"127.0.0.1:1", other}},
@@ -243,9 +253,11 @@ func TestConfigIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) { wantDialError(t, tt.cfg, tt.kind, tt.want) })
 	}
 	t.Run("and an endpoint with a password is not shown", func(t *testing.T) {
-		_, err := etcd3.Dial(t.Context(), etcd3.Config{Endpoints: []string{"http://root:hunter2@127.0.0.1:1"}})
-		if err == nil || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("got %v", err)
+		for _, scheme := range []string{"http", "htps", "", "root:hunter2"} {
+			_, err := etcd3.Dial(t.Context(), etcd3.Config{Endpoints: []string{scheme + "://root:hunter2@127.0.0.1:1"}})
+			if err == nil || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("scheme %s: got %v", scheme, err)
+			}
 		}
 	})
 	t.Run("and printing a configuration does not show the password", func(t *testing.T) {
