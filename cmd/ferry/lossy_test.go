@@ -109,11 +109,19 @@ type asIs struct{}
 func (asIs) Name() string { return "proto" }
 
 func (asIs) Marshal(v any) (mem.BufferSlice, error) {
-	return mem.BufferSlice{mem.SliceBuffer(*v.(*[]byte))}, nil
+	message, ok := v.(*[]byte)
+	if !ok {
+		return nil, fmt.Errorf("%T is no bytes", v)
+	}
+	return mem.BufferSlice{mem.SliceBuffer(*message)}, nil
 }
 
 func (asIs) Unmarshal(data mem.BufferSlice, v any) error {
-	*v.(*[]byte) = data.Materialize()
+	message, ok := v.(*[]byte)
+	if !ok {
+		return fmt.Errorf("%T is no bytes", v)
+	}
+	*message = data.Materialize()
 	return nil
 }
 
