@@ -149,6 +149,8 @@ func TestRefusedWrites(t *testing.T) {
 			replay.Counts{replay.Created: 255, replay.Failure: 1, replay.Unreached: 44}},
 		{"missing rights stop the apply", walktest.Denied, etcdwalk.ErrDenied,
 			replay.Counts{replay.Created: 255, replay.Failure: 1, replay.Unreached: 44}},
+		{"an answer that cannot be true stops the apply", walktest.Contradiction, etcdwalk.ErrInvariant,
+			replay.Counts{replay.Created: 255, replay.Failure: 1, replay.Unreached: 44}},
 		{"a key that is too large fails alone", walktest.TooLarge, nil,
 			replay.Counts{replay.Created: 299, replay.Failure: 1}},
 		{"a lease that nobody asked for fails alone", walktest.NoLease, nil,

@@ -17,14 +17,15 @@ type Fault int
 
 // The faults. OK is none.
 const (
-	OK          Fault = iota
-	LostAfter         // the write takes effect, its answer is lost
-	LostBefore        // the write never arrives, and nobody can tell
-	Unavailable       // the write is refused for now
-	NoSpace           // the quota is used up
-	TooLarge          // the request limit is exceeded
-	NoLease           // the lease is gone: it expired meanwhile
-	Denied            // the rights do not suffice
+	OK            Fault = iota
+	LostAfter           // the write takes effect, its answer is lost
+	LostBefore          // the write never arrives, and nobody can tell
+	Unavailable         // the write is refused for now
+	NoSpace             // the quota is used up
+	TooLarge            // the request limit is exceeded
+	NoLease             // the lease is gone: it expired meanwhile
+	Denied              // the rights do not suffice
+	Contradiction       // the answer cannot be true: it comes from another cluster
 )
 
 // Calls counts what was asked of a Target. Writes is the sum over all Applies.
@@ -289,4 +290,6 @@ var faultErrs = map[Fault]error{
 	TooLarge:    replay.ErrTooLarge,
 	NoLease:     replay.ErrNoLease,
 	Denied:      etcdwalk.ErrDenied,
+
+	Contradiction: etcdwalk.ErrInvariant,
 }
