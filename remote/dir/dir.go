@@ -58,14 +58,14 @@ type Options struct {
 type Store struct {
 	path    string
 	options Options
-	faults  func(folder) folder // nil but in tests
+	disk    func(path string) (folder, error) // opens the folder to write in it
 }
 
 var _ remote.Store = (*Store)(nil)
 
 // New returns the store that the folder at path is. It touches nothing.
 func New(path string, options Options) *Store {
-	return &Store{path: filepath.Clean(path), options: options}
+	return &Store{path: filepath.Clean(path), options: options, disk: openFolder}
 }
 
 // Create begins an object as a partial.
@@ -195,12 +195,9 @@ func (s *Store) remove(disk folder, name string) error {
 }
 
 func (s *Store) open() (folder, error) {
-	disk, err := openFolder(s.path)
+	disk, err := s.disk(s.path)
 	if err != nil {
 		return nil, explain("open", s.path, err)
-	}
-	if s.faults != nil {
-		return s.faults(disk), nil
 	}
 	return disk, nil
 }

@@ -239,7 +239,7 @@ func (l linkingFolder) rename(from, to string) error { return linkNoReplace(l.ro
 
 func newLinking(t *testing.T) *Store {
 	s := New(t.TempDir(), Options{})
-	s.faults = func(d folder) folder { return linkingFolder{d.(*osFolder)} }
+	s.disk = wrapped(func(d *osFolder) folder { return linkingFolder{d} })
 	return s
 }
 

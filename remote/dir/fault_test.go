@@ -42,8 +42,19 @@ func (f *faults) do(step string) error {
 // store is a store that f watches.
 func (f *faults) store(path string) *Store {
 	s := New(path, Options{})
-	s.faults = func(d folder) folder { return &faultyFolder{d, f} }
+	s.disk = wrapped(func(d *osFolder) folder { return &faultyFolder{d, f} })
 	return s
+}
+
+// wrapped opens folders as a store does, and puts wrap around them.
+func wrapped(wrap func(*osFolder) folder) func(string) (folder, error) {
+	return func(path string) (folder, error) {
+		d, err := openFolder(path)
+		if err != nil {
+			return nil, err
+		}
+		return wrap(d.(*osFolder)), nil
+	}
 }
 
 type faultyFolder struct {
@@ -281,10 +292,10 @@ func TestCancelledWhileReadingBack(t *testing.T) {
 	path := t.TempDir()
 	s := New(path, Options{})
 	var c *cancelling
-	s.faults = func(d folder) folder {
-		c = &cancelling{d.(*osFolder), cancel, 0}
+	s.disk = wrapped(func(d *osFolder) folder {
+		c = &cancelling{d, cancel, 0}
 		return c
-	}
+	})
 	if err := publish(ctx, s, "a"); !errors.Is(err, context.Canceled) || c.fired != 1 {
 		t.Errorf("got %v after %d, want context.Canceled", err, c.fired)
 	}
@@ -313,10 +324,10 @@ func TestReadingBackFindsAMediumThatLies(t *testing.T) { // AR3 (iii)
 	path := t.TempDir()
 	s := New(path, Options{})
 	var d *flipping
-	s.faults = func(f folder) folder {
-		d = &flipping{osFolder: f.(*osFolder)}
+	s.disk = wrapped(func(f *osFolder) folder {
+		d = &flipping{osFolder: f}
 		return d
-	}
+	})
 	err := publish(t.Context(), s, "a")
 	if !errors.Is(err, remote.ErrDigest) || !strings.Contains(err.Error(), filepath.Join(path, "a")) || d.fired != 1 {
 		t.Errorf("got %v after %d faults, want ErrDigest", err, d.fired)

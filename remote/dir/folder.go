@@ -44,7 +44,7 @@ type osFolder struct {
 
 var _ folder = (*osFolder)(nil)
 
-func openFolder(path string) (*osFolder, error) {
+func openFolder(path string) (folder, error) {
 	root, err := os.OpenRoot(path)
 	if err != nil {
 		return nil, err
