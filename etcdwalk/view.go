@@ -104,7 +104,7 @@ var (
 	ErrCompacted = errors.New("the revision was compacted away")
 	// ErrInvariant: the source broke a promise of its interface. What it said
 	// cannot be trusted.
-	ErrInvariant = errors.New("the source contradicts itself")
+	ErrInvariant = errors.New("the answers contradict each other")
 	// ErrUnavailable: the source cannot be reached, or does not answer in time.
 	ErrUnavailable = errors.New("not available")
 	// ErrDenied: the source refuses these credentials, or their rights.

@@ -14,8 +14,8 @@ import (
 // Apply implements replay.Target. The writes go out in transactions of up to
 // 128 keys and 1 MiB. After ErrNoSpace, after ErrInvariant, after the retry
 // budget is spent, and after ctx is cancelled no more of them is sent: the rest
-// is Failed for the same reason. A write of which the server was asked is
-// awaited for up to five seconds after ctx is cancelled.
+// is Failed for the same reason. A write whose answer ctx cuts off is Unknown:
+// who wants to know gives a context that outlives its own.
 func (t *Target) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
 	a := &application{target: t, writes: writes, results: make([]replay.Result, len(writes))}
 	for done := 0; done < len(writes); {
@@ -161,6 +161,7 @@ func (a *application) divisible(batch []int, err error) bool {
 // although the write took effect. Only the keys tell which it was.
 func (a *application) noSpace(ctx context.Context, batch []int, err error) {
 	heads, readErr := a.target.Heads(ctx, a.keys(batch))
+	err = errors.Join(err, readErr)
 	for n, i := range batch {
 		state := replay.Failed
 		if readErr != nil || heads[n] != a.writes[i].Seen {

@@ -1,6 +1,7 @@
 package etcd3
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -109,6 +110,13 @@ func (t *Target) readBatch(ctx context.Context, keys [][]byte, headsOnly bool, r
 	}
 	if err == nil && len(response.Responses) != len(keys) {
 		err = fmt.Errorf("%d answers: %w", len(response.Responses), etcdwalk.ErrInvariant)
+	}
+	for i := 0; err == nil && i < len(keys); i++ {
+		for _, kv := range response.Responses[i].GetResponseRange().GetKvs() {
+			if !bytes.Equal(kv.Key, keys[i]) {
+				err = fmt.Errorf("an answer about key %q tells of key %q: %w", keys[i], kv.Key, etcdwalk.ErrInvariant)
+			}
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("looking up %s: %w", describeKeys(keys), err)

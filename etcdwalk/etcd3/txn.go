@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -15,10 +14,6 @@ import (
 
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
-
-// grace is how long the answer to a write is still awaited after the context
-// was cancelled: until then its outcome can be known.
-const grace = 5 * time.Second
 
 // send makes one transaction: all the puts if all the guards hold, otherwise a
 // look at what is there. It is sent again only while it is certain that it was
@@ -38,8 +33,6 @@ func (c *Cluster) send(ctx context.Context, writes []replay.Write) (response *pb
 	}
 	var lost *lostAnswer
 	err = c.try(ctx, "sending a transaction", func(attempt context.Context) error {
-		attempt, done := outlive(attempt, c.cfg.CommandTimeout)
-		defer done()
 		var at peer.Peer
 		// The answer is small, and must not be lost for its size.
 		response, err = c.kv.Txn(attempt, request, grpc.Peer(&at), grpc.MaxCallRecvMsgSize(math.MaxInt32))
@@ -56,19 +49,6 @@ func (c *Cluster) send(ctx context.Context, writes []replay.Write) (response *pb
 		err = c.checkHeader(response.Header)
 	}
 	return response, err
-}
-
-// outlive is ctx with a deadline, which ends only some time after ctx does.
-func outlive(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
-	stop := context.AfterFunc(ctx, func() {
-		select {
-		case <-longer.Done():
-		case <-time.After(grace):
-			cancel()
-		}
-	})
-	return longer, func() { stop(); cancel() }
 }
 
 // lostAnswer is the error of a transaction that may have taken effect.

@@ -197,7 +197,7 @@ func (p *pass) abandon(ctx context.Context, items []*item) error {
 		switch {
 		case it.arrived:
 		case it.lost:
-			it.Outcome, it.Reason = Failure, "the answer to its write was lost, and it could not be read back: it may have been written"
+			it.Outcome, it.Reason = Unsure, "the answer to its write was lost, and it could not be read back: it may have been written"
 		default:
 			it.Record = unreached()
 		}

@@ -22,6 +22,7 @@ const (
 	Conflicting Outcome = "conflict"  // the target holds another value, or others kept writing the key
 	Refused     Outcome = "refused"   // by the job's rule: such a value would do harm
 	Failure     Outcome = "failed"    // the target would not take it
+	Unsure      Outcome = "unknown"   // the answer to its write was lost, and it could not be read back: it may be written
 	Unreached   Outcome = "unreached" // the apply stopped before it
 )
 
@@ -61,7 +62,7 @@ type Tally struct {
 	// Bytes is the size of the keys and values that are created and replaced.
 	Bytes int64 `json:"bytes"`
 	// Examples are the first 20 records of each outcome that is neither
-	// Created, Replaced nor Unchanged.
+	// Created nor Unchanged.
 	Examples map[Outcome][]Record `json:"-"`
 }
 
@@ -74,10 +75,11 @@ func newTally() Tally {
 // add counts r, for an entry of size bytes.
 func (t *Tally) add(r Record, size int64) {
 	t.Counts[r.Outcome]++
-	switch r.Outcome {
-	case Created, Replaced:
+	if r.Outcome == Created || r.Outcome == Replaced {
 		t.Bytes += size
-	case Unchanged:
+	}
+	switch r.Outcome {
+	case Created, Unchanged:
 	default:
 		if len(t.Examples[r.Outcome]) < maxExamples {
 			r.Key = bytes.Clone(r.Key)
@@ -117,5 +119,5 @@ type Summary struct {
 // Complete tells whether every key came to the end that the policy and the
 // rule wanted for it.
 func (s Summary) Complete() bool {
-	return s.Counts[Conflicting]+s.Counts[Refused]+s.Counts[Failure]+s.Counts[Unreached] == 0
+	return s.Counts[Conflicting]+s.Counts[Refused]+s.Counts[Failure]+s.Counts[Unsure]+s.Counts[Unreached] == 0
 }
