@@ -55,6 +55,7 @@ PLACE is a folder, a file (*.zip.age, with --no-encrypt *.zip), or - for stdout.
 
   # what would be taken
   kubeferry backup --dry-run`,
+		ValidArgsFunction: completeKinds,
 		RunE: func(cmd *cobra.Command, words []string) error {
 			if err := o.validate(); err != nil {
 				return err
@@ -84,14 +85,11 @@ PLACE is a folder, a file (*.zip.age, with --no-encrypt *.zip), or - for stdout.
 }
 
 func (o *backupOptions) validate() error {
-	pass := o.sealing.passphrase
 	switch {
 	case o.verify != verifyWritten && o.verify != verifyFull:
 		return usagef("--verify=%s: it takes %s or %s", o.verify, verifyWritten, verifyFull)
 	case o.verify == verifyFull && o.to == "-":
 		return usagef("--verify=full cannot read stdout back; write to a folder, or run kubeferry verify on what came out of the pipe")
-	case o.verify == verifyFull && (pass.prompt || pass.file != "" || pass.command != "" || pass.fd >= 0):
-		return usagef("--verify=full adds a key of its own for this run, which a passphrase does not allow; run kubeferry verify afterwards")
 	case o.cluster == "":
 		return nil
 	}
@@ -109,6 +107,9 @@ func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter
 	recipients, err := o.sealing.keys(ctx, p, s)
 	if err != nil {
 		return err
+	}
+	if o.verify == verifyFull && len(recipients) > 0 && recipients[0].IsPassphrase() {
+		return usagef("--verify=full adds a key of its own for this run, which a passphrase does not allow; run kubeferry verify afterwards")
 	}
 	cluster, err := o.connection.dial(ctx, p, s)
 	if err != nil {
@@ -140,11 +141,11 @@ func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter
 	if err != nil {
 		return err
 	}
-	return o.report(p, to, done)
+	return o.report(p, to, done, opener(recipients))
 }
 
 // report tells the end: the path on stdout, one line of figures on stderr.
-func (o *backupOptions) report(p *printer, to place, done ferry.BackedUp) error {
+func (o *backupOptions) report(p *printer, to place, done ferry.BackedUp, opener string) error {
 	r, path := done.Receipt, to.path(done.Receipt.Name)
 	if to.stdout { // where the archive is, nothing else may go
 		p.talk("%s, %d keys of %d kinds at revision %d in %s; stdout keeps no receipt and was not read back",
@@ -154,7 +155,7 @@ func (o *backupOptions) report(p *printer, to place, done ferry.BackedUp) error 
 	p.result = backupResult{Path: path, Receipt: r, Outcome: done.Outcome, Seconds: done.Duration.Seconds()}
 	p.data("%s", path)
 	p.talk("%s: %s, %d keys of %d kinds at revision %d in %s, verified. Next: kubeferry describe %s%s",
-		path, bytesText(r.Size), r.Keys, r.Kinds, r.Revision, done.Duration.Round(time.Millisecond), path, o.sealing.opener())
+		path, bytesText(r.Size), r.Keys, r.Kinds, r.Revision, done.Duration.Round(time.Millisecond), path, opener)
 	return nil
 }
 

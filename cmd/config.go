@@ -125,21 +125,32 @@ func usualConfigs(sh *shell) []string {
 	return paths
 }
 
+// errNoDefault: there are profiles to choose from, and none was chosen.
+var errNoDefault = errors.New("no default_profile")
+
 // pick returns the profile of that name, or the default one; an empty profile
 // if the file has no default.
 func (c config) pick(name, path string) (profile, error) {
 	if name == "" {
 		name = c.DefaultProfile
 	}
+	var known []string
+	for _, p := range c.Profiles {
+		if slices.Contains(known, p.Name) {
+			return profile{}, configf("profile %q stands twice in %s", p.Name, path)
+		}
+		known = append(known, p.Name)
+	}
+	if name == "" && len(known) > 0 {
+		return profile{}, configf("%s has profiles and %w: name one of them with --profile: %s", path, errNoDefault, strings.Join(known, ", "))
+	}
 	if name == "" {
 		return profile{}, nil
 	}
-	var known []string
 	for _, p := range c.Profiles {
 		if p.Name == name {
 			return p, nil
 		}
-		known = append(known, p.Name)
 	}
 	if path == "" {
 		return profile{}, configf("profile %q: there is no configuration file; name one with --config", name)

@@ -73,6 +73,14 @@ func (c *connection) resolve(ctx context.Context, p *printer, s *settings) (etcd
 	if err != nil {
 		return etcd3.Config{}, err
 	}
+	for flag, d := range map[string]time.Duration{
+		"dial-timeout": c.dialTimeout, "command-timeout": c.commandTimeout,
+		"keepalive-time": c.keepaliveTime, "keepalive-timeout": c.keepaliveLimit,
+	} {
+		if d <= 0 {
+			return etcd3.Config{}, usagef("--%s=%s: it takes a time above 0", flag, d)
+		}
+	}
 	if (c.cert == "") != (c.key == "") {
 		return etcd3.Config{}, usagef("--cert and --key go together")
 	}

@@ -121,6 +121,9 @@ func (d *demo) step(ctx context.Context, what string, args ...string) (string, e
 		errTerminal: true, environ: []string{"TERM=dumb"},
 		unset: d.p.sh.unset, now: d.p.sh.now, hostname: d.p.sh.hostname,
 	})
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
 	if code != int(exitDone) {
 		return "", fmt.Errorf("kubeferry %s ended with exit code %d: %s", args[0], code, strings.TrimSpace(talk.String()))
 	}

@@ -142,6 +142,9 @@ func (o *describeOptions) objects(ctx context.Context, p *printer, a *ferry.Arch
 	if err != nil {
 		return err
 	}
+	if err := a.Expected(ctx, filter); err != nil {
+		return err
+	}
 	shown := int64(0)
 	for e, err := range a.Walk(ctx, sel) {
 		if err != nil {
@@ -164,7 +167,7 @@ func (o *describeOptions) objects(ctx context.Context, p *printer, a *ferry.Arch
 		p.data(objectColumns, kindText(class.Kind), orNone(class.Namespace), name, bytesText(e.Size()), strconv.FormatInt(e.ModRevision, 10))
 	}
 	if shown == 0 {
-		return a.Empty(ctx, filter)
+		return fmt.Errorf("the archive holds no key that is selected: %w", ferry.ErrEmpty)
 	}
 	p.result = map[string]int64{"objects": shown}
 	return nil

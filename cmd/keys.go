@@ -160,15 +160,15 @@ func (f *sealing) keys(ctx context.Context, p *printer, s *settings) ([]crypt.Re
 // errMixed refuses what age refuses too.
 var errMixed = usagef("a passphrase cannot be combined with recipients (age refuses to mix them); leave one of them out")
 
-// opener is the flag that opens what is sealed so.
-func (f *sealing) opener() string {
+// opener is the flag that opens what was encrypted to the recipients.
+func opener(recipients []crypt.Recipient) string {
 	switch {
-	case f.none:
+	case len(recipients) == 0:
 		return ""
-	case len(f.recipients)+len(f.files) > 0:
-		return " -i IDENTITY"
+	case recipients[0].IsPassphrase():
+		return " --passphrase"
 	}
-	return " --passphrase"
+	return " -i IDENTITY"
 }
 
 // public reads the recipients that were named.

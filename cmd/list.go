@@ -55,6 +55,10 @@ func (o *listOptions) run(ctx context.Context, p *printer, folder string) error 
 			state, broken = item.Broken, broken+1
 		}
 		r := item.Receipt
+		if r.Name == "" { // it could not be read
+			rows = append(rows, []string{item.Name, "-", "-", "-", "-", "-", "-", state})
+			continue
+		}
 		rows = append(rows, []string{
 			item.Name, age(p.sh.now(), r.Created), bytesText(r.Size), strconv.FormatInt(r.Keys, 10),
 			strconv.FormatInt(r.Revision, 10), r.Cluster, wholeText(r.Whole), state,
@@ -68,7 +72,7 @@ func (o *listOptions) run(ctx context.Context, p *printer, folder string) error 
 	p.result = listResult{Archives: append([]catalog.Item{}, listing.Items...), Unfinished: append([]string{}, listing.Unfinished...)}
 	p.table(rows)
 	if n := len(listing.Unfinished); n > 0 && !o.all {
-		p.talk("%d archives without a receipt are not shown; --all shows them", n)
+		p.talk("%d without a receipt not shown; --all shows them", n)
 	}
 	if broken > 0 {
 		return fmt.Errorf("%d of %d archives in %s are broken: %w", broken, len(listing.Items), folder, ferry.ErrIncomplete)

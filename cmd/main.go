@@ -36,12 +36,27 @@ func Main() int {
 	// gRPC's logger is the process's own; what it would say of connections that
 	// fail, the drivers say better.
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	// A reader of our output that leaves early is an error of printing: the run
+	// ends in order, and not by a signal.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), heeded()...)
 	defer stop()
 	// The first signal asks for a clean end; a second one kills, as if there
 	// were no handler.
 	context.AfterFunc(ctx, stop)
 	return run(ctx, os.Args[1:], system())
+}
+
+// heeded are the signals that ask for a clean end: not those that whoever
+// started us wants to be ignored, as nohup does.
+func heeded() []os.Signal {
+	signals := []os.Signal{syscall.SIGTERM}
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signals = append(signals, s)
+		}
+	}
+	return signals
 }
 
 // run executes one command line in sh and returns its exit code.

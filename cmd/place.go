@@ -76,6 +76,9 @@ func source(from string) (place, error) {
 	if info.IsDir() {
 		return place{}, usagef("%s is a folder; kubeferry list %s shows the archives in it: name one", from, from)
 	}
+	if !info.Mode().IsRegular() {
+		return place{}, usagef("%s is not a file", from)
+	}
 	folder, name := filepath.Split(filepath.Clean(from))
 	if folder == "" {
 		folder = "."

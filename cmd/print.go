@@ -25,7 +25,7 @@ type printer struct {
 	logFormat            string
 
 	result any   // what a command has to tell in the end, for --json
-	err    error // an end that is not an error to cobra: set by commands that report and go on
+	err    error // the first failure to print, which cobra does not hear of
 }
 
 // data prints a line for scripts to stdout.
@@ -98,7 +98,7 @@ func (p *printer) finish(command string, err error) int {
 	if err == nil {
 		return int(exitDone)
 	}
-	if p.err != nil && errors.Is(p.err, syscall.EPIPE) && errors.Is(err, p.err) {
+	if errors.Is(err, syscall.EPIPE) {
 		return int(exitFailure) // the reader has left early, and knows it
 	}
 	code, hint := codeOf(err), hintFor(command, err)

@@ -64,7 +64,7 @@ func (r *report) record(record replay.Record) error {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	if _, err := r.w.Write(append(b, '\n')); err != nil {
-		return fmt.Errorf("writing the report: %w", err)
+		return fmt.Errorf("writing the report: %w", full(err))
 	}
 	return nil
 }
@@ -88,7 +88,7 @@ func (r *report) close() error {
 		return nil
 	}
 	if err := errors.Join(r.w.Flush(), r.file.Sync(), r.file.Close()); err != nil {
-		return fmt.Errorf("finishing the report: %w", err)
+		return fmt.Errorf("finishing the report: %w", full(err))
 	}
 	return nil
 }

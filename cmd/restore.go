@@ -54,6 +54,7 @@ server writes for itself (masterleases, peerserverleases) is never restored.` +
 
   # everything, into an empty etcd whose API server is not started yet
   kubeferry restore --from prod.zip.age -i kubeferry.identity --scenario=new --yes`,
+		ValidArgsFunction: completeKinds,
 		RunE: func(cmd *cobra.Command, words []string) error {
 			if err := o.validate(); err != nil {
 				return err
@@ -104,7 +105,7 @@ func (o *restoreOptions) run(ctx context.Context, p *printer, s *settings, filte
 	tell, stop := p.progress()
 	defer stop()
 	if _, err := a.Verify(ctx, tell); err != nil {
-		return err
+		return o.nothingWritten(p, err)
 	}
 	if a.Receipt == nil {
 		p.talk("There is no receipt beside %s: it may be unfinished business of somebody, or a copy.", o.from)
@@ -150,13 +151,17 @@ func (o *restoreOptions) nothingWritten(p *printer, err error) error {
 func (o *restoreOptions) apply(ctx context.Context, p *printer, s *settings, r ferry.Restore, planned *ferry.Planned, report *report) error {
 	writes := planned.Counts[replay.Created] + planned.Counts[replay.Replaced]
 	if !o.yes && writes > 0 {
-		sure, err := s.confirm(ctx, fmt.Sprintf("Write %d keys to %s?", writes, o.target(s, planned.Target)))
+		question := fmt.Sprintf("Create %d and replace %d keys in %s?", planned.Counts[replay.Created], planned.Counts[replay.Replaced], o.target(s, planned.Target))
+		sure, err := s.confirm(ctx, question)
 		if err != nil {
 			return o.nothingWritten(p, err)
 		}
 		if !sure {
 			return o.nothingWritten(p, fmt.Errorf("the answer was not yes: %w", errInterrupted))
 		}
+	}
+	if p.err != nil {
+		return o.nothingWritten(p, p.err) // nobody has seen the plan
 	}
 	// The plan's lines give way to what really becomes of each key.
 	if err := report.restart(); err != nil {
@@ -182,6 +187,9 @@ func (o *restoreOptions) apply(ctx context.Context, p *printer, s *settings, r f
 func (o *restoreOptions) explain(p *printer, done replay.Summary, written int64, err error) error {
 	p.data("Done:   %s", countsText(done.Counts))
 	examples(p, done.Tally)
+	if unsure := done.Counts[replay.Unsure]; unsure > 0 {
+		return fmt.Errorf("%d keys were written, and perhaps %d more whose answers were lost; running the same command again finds out: %w", written, unsure, err)
+	}
 	if written == 0 {
 		return fmt.Errorf("nothing was written: %w", err)
 	}
@@ -218,7 +226,7 @@ func (o *restoreOptions) target(s *settings, info etcdwalk.Info) string {
 // outcomes are all outcomes in the order in which they are told.
 var outcomes = []replay.Outcome{
 	replay.Created, replay.Replaced, replay.Unchanged, replay.Skipped, replay.Leased, replay.Expired,
-	replay.Excluded, replay.Refused, replay.Conflicting, replay.Failure, replay.Unreached,
+	replay.Excluded, replay.Refused, replay.Conflicting, replay.Failure, replay.Unsure, replay.Unreached,
 }
 
 // countsText lists the outcomes that occurred.
@@ -226,8 +234,15 @@ func countsText(counts replay.Counts) string {
 	var parts []string
 	for _, outcome := range outcomes {
 		if n := counts[outcome]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, outcome))
+			part := fmt.Sprintf("%d %s", n, outcome)
+			if outcome == replay.Leased {
+				part += " (left out; --leases=regrant brings them back)"
+			}
+			parts = append(parts, part)
 		}
+	}
+	if len(parts) == 0 {
+		return "nothing"
 	}
 	return strings.Join(parts, ", ")
 }
@@ -235,7 +250,7 @@ func countsText(counts replay.Counts) string {
 // telling are the outcomes of which the number does not say it all.
 func telling() []replay.Outcome {
 	return slices.DeleteFunc(slices.Clone(outcomes), func(o replay.Outcome) bool {
-		return o == replay.Leased || o == replay.Skipped || o == replay.Unreached
+		return o == replay.Leased || o == replay.Unreached
 	})
 }
 

@@ -37,6 +37,9 @@ everything, or the kinds, namespaces and objects that you name.`,
 			if p.logFormat != "text" && p.logFormat != "json" {
 				return usagef("--log-format=%s: it takes text or json", p.logFormat)
 			}
+			if timeout < 0 {
+				return usagef("--timeout=%s: it takes a time above 0", timeout)
+			}
 			if timeout > 0 {
 				// The process ends with the command; the timer needs no release.
 				ctx, cancel := context.WithTimeoutCause(cmd.Context(), timeout, fmt.Errorf("%w of %s", errTimeout, timeout))

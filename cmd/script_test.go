@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 //	etcd NAME [VERSION [FLAG...]]   start a server; $NAME is its endpoint
 //	load NAME FILE                  put the lines KEY=VALUE of a file
 //	put NAME KEY VALUE              put one key
+//	leased NAME KEY VALUE           put one key under a lease of an hour
 //	del NAME PREFIX                 delete the keys under a prefix
 //	get NAME KEY                    print a value on stdout, for stdout and cmp
 //	dump NAME FILE [-PREFIX...]     write all keys and values, without those prefixes
@@ -49,7 +50,7 @@ func TestScripts(t *testing.T) {
 				Files:               []string{file},
 				RequireExplicitExec: true,
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
-					"etcd": s.etcd, "load": s.load, "put": s.put, "del": s.del, "get": s.get, "dump": s.dump, "exits": runExits,
+					"etcd": s.etcd, "load": s.load, "put": s.put, "leased": s.leased, "del": s.del, "get": s.get, "dump": s.dump, "exits": runExits,
 				},
 			})
 		})
@@ -103,6 +104,17 @@ func (s *scripted) put(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: put NAME KEY VALUE")
 	}
 	_, err := s.client(ts, args[0]).Put(context.Background(), args[1], args[2])
+	ts.Check(err)
+}
+
+func (s *scripted) leased(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: leased NAME KEY VALUE")
+	}
+	client := s.client(ts, args[0])
+	lease, err := client.Grant(context.Background(), 3600)
+	ts.Check(err)
+	_, err = client.Put(context.Background(), args[1], args[2], clientv3.WithLease(lease.ID))
 	ts.Check(err)
 }
 

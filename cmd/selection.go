@@ -3,6 +3,7 @@ package cmd
 import (
 	"slices"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
@@ -57,4 +58,14 @@ func (f *selecting) filter(words []string) (kube.Filter, error) {
 		Prefixes:   f.prefixes,
 	}
 	return filter, nil
+}
+
+// completeKinds completes words that name objects: the kinds that are compiled
+// into Kubernetes, as kubectl names them.
+func completeKinds(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	var names []cobra.Completion
+	for _, kind := range kube.Known() {
+		names = append(names, kind.Name())
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }

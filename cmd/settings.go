@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -67,6 +68,9 @@ func (s *settings) apply(cmd *cobra.Command) error {
 		return err
 	}
 	chosen, err := c.pick(s.profile, path)
+	if errors.Is(err, errNoDefault) && cmd.Flags().Lookup("endpoints") == nil {
+		err = nil // a command without a cluster can do without a profile
+	}
 	if err != nil {
 		return err
 	}
@@ -76,6 +80,12 @@ func (s *settings) apply(cmd *cobra.Command) error {
 		value, origin := s.lookup(f, values[f.Name], chosen.Name, path)
 		if origin != "" {
 			s.origins[f.Name] = origin
+		}
+		wanted := values[f.Name]
+		if cmd.Flags().Changed("profile") && strings.HasPrefix(origin, "ETCDCTL_") && wanted != "" && wanted != value {
+			// Half a profile and half another cluster's environment is nobody's
+			// wish, and the archive would bear the profile's label.
+			err = configf("profile %s and %s say different things of --%s; unset the variable, or type the flag", chosen.Name, origin, f.Name)
 		}
 		if err == nil && value != "" {
 			if e := f.Value.Set(value); e != nil {

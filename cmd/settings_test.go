@@ -41,7 +41,7 @@ func TestPrecedenceOfSettings(t *testing.T) {
 	other := "http://127.0.0.1:1"
 	profiles := func(endpoint string) string {
 		path := filepath.Join(t.TempDir(), "config.yaml")
-		check(t, os.WriteFile(path, fmt.Appendf(nil, "profiles:\n  - name: Prod\n    endpoints: [%q]\n", endpoint), 0o600))
+		check(t, os.WriteFile(path, fmt.Appendf(nil, "default_profile: Prod\nprofiles:\n  - name: Prod\n    endpoints: [%q]\n", endpoint), 0o600))
 		return path
 	}
 	right, wrong := profiles(w.endpoint), profiles(other)
@@ -52,7 +52,7 @@ func TestPrecedenceOfSettings(t *testing.T) {
 	}{
 		{"--endpoints", []string{"KUBEFERRY_ENDPOINTS=" + other, "ETCDCTL_ENDPOINTS=" + other}, []string{"--config", wrong, "--profile=Prod", "--endpoints", w.endpoint}},
 		{"KUBEFERRY_ENDPOINTS", []string{"ETCDCTL_ENDPOINTS=" + other, "KUBEFERRY_ENDPOINTS=" + w.endpoint}, []string{"--config", wrong, "--profile=Prod"}},
-		{"ETCDCTL_ENDPOINTS", []string{"ETCDCTL_ENDPOINTS=" + w.endpoint, "KUBEFERRY_ENDPOINTS="}, []string{"--config", wrong, "--profile=Prod"}},
+		{"ETCDCTL_ENDPOINTS", []string{"ETCDCTL_ENDPOINTS=" + w.endpoint, "KUBEFERRY_ENDPOINTS="}, []string{"--config", wrong}},
 		{"profile Prod of " + right, nil, []string{"--config", right, "--profile=Prod"}},
 		{"profile Prod of " + right, []string{"KUBEFERRY_CONFIG=" + right, "KUBEFERRY_PROFILE=Prod"}, nil},
 	} {
@@ -124,6 +124,10 @@ func TestWrongSettings(t *testing.T) {
 		{nil, "profiles: [{name: a}, {name: b, identity: AGE-SECRET-KEY-1QQ}]", []string{"profile number 2", "holds no secrets"}},
 		{nil, "default_profile: a\nprofiles: [{name: a, endpoints: ['http://127.0.0.1:1'], user: 'root:hunter2'}]", []string{"takes the name alone", "password_file"}},
 		{nil, "default_profile: c\nprofiles: [{name: a}, {name: b}]", []string{`profile "c"`, "a, b"}},
+		{nil, "profiles: [{name: a}, {name: b}]", []string{"no default_profile", "--profile", "a, b"}},
+		{nil, "default_profile: a\nprofiles: [{name: a}, {name: a}]", []string{`"a" stands twice`}},
+		{[]string{"KUBEFERRY_PROFILE=a", "ETCDCTL_ENDPOINTS=http://127.0.0.1:2"}, "profiles: [{name: a, endpoints: ['http://127.0.0.1:1']}]",
+			[]string{"profile a and ETCDCTL_ENDPOINTS say different things of --endpoints"}},
 		{nil, "profiles: {", []string{"reading the configuration file"}},
 		{nil, "profiles: 7", []string{"reading the configuration file"}},
 	} {

@@ -62,8 +62,8 @@ func (o *verifyOptions) run(ctx context.Context, p *printer, s *settings, path s
 	if !v.ReceiptChecked {
 		p.warn("there is no receipt beside %s: whether it is the archive that was published was not checked", path)
 	}
-	p.data("%s: ok, %d keys, %s at revision %d", path, v.Keys, bytesText(v.Bytes), a.Info().Revision)
 	if v.Unstorable == 0 {
+		p.data("%s: ok, %d keys, %s at revision %d", path, v.Keys, bytesText(v.Bytes), a.Info().Revision)
 		return nil
 	}
 	for _, example := range v.Examples {

@@ -38,6 +38,9 @@ func (r Recipient) String() string {
 	return r.text
 }
 
+// IsPassphrase tells whether it takes a passphrase to open what is encrypted to r.
+func (r Recipient) IsPassphrase() bool { return r.kind == passphrase }
+
 // Format prints String whatever the verb, so that no verb shows a passphrase.
 func (r Recipient) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, r.String()) }
 

@@ -190,8 +190,11 @@ func (a *Archive) Select(ctx context.Context, f kube.Filter) (etcdwalk.Selection
 	return sel, layout, err
 }
 
-// Empty is the error of a filter that has found no key in the archive.
-func (a *Archive) Empty(ctx context.Context, f kube.Filter) error { return empty(ctx, f, a) }
+// Expected refuses a filter that calls something by its name which the archive
+// does not hold.
+func (a *Archive) Expected(ctx context.Context, f kube.Filter) error {
+	return named(ctx, a.Filter(f), a)
+}
 
 // layout is that of the prefixes of f, completed by the archive.
 func (a *Archive) layout(f kube.Filter) (*kube.Layout, error) {

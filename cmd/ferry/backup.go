@@ -105,8 +105,10 @@ func (b Backup) draft(ctx context.Context) (d draft, err error) {
 	if d.choice, err = choose(ctx, b.Pin, b.Filter); err != nil {
 		return d, err
 	}
-	if d.choice.total == 0 && !b.AllowEmpty {
-		return d, d.choice.empty(ctx)
+	if !b.AllowEmpty {
+		if err := d.choice.expected(ctx); err != nil {
+			return d, err
+		}
 	}
 	if d.header, err = b.header(ctx, d.choice); err != nil {
 		return d, err
@@ -123,8 +125,11 @@ func (b Backup) draft(ctx context.Context) (d draft, err error) {
 // taken for that of the new archive.
 func (b Backup) unclaimed(ctx context.Context, name string) error {
 	receipt, err := b.Store.Open(ctx, catalog.ReceiptName(name))
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return nil // there is none, or none that we may see: publishing ours will tell
+	}
+	if err != nil {
+		return storing(err, "looking for a receipt of "+name)
 	}
 	_ = receipt.Close() // it was not read
 	return fmt.Errorf("beginning the archive %s: there is a receipt %s already, of another archive: %w", name, catalog.ReceiptName(name), fs.ErrExist)
@@ -227,7 +232,7 @@ func (b Backup) walk(ctx context.Context, w *archive.Writer, c *choice) (archive
 		return archive.Ending{}, err
 	}
 	if stats.Keys == 0 && !b.AllowEmpty {
-		return archive.Ending{}, c.empty(ctx)
+		return archive.Ending{}, empty(b.Filter)
 	}
 	taken := b.Now().UTC()
 	list, err := c.view.Leases(ctx, w.LeaseIDs())

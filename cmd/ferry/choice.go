@@ -3,8 +3,6 @@ package ferry
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
@@ -43,28 +41,32 @@ func choose(ctx context.Context, pin Pin, filter kube.Filter) (*choice, error) {
 	return c, nil
 }
 
-// empty is the error of a choice without a key.
-func (c *choice) empty(ctx context.Context) error { return empty(ctx, c.filter, c.view) }
+// expected refuses a choice that lacks something that was called by its name,
+// or holds no key at all.
+func (c *choice) expected(ctx context.Context) error {
+	if err := named(ctx, c.filter, c.view); err != nil {
+		return err
+	}
+	if c.total == 0 {
+		return empty(c.filter)
+	}
+	return nil
+}
 
-// empty says that a filter has found no key in a view, and why that may be.
-func empty(ctx context.Context, filter kube.Filter, view etcdwalk.View) error {
+// named refuses a filter that calls something by its name which is not there:
+// a mistyped namespace must not be missing from every backup without a word.
+func named(ctx context.Context, filter kube.Filter, view etcdwalk.View) error {
+	absent, err := filter.Absent(ctx, view)
+	if err != nil || len(absent) == 0 {
+		return err
+	}
+	return fmt.Errorf("not there: %s: %w", strings.Join(absent, ", "), ErrEmpty)
+}
+
+// empty says that a filter has found no key.
+func empty(filter kube.Filter) error {
 	if filter.Whole() {
 		return fmt.Errorf("there is no key under the prefixes of Kubernetes; if the API server uses another --etcd-prefix, name it with --prefix: %w", ErrEmpty)
 	}
-	near, err := filter.SuggestNamespaces(ctx, view)
-	if err != nil {
-		return err
-	}
-	var reasons []string
-	for _, name := range slices.Sorted(maps.Keys(near)) {
-		reason := fmt.Sprintf("there is no namespace %q", name)
-		if len(near[name]) > 0 {
-			reason += "; did you mean " + strings.Join(near[name], " or ") + "?"
-		}
-		reasons = append(reasons, reason)
-	}
-	if len(reasons) == 0 {
-		reasons = []string{"no key is selected"}
-	}
-	return fmt.Errorf("%s: %w", strings.Join(reasons, ", "), ErrEmpty)
+	return fmt.Errorf("no key is selected: %w", ErrEmpty)
 }

@@ -4,8 +4,9 @@
 //
 // What a story has to tell while it runs goes to a [Progress]; what it has to
 // tell in the end is its result. A story that returns an error has left
-// nothing half-done under a final name; a restore says in its summary what it
-// had written by then.
+// nothing half-done under a final name: at most a whole archive without a
+// receipt, and then it says so. A restore says in its summary what it had
+// written by then.
 package ferry
 
 import (

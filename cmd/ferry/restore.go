@@ -50,6 +50,11 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !r.AllowEmpty {
+		if err := named(ctx, r.Filter, r.Archive); err != nil {
+			return nil, fmt.Errorf("looking into the archive: %w", err)
+		}
+	}
 	view, err := r.Pin(ctx, layout.Scope())
 	if err != nil {
 		return nil, err
@@ -70,11 +75,16 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 		Rule:       r.rule(layout),
 	}
 	planned.job.Record = r.counting(Planning, planned.total)
-	if planned.Plan, err = planned.job.Plan(ctx); err != nil {
-		return planned, err
+	plan, err := planned.job.Plan(ctx)
+	if err != nil {
+		return planned, err // half a plan is none
 	}
+	planned.Plan = plan
 	if planned.Counts.Total() == 0 && !r.AllowEmpty {
-		return planned, fmt.Errorf("looking into the archive: %w", empty(ctx, r.Filter, r.Archive))
+		return planned, fmt.Errorf("looking into the archive: %w", empty(r.Filter))
+	}
+	if all := planned.Counts.Total(); all > 0 && planned.Counts[replay.Leased] == all {
+		return planned, fmt.Errorf("every key that is selected is under an etcd lease, which --leases=regrant brings back: %w", ErrIncomplete)
 	}
 	return planned, planned.Err()
 }

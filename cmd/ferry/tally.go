@@ -30,6 +30,11 @@ func Tally(ctx context.Context, pin Pin, filter kube.Filter, allowEmpty bool, pr
 	if err != nil {
 		return Tallied{}, err
 	}
+	if !allowEmpty {
+		if err := c.expected(ctx); err != nil {
+			return Tallied{}, err
+		}
+	}
 	t := tally{classify: c.layout.Classify, kinds: map[string]*etcdwalk.Stats{}}
 	tell, done := told(progress), int64(0)
 	stats, err := etcdwalk.Copy(ctx, t, c.view, c.sel, func(etcdwalk.Entry) {
@@ -40,7 +45,7 @@ func Tally(ctx context.Context, pin Pin, filter kube.Filter, allowEmpty bool, pr
 		return Tallied{}, err
 	}
 	if stats.Keys == 0 && !allowEmpty {
-		return Tallied{}, c.empty(ctx)
+		return Tallied{}, empty(filter)
 	}
 	counted := Tallied{Revision: c.view.Info().Revision, Keys: stats.Keys, Bytes: stats.Bytes}
 	for kind, s := range t.kinds {

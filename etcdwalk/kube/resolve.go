@@ -51,6 +51,11 @@ func (r *resolver) pick(ctx context.Context, terms []term) (pick, error) {
 			return pick{}, err
 		}
 		switch {
+		case k.path == namespace && t.name == "" && len(r.namespaces) > 0:
+			// kubectl would take all of them; here that could overwrite all.
+			for _, ns := range r.namespaces {
+				p.add(r.layout, namespace, ns)
+			}
 		case k.Namespaced && len(r.namespaces) > 0:
 			for _, ns := range r.namespaces {
 				p.add(r.layout, k.path+"/"+ns, t.name)

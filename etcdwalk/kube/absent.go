@@ -1,0 +1,79 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+)
+
+// Absent tells which of the things that the filter names one by one are not in
+// the view: objects as TYPE/NAME, and namespaces, with those that they may have
+// been meant to be. A selection may be empty for good reasons, but what is
+// called by its name is expected to be there. A namespace is there if it has a
+// Namespace object or any key: an archive of a part may lack the object.
+func (f Filter) Absent(ctx context.Context, view etcdwalk.View) ([]string, error) {
+	terms, err := parseTerms(f.Include)
+	if err != nil {
+		return nil, err
+	}
+	var absent []string
+	for _, t := range terms {
+		if t.name == "" {
+			continue
+		}
+		one := Filter{Include: []string{t.typed + "/" + t.name}, Namespaces: f.Namespaces, Prefixes: f.Prefixes}
+		there, err := one.any(ctx, view)
+		if err != nil {
+			return nil, err
+		}
+		if !there {
+			absent = append(absent, fmt.Sprintf("%s/%s", t.typed, t.name))
+		}
+	}
+	namespaces, err := f.absentNamespaces(ctx, view)
+	return append(absent, namespaces...), err
+}
+
+func (f Filter) absentNamespaces(ctx context.Context, view etcdwalk.View) ([]string, error) {
+	suggestions, err := f.SuggestNamespaces(ctx, view)
+	if err != nil {
+		return nil, err
+	}
+	names, err := parseNamespaces(f.Namespaces)
+	if err != nil {
+		return nil, err
+	}
+	var absent []string
+	for _, name := range names {
+		near, missing := suggestions[name]
+		if !missing {
+			continue
+		}
+		there, err := Filter{Namespaces: []string{name}, Prefixes: f.Prefixes}.any(ctx, view)
+		if err != nil {
+			return nil, err
+		}
+		if there {
+			continue
+		}
+		text := fmt.Sprintf("namespace %q", name)
+		if len(near) > 0 {
+			text += " (did you mean " + orList(near) + "?)"
+		}
+		absent = append(absent, text)
+	}
+	return absent, nil
+}
+
+// any tells whether the filter selects a key.
+func (f Filter) any(ctx context.Context, view etcdwalk.View) (bool, error) {
+	sel, err := f.Resolve(ctx, view)
+	if err != nil {
+		return false, err
+	}
+	for _, err := range view.Walk(ctx, sel) {
+		return err == nil, err
+	}
+	return false, nil
+}
