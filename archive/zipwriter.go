@@ -31,7 +31,7 @@ func (z *zipWriter) add(name string, f zipFile, packed []byte) error {
 		CreatorVersion:     versionMadeBy,
 		ReaderVersion:      versionNeeded(name),
 		Method:             method(name),
-		ModifiedDate:       dosDate,
+		ModifiedDate:       dosDate, //nolint:staticcheck // Modified would add an extra field with the time
 		CRC32:              f.crc,
 		CompressedSize64:   uint64(f.packed),
 		UncompressedSize64: uint64(f.size),

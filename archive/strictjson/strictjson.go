@@ -162,7 +162,10 @@ func (w *walker) object(t reflect.Type, at *path) error {
 		if err != nil {
 			return at.errorf("%w", err)
 		}
-		name := token.(string) // of valid JSON, the only token here
+		name, ok := token.(string)
+		if !ok {
+			return at.errorf("a member without a name")
+		}
 		member := &path{up: at, name: name}
 		if err := w.text(start, member); err != nil {
 			return err
