@@ -141,6 +141,9 @@ func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter
 	if err != nil {
 		return err
 	}
+	if n := done.ReadBack.Unstorable; n > 0 {
+		p.warn("%d values are in no form that Kubernetes stores, and a restore will refuse them without --raw, the first: %s", n, done.ReadBack.Examples[0])
+	}
 	return o.report(p, to, done, opener(recipients))
 }
 

@@ -125,7 +125,8 @@ func stopped(why, err error) error {
 	return fmt.Errorf("%w: %s%.0w", why, text, err)
 }
 
-// usagef is an error of wrong usage.
+// usagef is an error of wrong usage. The verb %.0w adds a cause to an error and
+// nothing to its text.
 func usagef(format string, args ...any) error {
 	return fmt.Errorf("%w%.0w", fmt.Errorf(format, args...), errUsage)
 }

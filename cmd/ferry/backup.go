@@ -41,6 +41,7 @@ type BackedUp struct {
 	Receipt  catalog.Receipt
 	Outcome  etcdwalk.Outcome
 	Leases   int
+	ReadBack Verified // what reading it back has seen; zero without Backup.ReadBack
 	Duration time.Duration
 }
 
@@ -88,7 +89,7 @@ func (b Backup) once(ctx context.Context, restarts int) (done BackedUp, err erro
 	if err := upload.Commit(digest); err != nil {
 		return done, storing(err, "publishing the archive "+d.name)
 	}
-	return done, b.finish(ctx, done.Receipt, d.reader)
+	return done, b.finish(ctx, &done, d.reader)
 }
 
 // A draft is an archive before its first byte.
@@ -180,7 +181,8 @@ func (b Backup) keys() ([]crypt.Recipient, Keys, error) {
 
 // finish reads the archive back if that is wanted, and publishes its receipt.
 // Until there is one no list shows the archive, so there is time to look at it.
-func (b Backup) finish(ctx context.Context, r catalog.Receipt, reader Keys) error {
+func (b Backup) finish(ctx context.Context, done *BackedUp, reader Keys) (err error) {
+	r := done.Receipt
 	if b.Pipe {
 		return nil
 	}
@@ -188,7 +190,7 @@ func (b Backup) finish(ctx context.Context, r catalog.Receipt, reader Keys) erro
 	// back, or ends as if it was not.
 	settled := context.WithoutCancel(ctx)
 	if b.ReadBack {
-		if err := b.readBack(ctx, r, reader); err != nil {
+		if done.ReadBack, err = b.readBack(ctx, r, reader); err != nil {
 			return fmt.Errorf("reading the archive %s back, which no list shows yet: %w", r.Name, b.takeBack(settled, r.Name, err))
 		}
 	}
@@ -207,10 +209,10 @@ func (b Backup) takeBack(ctx context.Context, name string, reason error) error {
 }
 
 // readBack goes the way of a restore: open, decrypt, verify.
-func (b Backup) readBack(ctx context.Context, r catalog.Receipt, keys Keys) error {
+func (b Backup) readBack(ctx context.Context, r catalog.Receipt, keys Keys) (Verified, error) {
 	a, err := Open(ctx, b.Store, r.Name, keys)
 	if err != nil {
-		return err
+		return Verified{}, err
 	}
 	defer a.Close()
 	verified, err := a.Verify(ctx, b.Progress)
@@ -218,7 +220,7 @@ func (b Backup) readBack(ctx context.Context, r catalog.Receipt, keys Keys) erro
 		err = fmt.Errorf("archive %s with %d keys was written, archive %s with %d keys is there: %w",
 			r.ArchiveID, r.Keys, a.Header().ArchiveID, verified.Keys, archive.ErrDamaged)
 	}
-	return err
+	return verified, err
 }
 
 // walk copies the selected entries into w, and returns what is known after it.

@@ -47,6 +47,21 @@ func TestReadBackOpensTheArchiveWithoutTheOperatorsIdentity(t *testing.T) {
 	same(t, "the archive", contents(t, &store, done.Receipt.Name, keys), want)
 }
 
+func TestReadBackTellsOfValuesThatNoRestoreWouldWrite(t *testing.T) {
+	recipient, _ := newKeys(t)
+	entries := objects(3)
+	entries[0].Value = []byte("not an object")
+	b := backup(pinned(walktest.NewView(entries...)), &remotetest.Memory{}, recipient)
+	b.ReadBack = true
+	done, err := b.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := done.ReadBack; got.Unstorable != 1 || len(got.Examples) != 1 || got.Keys != done.Receipt.Keys {
+		t.Errorf("got %+v, want one value of %d", got, done.Receipt.Keys)
+	}
+}
+
 func TestReadBackRemovesAnArchiveThatCannotBeRestored(t *testing.T) {
 	recipient, _ := newKeys(t)
 	store := &liar{Memory: &remotetest.Memory{}}
