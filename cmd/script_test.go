@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -21,9 +23,23 @@ import (
 // TestMain lets the scripts run the program itself: this test binary, called
 // by the program's name.
 func TestMain(m *testing.M) {
+	heedSignals()
 	testscript.Main(m, map[string]func(){
 		"kubeferry": func() { os.Exit(Main()) },
 	})
+}
+
+// heedSignals makes sure that no child inherits that a signal is ignored, as
+// under nohup or in the background of a shell: tests send it these signals.
+func heedSignals() {
+	if filepath.Base(os.Args[0]) == "kubeferry" {
+		return // this is a child
+	}
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 }
 
 // TestScripts runs the command lines in testdata/scripts against real etcd
