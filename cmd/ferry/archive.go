@@ -169,7 +169,8 @@ func (a *Archive) Verify(ctx context.Context, progress Progress) (Verified, erro
 	}
 	// Only now: damage has a clearer name when age or the manifest finds it.
 	// What is left for the receipt to find is another archive in this one's place.
-	return v, a.checkDigest(ctx, &v)
+	v.ReceiptChecked, err = a.checkDigest(ctx)
+	return v, err
 }
 
 // Filter completes f with the archive's own prefixes where f names none.
@@ -201,27 +202,25 @@ func (a *Archive) layout(f kube.Filter) (*kube.Layout, error) {
 	return kube.NewLayout(a.Filter(f).Prefixes...)
 }
 
-// checkDigest compares the bytes as they lie in the store with the receipt.
-func (a *Archive) checkDigest(ctx context.Context, v *Verified) error {
+// checkDigest compares the bytes as they lie in the store with the receipt, if
+// there is one, and tells whether it did.
+func (a *Archive) checkDigest(ctx context.Context) (bool, error) {
 	if a.Receipt == nil {
-		return nil
+		return false, nil
 	}
 	sum := sha256.New()
 	buffer := make([]byte, 1<<20)
 	for at := int64(0); at < a.object.Size(); {
 		if err := ctx.Err(); err != nil {
-			return err
+			return false, err
 		}
 		n, err := a.object.ReadAt(buffer[:min(int64(len(buffer)), a.object.Size()-at)], at)
 		sum.Write(buffer[:n])
 		at += int64(n)
 		if err != nil && !(errors.Is(err, io.EOF) && at == a.object.Size()) {
-			return storing(err, "reading the archive "+a.name)
+			return false, storing(err, "reading the archive "+a.name)
 		}
 	}
-	if err := a.Receipt.Check(a.name, a.object.Size(), [sha256.Size]byte(sum.Sum(nil))); err != nil {
-		return err
-	}
-	v.ReceiptChecked = true
-	return nil
+	err := a.Receipt.Check(a.name, a.object.Size(), [sha256.Size]byte(sum.Sum(nil)))
+	return err == nil, err
 }

@@ -89,7 +89,8 @@ func (b Backup) once(ctx context.Context, restarts int) (done BackedUp, err erro
 	if err := upload.Commit(digest); err != nil {
 		return done, storing(err, "publishing the archive "+d.name)
 	}
-	return done, b.finish(ctx, &done, d.reader)
+	done.ReadBack, err = b.finish(ctx, done.Receipt, d.reader)
+	return done, err
 }
 
 // A draft is an archive before its first byte.
@@ -181,23 +182,22 @@ func (b Backup) keys() ([]crypt.Recipient, Keys, error) {
 
 // finish reads the archive back if that is wanted, and publishes its receipt.
 // Until there is one no list shows the archive, so there is time to look at it.
-func (b Backup) finish(ctx context.Context, done *BackedUp, reader Keys) (err error) {
-	r := done.Receipt
+func (b Backup) finish(ctx context.Context, r catalog.Receipt, reader Keys) (seen Verified, err error) {
 	if b.Pipe {
-		return nil
+		return seen, nil
 	}
 	// The archive has its name: a run that is stopped from here on takes it
 	// back, or ends as if it was not.
 	settled := context.WithoutCancel(ctx)
 	if b.ReadBack {
-		if done.ReadBack, err = b.readBack(ctx, r, reader); err != nil {
-			return fmt.Errorf("reading the archive %s back, which no list shows yet: %w", r.Name, b.takeBack(settled, r.Name, err))
+		if seen, err = b.readBack(ctx, r, reader); err != nil {
+			return seen, fmt.Errorf("reading the archive %s back, which no list shows yet: %w", r.Name, b.takeBack(settled, r.Name, err))
 		}
 	}
 	if err := catalog.Publish(settled, b.Store, r); err != nil {
-		return storing(err, fmt.Sprintf("the archive %s is written, but without its receipt no list will show it: publishing the receipt", r.Name))
+		return seen, storing(err, fmt.Sprintf("the archive %s is written, but without its receipt no list will show it: publishing the receipt", r.Name))
 	}
-	return nil
+	return seen, nil
 }
 
 // takeBack removes an archive for a reason, and adds to it what became of that.

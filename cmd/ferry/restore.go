@@ -38,20 +38,16 @@ type Planned struct {
 }
 
 // Plan looks at the target and decides about each key. The guards of the
-// scenario come first; replay.ErrRefused and the errors of replay say what forbids the
-// restore, and Planned what was found until then.
+// scenario come first; the errors of replay say what forbids the restore, and
+// Planned what was found until then.
 func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	r.Filter = r.Archive.Filter(r.Filter)
-	layout, err := kube.NewLayout(r.Filter.Prefixes...)
-	if err != nil {
-		return nil, err
-	}
-	sel, err := r.Filter.Resolve(ctx, r.Archive)
+	sel, layout, err := r.Archive.Select(ctx, r.Filter)
 	if err != nil {
 		return nil, err
 	}
 	if !r.AllowEmpty {
-		if err := named(ctx, r.Filter, r.Archive); err != nil {
+		if err := r.Archive.Expected(ctx, r.Filter); err != nil {
 			return nil, fmt.Errorf("looking into the archive: %w", err)
 		}
 	}
