@@ -121,6 +121,34 @@ type Selection struct {
 	Ranges Ranges
 	// Match narrows the ranges further; nil takes everything in them.
 	Match func(Entry) bool
+	// Splits help a driver to read the ranges. They select nothing.
+	Splits Splits
+}
+
+// Splits are good places to end a request. A server may go over all keys of the
+// range that it is asked about, however few of them it answers with (etcd: see
+// the driver), so that a request should end not far behind its answer.
+type Splits struct {
+	// Kinds are the keys at which the range of a kind begins or ends, ascending.
+	Kinds [][]byte
+	// Namespaces are what follows a kind in the keys of a namespace, with the
+	// slash at its end, ascending.
+	Namespaces [][]byte
+}
+
+// Cut divides r at the places that lie in it. Together the parts are r.
+func (r Range) Cut(places [][]byte) Ranges {
+	var parts Ranges
+	first, _ := slices.BinarySearchFunc(places, r.Start, bytes.Compare)
+	for _, place := range places[first:] {
+		if !before(place, r.End) {
+			break
+		}
+		if part := (Range{Start: r.Start, End: place}); !part.Empty() {
+			parts, r.Start = append(parts, part), place
+		}
+	}
+	return append(parts, r)
 }
 
 // Takes tells whether the selection wants e, whose key is in its ranges.
@@ -128,7 +156,7 @@ func (s Selection) Takes(e Entry) bool { return s.Match == nil || s.Match(e) }
 
 // Within narrows the selection to the keys in r.
 func (s Selection) Within(r Ranges) Selection {
-	return Selection{Ranges: s.Ranges.Intersect(r), Match: s.Match}
+	return Selection{Ranges: s.Ranges.Intersect(r), Match: s.Match, Splits: s.Splits}
 }
 
 // A Class is what a key belongs to. Package kube tells it; others only pass it

@@ -36,7 +36,7 @@ func (f Filter) Absent(ctx context.Context, view etcdwalk.View) ([]string, error
 }
 
 func (f Filter) absentNamespaces(ctx context.Context, view etcdwalk.View) ([]string, error) {
-	suggestions, err := f.SuggestNamespaces(ctx, view)
+	suggestions, err := f.suggestNamespaces(ctx, view)
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +64,30 @@ func (f Filter) absentNamespaces(ctx context.Context, view etcdwalk.View) ([]str
 		absent = append(absent, text)
 	}
 	return absent, nil
+}
+
+// suggestNamespaces says, for each namespace typed that the view has no
+// Namespace object of, which ones it has with a name like it.
+func (f Filter) suggestNamespaces(ctx context.Context, view etcdwalk.View) (map[string][]string, error) {
+	layout, err := NewLayout(f.Prefixes...)
+	if err != nil {
+		return nil, err
+	}
+	typed, err := parseNamespaces(f.Namespaces)
+	if err != nil || len(typed) == 0 {
+		return nil, err
+	}
+	there, err := layout.namespaces(ctx, view)
+	if err != nil {
+		return nil, err
+	}
+	suggestions := map[string][]string{}
+	for _, name := range typed {
+		if !there[name] {
+			suggestions[name] = nearest(name, there)
+		}
+	}
+	return suggestions, nil
 }
 
 // any tells whether the filter selects a key.

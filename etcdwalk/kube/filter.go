@@ -63,35 +63,6 @@ func (f Filter) Resolve(ctx context.Context, view etcdwalk.View) (etcdwalk.Selec
 	return r.resolve(ctx, include, exclude)
 }
 
-// SuggestNamespaces says, for each namespace typed that the view has no
-// Namespace object of, which ones it has with a name like it.
-func (f Filter) SuggestNamespaces(ctx context.Context, view etcdwalk.View) (map[string][]string, error) {
-	layout, err := NewLayout(f.Prefixes...)
-	if err != nil {
-		return nil, err
-	}
-	typed, err := parseNamespaces(f.Namespaces)
-	if err != nil || len(typed) == 0 {
-		return nil, err
-	}
-	there := map[string]bool{}
-	for e, err := range view.Walk(ctx, etcdwalk.Selection{Ranges: etcdwalk.Union(layout.under(namespace)...)}) {
-		if err != nil {
-			return nil, fmt.Errorf("reading the names of the namespaces: %w", err)
-		}
-		if object, ok := layout.Parse(e.Key); ok {
-			there[object.Name] = true
-		}
-	}
-	suggestions := map[string][]string{}
-	for _, name := range typed {
-		if !there[name] {
-			suggestions[name] = nearest(name, there)
-		}
-	}
-	return suggestions, nil
-}
-
 // A term is one word of a filter, taken apart.
 type term struct {
 	typed       string

@@ -1,10 +1,10 @@
 package kube_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"iter"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -352,22 +352,74 @@ func TestResolvePassesTheViewsErrorsOn(t *testing.T) {
 	}
 	view := walktest.NewView(etcdwalk.Entry{Key: []byte("/registry/namespaces/a")})
 	view.Err = etcdwalk.ErrCompacted
-	if _, err := (kube.Filter{Namespaces: []string{"a"}}).SuggestNamespaces(t.Context(), view); !errors.Is(err, etcdwalk.ErrCompacted) || view.Fired() != 1 {
+	if _, err := (kube.Filter{Namespaces: []string{"a"}}).Absent(t.Context(), view); !errors.Is(err, etcdwalk.ErrCompacted) || view.Fired() != 1 {
 		t.Errorf("got %v, fired %d times", err, view.Fired())
 	}
 }
 
-func TestSuggestNamespaces(t *testing.T) {
+func TestAbsentNamespacesComeWithSuggestions(t *testing.T) {
 	view, _ := fixtureView(t)
-	got, err := kube.Filter{Namespaces: []string{"shop-backand", "data", "nowhere-near"}}.SuggestNamespaces(t.Context(), view)
+	got, err := kube.Filter{Namespaces: []string{"shop-backand", "data", "nowhere-near"}}.Absent(t.Context(), view)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(got["shop-backand"], []string{"shop-backend"}); diff != "" || len(got["nowhere-near"]) != 0 {
-		t.Errorf("got %q", got)
+	want := []string{`namespace "shop-backand" (did you mean shop-backend?)`, `namespace "nowhere-near"`}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("absent (-got +want):\n%s", diff)
 	}
-	if names := slices.Sorted(maps.Keys(got)); !slices.Equal(names, []string{"nowhere-near", "shop-backand"}) {
-		t.Errorf("suggestions for %q", names)
+}
+
+// A walk may end its requests at the kinds and at the namespaces.
+func TestSplits(t *testing.T) {
+	layout, err := kube.NewLayout()
+	if err != nil {
+		t.Fatal(err)
+	}
+	view, keys := fixtureView(t)
+	splits, err := layout.Splits(t.Context(), view)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, places := range [][][]byte{splits.Kinds, splits.Namespaces} {
+		if !slices.IsSortedFunc(places, func(a, b []byte) int { return max(0, bytes.Compare(a, b)+1) }) {
+			t.Errorf("not strictly ascending: %q", places)
+		}
+	}
+	has := func(places [][]byte, want string) bool {
+		_, found := slices.BinarySearchFunc(places, []byte(want), bytes.Compare)
+		return found
+	}
+	for _, want := range []string{"/registry/pods/", "/registry/pods0", "/registry/minions/", "/kubernetes.io/configmaps/"} {
+		if !has(splits.Kinds, want) {
+			t.Errorf("%s is no split", want)
+		}
+	}
+	namespaces := 0
+	for _, key := range keys {
+		if name, found := strings.CutPrefix(key, "/registry/namespaces/"); found {
+			if namespaces++; !has(splits.Namespaces, name+"/") {
+				t.Errorf("namespace %s is no split", name)
+			}
+		}
+	}
+	if namespaces < 5 || len(splits.Namespaces) != namespaces {
+		t.Errorf("%d splits for %d namespaces", len(splits.Namespaces), namespaces)
+	}
+}
+
+func TestSplitsWithoutTheRightToReadNamespaces(t *testing.T) {
+	layout, err := kube.NewLayout()
+	if err != nil {
+		t.Fatal(err)
+	}
+	view := walktest.NewView(etcdwalk.Entry{Key: []byte("/registry/namespaces/a")})
+	view.Err = etcdwalk.ErrDenied
+	if splits, err := layout.Splits(t.Context(), view); err != nil || len(splits.Namespaces) != 0 || len(splits.Kinds) == 0 {
+		t.Errorf("got %d kinds, %d namespaces, %v", len(splits.Kinds), len(splits.Namespaces), err)
+	}
+	view.Err = etcdwalk.ErrUnavailable
+	if _, err := layout.Splits(t.Context(), view); !errors.Is(err, etcdwalk.ErrUnavailable) {
+		t.Errorf("got %v, want %v", err, etcdwalk.ErrUnavailable)
 	}
 }
 
