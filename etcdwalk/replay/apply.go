@@ -20,25 +20,26 @@ const (
 
 // write settles a batch of the apply: in rounds, until each item has come to
 // its end.
-func (p *pass) write(ctx context.Context, items []*item) error {
+func (p *pass) write(ctx context.Context, b *batch) error {
 	work, done := outlive(ctx, settleTime)
 	defer done()
+	items := b.items
 	err := p.retry(ctx, func() error {
 		for len(items) > 0 {
-			if err := ctx.Err(); err != nil {
-				return err
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
 			}
 			var err error
-			if items, err = p.round(work, items); err != nil {
+			if items, err = p.round(work, b, items); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	if err == nil {
-		return nil
+	if err != nil {
+		p.abandon(work, b, items)
 	}
-	return errors.Join(err, p.abandon(work, items))
+	return err
 }
 
 // outlive makes a context that ends grace after ctx does.
@@ -52,11 +53,18 @@ func outlive(ctx context.Context, grace time.Duration) (context.Context, context
 	return work, func() { stop(); cancel() }
 }
 
-// round looks, decides, writes once, and records what is settled. It returns
-// the items that are not, and an error if they must wait (the target is
-// unavailable) or cannot go on.
-func (p *pass) round(ctx context.Context, items []*item) ([]*item, error) {
-	if err := p.look(ctx, items); err != nil {
+// round looks, decides, and writes once. It returns the items that are not
+// settled, and an error if they must wait (the target is unavailable) or cannot
+// go on. A round that guesses does not look; where it was wrong, the next does.
+func (p *pass) round(ctx context.Context, b *batch, items []*item) ([]*item, error) {
+	guessed := b.guess
+	b.guess = false
+	if guessed {
+		for _, it := range items {
+			it.decide(p.Policy, nil)
+			it.since = b.since
+		}
+	} else if err := p.look(ctx, b, items); err != nil {
 		return items, err
 	}
 	items, err := p.sift(items)
@@ -67,7 +75,9 @@ func (p *pass) round(ctx context.Context, items []*item) ([]*item, error) {
 	if err != nil || len(items) == 0 {
 		return items, err
 	}
+	begun := time.Now()
 	results := p.Target.Apply(ctx, writes(items))
+	b.took += time.Since(begun)
 	if len(results) != len(items) {
 		for _, it := range items {
 			it.lose()
@@ -77,6 +87,11 @@ func (p *pass) round(ctx context.Context, items []*item) ([]*item, error) {
 	var left []*item
 	var stop error
 	for i, it := range items {
+		if guessed && results[i].State == Raced {
+			b.there = true
+			left = append(left, it)
+			continue
+		}
 		settled, err := p.take(it, results[i])
 		if !settled {
 			left = append(left, it)
@@ -86,8 +101,9 @@ func (p *pass) round(ctx context.Context, items []*item) ([]*item, error) {
 	return left, stop
 }
 
-// sift records the items that need no write, and those that were tried too
-// often. It returns the others, and an ErrConflict if the policy says stop.
+// sift returns the items that are to be written, and an ErrConflict if the
+// policy says stop. The others are settled; so are those that were tried too
+// often.
 func (p *pass) sift(items []*item) ([]*item, error) {
 	var left []*item
 	var stop error
@@ -105,15 +121,12 @@ func (p *pass) sift(items []*item) ([]*item, error) {
 		if it.Outcome == Conflicting && p.Policy == Fail {
 			stop = graver(stop, conflict(it))
 		}
-		if err := p.record(it.want, it.Record); err != nil {
-			stop = graver(stop, err)
-		}
 	}
 	return left, stop
 }
 
-// attach finds the lease of the target for each item that needs one, and
-// records the items for which there is none.
+// attach finds the lease of the target for each item that needs one. It returns
+// the items but those for which there is none, which are settled.
 func (p *pass) attach(ctx context.Context, items []*item) ([]*item, error) {
 	var left []*item
 	for i, it := range items {
@@ -124,9 +137,6 @@ func (p *pass) attach(ctx context.Context, items []*item) ([]*item, error) {
 				return append(left, items[i:]...), err
 			case err != nil:
 				it.Outcome, it.Reason = Failure, err.Error()
-				if err := p.record(it.want, it.Record); err != nil {
-					return append(left, items[i+1:]...), err
-				}
 				continue
 			}
 			it.lease = id
@@ -136,16 +146,8 @@ func (p *pass) attach(ctx context.Context, items []*item) ([]*item, error) {
 	return left, nil
 }
 
-func writes(items []*item) []Write {
-	writes := make([]Write, len(items))
-	for i, it := range items {
-		writes[i] = Write{Key: it.want.Key, Value: it.want.Value, Lease: it.lease, Seen: it.seen}
-	}
-	return writes
-}
-
-// take takes the result of one write. It tells whether the item is settled,
-// in which case it is recorded, and whether the batch must wait or stop.
+// take takes the result of one write. It tells whether the item is settled, and
+// whether the batch must wait or stop.
 func (p *pass) take(it *item, r Result) (settled bool, stop error) {
 	it.Reason = ""
 	switch r.State {
@@ -166,7 +168,7 @@ func (p *pass) take(it *item, r Result) (settled bool, stop error) {
 		it.lose()
 		return false, fmt.Errorf("writing key %q: %w: %w", it.want.Key, etcdwalk.ErrUnavailable, r.Err)
 	}
-	return true, graver(stop, p.record(it.want, it.Record))
+	return true, stop
 }
 
 // failed takes the error of a write that certainly did nothing.
@@ -184,11 +186,11 @@ func (p *pass) failed(it *item, err error) (settled bool, stop error) {
 	return true, stop
 }
 
-// abandon records the items that a stopped batch leaves behind. Those whose
-// answer was lost are read back first.
-func (p *pass) abandon(ctx context.Context, items []*item) error {
+// abandon gives the items that a stopped batch leaves behind their outcomes.
+// Those whose answer was lost are read back first.
+func (p *pass) abandon(ctx context.Context, b *batch, items []*item) {
 	lost := slices.DeleteFunc(slices.Clone(items), func(it *item) bool { return !it.lost })
-	if len(lost) > 0 && p.look(ctx, lost) != nil {
+	if len(lost) > 0 && p.look(ctx, b, lost) != nil {
 		for _, it := range lost {
 			it.lost = true
 		}
@@ -201,11 +203,7 @@ func (p *pass) abandon(ctx context.Context, items []*item) error {
 		default:
 			it.Record = unreached()
 		}
-		if err := p.record(it.want, it.Record); err != nil {
-			return err
-		}
 	}
-	return nil
 }
 
 func conflict(it *item) error {

@@ -65,6 +65,7 @@ func job(target replay.Target, policy replay.Policy, entries ...etcdwalk.Entry) 
 		Selections: []etcdwalk.Selection{walktest.Everything()},
 		Target:     target,
 		Policy:     policy,
+		InFlight:   1, // batches of one size, whatever the time
 	}
 }
 

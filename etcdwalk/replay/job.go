@@ -29,18 +29,28 @@ type Job struct {
 	// Record, which may be nil, is told of each key by both passes. It must
 	// not keep the key's bytes. Its error ends the pass.
 	Record func(Record) error
+	// InFlight is how many full batches an apply has on their way at once, as
+	// suits an empty target. 0: one, made smaller while the target answers
+	// slowly, so that a live cluster does not feel it.
+	InFlight int
 	// Patience is how long a batch waits for a target that is unavailable;
 	// 0: half a minute.
 	Patience time.Duration
 }
 
+// planning is how many batches a plan looks at together.
+const planning = 2
+
 // Plan walks the source once and decides about each key. It only reads. What a
 // plan without an error holds back, Plan.Err tells.
 func (j Job) Plan(ctx context.Context) (Plan, error) {
 	p := newPass(j)
-	p.settle = p.foresee
+	p.settle, p.width = p.foresee, planning
+	for i := range p.absent {
+		p.absent[i] = true // until a key is found
+	}
 	err := p.walk(ctx)
-	return Plan{Tally: p.tally, complete: err == nil}, err
+	return Plan{Tally: p.tally, complete: err == nil, absent: p.absent}, err
 }
 
 // Apply walks the source again and writes what is to be written. It refuses a
@@ -49,7 +59,7 @@ func (j Job) Plan(ctx context.Context) (Plan, error) {
 // The summary is true whatever the error: etcdwalk.ErrUnavailable, ErrNoSpace,
 // etcdwalk.ErrDenied, etcdwalk.ErrInvariant and ErrConflict (somebody wrote a
 // key meanwhile, under the policy Fail) stop the apply, and so does a cancelled
-// context, once the batch under way is settled, for which it has ten seconds.
+// context, once the batches in flight are settled, for which they have ten seconds.
 // What a target refuses for one key only is counted as Failure, and without an
 // error.
 func (j Job) Apply(ctx context.Context, plan Plan) (Summary, error) {
@@ -58,6 +68,10 @@ func (j Job) Apply(ctx context.Context, plan Plan) (Summary, error) {
 	}
 	p := newPass(j)
 	p.settle = p.write
+	copy(p.absent, plan.absent)
+	if p.width = j.InFlight; p.width == 0 {
+		p.width, p.pace = 1, newPace()
+	}
 	err := p.walk(ctx)
 	if err != nil {
 		err = errors.Join(err, p.leave(ctx))
@@ -69,7 +83,7 @@ func (j Job) Apply(ctx context.Context, plan Plan) (Summary, error) {
 	if done < planned { // the source could not be walked to its end
 		p.tally.Counts[Unreached] += planned - done
 	}
-	return Summary{Tally: p.tally, Leases: p.leases.granted}, err
+	return Summary{Tally: p.tally, Leases: int(p.leases.granted.Load())}, err
 }
 
 // retry repeats op while it ends with etcdwalk.ErrUnavailable, with pauses that

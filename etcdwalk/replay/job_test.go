@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -288,33 +289,52 @@ func TestARecorderThatFailsEndsThePass(t *testing.T) {
 // A sluice counts how far the source is ahead of what the target was asked.
 type sluice struct {
 	*walktest.Target
-	made, asked, largest int
+	made, asked, largest atomic.Int64
+}
+
+func (s *sluice) pass(keys int) {
+	s.asked.Add(int64(keys))
+	s.largest.Store(max(s.largest.Load(), int64(keys)))
 }
 
 func (s *sluice) Heads(ctx context.Context, keys [][]byte) ([]int64, error) {
-	s.asked += len(keys)
-	s.largest = max(s.largest, len(keys))
+	s.pass(len(keys))
 	return s.Target.Heads(ctx, keys)
 }
 
-func TestMemoryHoldsOneBatch(t *testing.T) {
+func (s *sluice) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
+	s.pass(len(writes)) // what was looked at before counts twice: see below
+	return s.Target.Apply(ctx, writes)
+}
+
+func TestMemoryHoldsFewBatches(t *testing.T) {
 	const n = 100_000
-	target := &sluice{Target: walktest.NewTarget()}
-	ahead := 0
-	j := job(target, replay.Skip)
-	j.Source = walktest.Generated(n, func(i int) etcdwalk.Entry {
-		target.made++
-		ahead = max(ahead, target.made-target.asked)
-		return kv(fmt.Sprintf("/registry/pods/shop/%06d", i), "v")
-	})
-	plan := mustPlan(t, j)
-	target.made, target.asked = 0, 0
-	summary, err := j.Apply(t.Context(), plan)
-	if err != nil || summary.Counts[replay.Created] != n {
-		t.Fatalf("Apply = %+v, %v", summary.Counts, err)
-	}
-	if ahead > 129 || target.largest != 128 {
-		t.Errorf("the source was up to %d entries ahead, with batches up to %d; want one batch of 128", ahead, target.largest)
+	for _, inFlight := range []int{1, 4} {
+		target := &sluice{Target: walktest.NewTarget()}
+		var ahead int64
+		j := job(target, replay.Skip)
+		j.InFlight = inFlight
+		j.Source = walktest.Generated(n, func(i int) etcdwalk.Entry {
+			ahead = max(ahead, target.made.Add(1)-target.asked.Load())
+			return kv(fmt.Sprintf("/registry/pods/shop/%06d", i), "v")
+		})
+		plan := mustPlan(t, j)
+		if most := int64(2+1)*128 + 1; ahead > most {
+			t.Errorf("planning: the source was up to %d entries ahead, want %d at most", ahead, most)
+		}
+		target.made.Store(0)
+		target.asked.Store(0)
+		ahead = 0
+		summary, err := j.Apply(t.Context(), plan)
+		if err != nil || summary.Counts[replay.Created] != n {
+			t.Fatalf("Apply = %+v, %v", summary.Counts, err)
+		}
+		if got := target.asked.Load() - n; got > int64(inFlight)*128 {
+			t.Errorf("%d keys were looked at, want those of the first batches only", got)
+		}
+		if most := int64(inFlight+1)*128 + 1; ahead > most || target.largest.Load() != 128 {
+			t.Errorf("the source was up to %d entries ahead, with batches up to %d; want at most %d, in batches of 128", ahead, target.largest.Load(), most)
+		}
 	}
 }
 

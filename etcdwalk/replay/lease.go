@@ -4,28 +4,42 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
-// leases are those of the source that were met, by their ids there.
+// leases are those of the source that were met, by their ids there. The walk
+// meets them; the batches in flight share what was granted.
 type leases struct {
+	mu      sync.Mutex // of known
 	known   map[int64]*lease
-	granted int
+	granted atomic.Int64
 }
+
+func newLeases() *leases { return &leases{known: map[int64]*lease{}} }
 
 // A lease of the source, and the one that stands for it on the target.
 type lease struct {
 	ttl   int64 // seconds that were left; 0: it cannot be granted again
 	state etcdwalk.LeaseState
-	id    int64 // on the target; 0: not granted yet
-	again bool  // the target lost it once
-	err   error // why it cannot be granted
+
+	mu    sync.Mutex // of the rest; held while the lease is granted, which happens once
+	id    int64      // on the target; 0: not granted yet
+	again bool       // the target lost it once
+	err   error      // why it cannot be granted
+}
+
+func (l *leases) get(id int64) *lease {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.known[id]
 }
 
 // of asks the source for a lease, once.
 func (l *leases) of(ctx context.Context, source etcdwalk.View, id int64) (*lease, error) {
-	if known, ok := l.known[id]; ok {
+	if known := l.get(id); known != nil {
 		return known, nil
 	}
 	told, err := source.Leases(ctx, []int64{id})
@@ -41,6 +55,8 @@ func (l *leases) of(ctx context.Context, source etcdwalk.View, id int64) (*lease
 	} else if known.state == etcdwalk.LeaseLive {
 		known.state = etcdwalk.LeaseExpired
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.known[id] = known
 	return known, nil
 }
@@ -59,7 +75,9 @@ func stops(err error) bool {
 // grant gives the target's lease for an entry under lease id of the source. A
 // refusal of the one lease is final.
 func (l *leases) grant(ctx context.Context, target Target, id int64) (int64, error) {
-	known := l.known[id]
+	known := l.get(id)
+	known.mu.Lock()
+	defer known.mu.Unlock()
 	if known.id != 0 || known.err != nil {
 		return known.id, known.err
 	}
@@ -72,17 +90,19 @@ func (l *leases) grant(ctx context.Context, target Target, id int64) (int64, err
 		return 0, err
 	}
 	known.id = granted
-	l.granted++
+	l.granted.Add(1)
 	return granted, nil
 }
 
 // renew tells whether a write that found no lease may be tried again: when its
 // lease was replaced since, or can be, which happens once.
 func (l *leases) renew(it *item) bool {
-	known := l.known[it.want.Lease]
+	known := l.get(it.want.Lease)
 	if known == nil {
 		return false
 	}
+	known.mu.Lock()
+	defer known.mu.Unlock()
 	if known.id == it.lease {
 		if known.again {
 			return false

@@ -12,7 +12,7 @@ import (
 func (p *pass) leave(ctx context.Context) error {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer done()
-	for _, it := range p.batch {
+	for _, it := range p.next.items {
 		if err := p.record(it.want, unreached()); err != nil {
 			return err
 		}

@@ -91,7 +91,8 @@ func (t *Tally) add(r Record, size int64) {
 // A Plan is what Job.Plan found.
 type Plan struct {
 	Tally
-	complete bool // the pass came to its end
+	complete bool   // the pass came to its end
+	absent   []bool // by selection: the target holds none of its keys
 }
 
 // Err tells why the plan must not be applied: an [ErrRefused] if there are

@@ -1,50 +1,75 @@
 package replay
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
-// What a batch may hold, and how many values of the target are looked at
-// together, since each may be as large as a request.
-const (
-	batchKeys  = 128
-	batchBytes = 1 << 20
-	lookupKeys = 32
-)
-
 // A pass is one walk over the source: the Sink that collects entries into
-// batches. The two passes differ in how they settle a batch.
+// batches and sends them off. The two passes differ in how they settle a batch.
 type pass struct {
 	Job
-	settle func(context.Context, []*item) error
+	settle func(context.Context, *batch) error
+	width  int   // batches in flight
+	pace   *pace // nil: batches are full
 	tally  Tally
-	leases leases
+	leases *leases
+	// absent tells of each selection whether the target holds none of its
+	// keys: a plan finds it out, an apply rests on it.
+	absent []bool
 
-	earlier []etcdwalk.Selection // those that are done
-	batch   []*item
-	bytes   int64 // of the batch
+	current int    // selection
+	next    *batch // being collected
+	spare   []*batch
+	flights
 }
 
 var _ etcdwalk.Sink = (*pass)(nil)
 
 func newPass(j Job) *pass {
-	return &pass{Job: j, tally: newTally(), leases: leases{known: map[int64]*lease{}}}
+	return &pass{Job: j, width: 1, tally: newTally(), leases: newLeases(), absent: make([]bool, len(j.Selections)), next: newBatch()}
 }
 
-// walk takes the selections in order. A batch never reaches over the end of one.
+// walk takes the selections in order. A batch never reaches over the end of
+// one, and the next begins when all is settled. When it returns, nothing is in
+// flight.
 func (p *pass) walk(ctx context.Context) error {
+	flying, halt := context.WithCancelCause(ctx)
+	defer halt(nil)
+	p.halt = halt
+	err := p.collect(flying)
+	if err != nil {
+		halt(err)
+	}
+	for len(p.air) > 0 {
+		landed := p.land()
+		if err == nil {
+			err = landed
+		}
+	}
+	if ctx.Err() == nil && errors.Is(err, context.Canceled) { // by us
+		err = context.Cause(flying)
+	}
+	return err
+}
+
+func (p *pass) collect(ctx context.Context) error {
 	for i, sel := range p.Selections {
-		p.earlier = p.Selections[:i]
+		p.current, p.guess = i, p.absent[i]
 		if _, err := etcdwalk.Copy(ctx, p, p.Source, sel, nil); err != nil {
 			return err
 		}
 		if err := p.flush(ctx); err != nil {
 			return err
+		}
+		for len(p.air) > 0 {
+			if err := p.land(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -53,7 +78,7 @@ func (p *pass) walk(ctx context.Context) error {
 // Put takes the next entry. What the target need not be asked about is
 // recorded at once.
 func (p *pass) Put(ctx context.Context, e etcdwalk.Entry) error {
-	for _, sel := range p.earlier {
+	for _, sel := range p.Selections[:p.current] {
 		if sel.Ranges.Contains(e.Key) && sel.Takes(e) {
 			return fmt.Errorf("key %q is in two selections: %w", e.Key, etcdwalk.ErrInvariant)
 		}
@@ -65,13 +90,13 @@ func (p *pass) Put(ctx context.Context, e etcdwalk.Entry) error {
 	if outcome != "" {
 		return p.record(e, Record{Outcome: outcome, Reason: reason})
 	}
-	if len(p.batch) == batchKeys || len(p.batch) > 0 && p.bytes+e.Size() > batchBytes {
+	keys, size := p.pace.limits()
+	if n := len(p.next.items); n >= keys || n > 0 && p.next.bytes+e.Size() > size {
 		if err := p.flush(ctx); err != nil {
 			return err
 		}
 	}
-	p.batch = append(p.batch, &item{want: e.Clone()})
-	p.bytes += e.Size()
+	p.next.add(e)
 	return nil
 }
 
@@ -99,19 +124,6 @@ func (p *pass) screen(ctx context.Context, e etcdwalk.Entry) (Outcome, string, e
 	return Expired, "its lease is " + string(l.state), nil
 }
 
-// flush settles the batch.
-func (p *pass) flush(ctx context.Context) error {
-	if len(p.batch) == 0 {
-		return nil
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	err := p.settle(ctx, p.batch)
-	p.batch, p.bytes = nil, 0
-	return err
-}
-
 func (p *pass) record(e etcdwalk.Entry, r Record) error {
 	r.Key = e.Key
 	p.tally.add(r, e.Size())
@@ -124,21 +136,18 @@ func (p *pass) record(e etcdwalk.Entry, r Record) error {
 	return nil
 }
 
-// foresee settles a batch of the plan: it looks, and records.
-func (p *pass) foresee(ctx context.Context, items []*item) error {
-	if err := p.retry(ctx, func() error { return p.look(ctx, items) }); err != nil {
-		return err
+// foresee settles a batch of the plan: it looks. Of a batch that cannot be
+// looked at nothing is recorded.
+func (p *pass) foresee(ctx context.Context, b *batch) error {
+	err := p.retry(ctx, func() error { return p.look(ctx, b, b.items) })
+	if err != nil {
+		b.items = b.items[:0]
 	}
-	for _, it := range items {
-		if err := p.record(it.want, it.Record); err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }
 
 // look reads what the target holds under the keys, and decides about each.
-func (p *pass) look(ctx context.Context, items []*item) error {
+func (p *pass) look(ctx context.Context, b *batch, items []*item) error {
 	heads, err := p.Target.Heads(ctx, keys(items))
 	if err != nil {
 		return fmt.Errorf("looking for %d keys from %q on: %w", len(items), items[0].want.Key, err)
@@ -154,6 +163,7 @@ func (p *pass) look(ctx context.Context, items []*item) error {
 		}
 		there = append(there, it)
 	}
+	b.there = b.there || len(there) > 0
 	for some := range slices.Chunk(there, lookupKeys) {
 		found, err := p.Target.Lookup(ctx, keys(some))
 		if err != nil {
@@ -167,80 +177,4 @@ func (p *pass) look(ctx context.Context, items []*item) error {
 		}
 	}
 	return nil
-}
-
-func keys(items []*item) [][]byte {
-	keys := make([][]byte, len(items))
-	for i, it := range items {
-		keys[i] = it.want.Key
-	}
-	return keys
-}
-
-// An item is an entry on its way to an outcome.
-type item struct {
-	want etcdwalk.Entry
-	// Record is what was decided last. Created and Replaced are intentions
-	// until arrived.
-	Record
-	seen    int64 // the mod revision that was decided upon
-	arrived bool  // a write whose answer was lost was found in the store
-
-	lease  int64 // of the last write
-	lost   bool  // the answer to the last write was lost
-	losses int
-	races  int
-}
-
-// decide takes what the target holds under the key; nil: nothing.
-func (it *item) decide(policy Policy, have *etcdwalk.Entry) {
-	if it.losses > 0 && have != nil && have.ModRevision > it.seen &&
-		have.Lease == it.lease && bytes.Equal(have.Value, it.want.Value) {
-		it.arrived, it.lost, it.Revision = true, false, have.ModRevision
-		return
-	}
-	action := Decide(policy, it.want, have)
-	it.Record = Record{Outcome: outcomes[action]}
-	it.seen, it.lost = 0, false
-	if have == nil {
-		return
-	}
-	it.seen, it.Revision = have.ModRevision, have.ModRevision
-	if action == Keep || action == Conflict {
-		it.Reason = difference(policy, it.want, *have)
-	}
-}
-
-// outcomes is the outcome that each action leads to.
-var outcomes = map[Action]Outcome{
-	Create:   Created,
-	Same:     Unchanged,
-	Replace:  Replaced,
-	Keep:     Skipped,
-	Conflict: Conflicting,
-}
-
-// pending tells whether the item is still to be written.
-func (it *item) pending() bool {
-	return !it.arrived && (it.Outcome == Created || it.Outcome == Replaced)
-}
-
-// lose notes that nobody knows what became of the last write.
-func (it *item) lose() {
-	it.lost = true
-	it.losses++
-}
-
-// difference says why the target's entry is not simply the same.
-func difference(policy Policy, want, have etcdwalk.Entry) string {
-	switch {
-	case !bytes.Equal(want.Value, have.Value) && policy == Newer:
-		return "the target holds another value, as new or newer"
-	case !bytes.Equal(want.Value, have.Value):
-		return "the target holds another value"
-	case have.Lease != 0:
-		return "the target holds the same value, but under a lease"
-	default:
-		return "the target holds the same value, but without its lease"
-	}
 }

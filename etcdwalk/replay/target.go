@@ -8,7 +8,9 @@ import (
 )
 
 // A Target is a cluster that is written to. Its methods take any number of
-// keys or writes, and split them to what the server allows.
+// keys or writes, and split them to what the server allows. They are called by
+// several goroutines at once, for different keys. They keep none of the bytes
+// that they are given.
 type Target interface {
 	// Heads tells the mod revision of each key, in the order asked; 0: absent.
 	// It transfers no values.

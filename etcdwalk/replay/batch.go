@@ -1,0 +1,152 @@
+package replay
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+)
+
+// What a batch may hold, and how many values of the target are looked at
+// together, since each may be as large as a request.
+const (
+	batchKeys  = 128
+	batchBytes = 1 << 20
+	lookupKeys = 32
+)
+
+// A batch is what is settled together: entries that follow each other in the
+// walk. While it is in flight it belongs to the goroutine that settles it,
+// before and after that to the walk's. It is used again and again.
+type batch struct {
+	items []*item
+	bytes int64
+
+	// guess: the target is taken to hold none of the keys, without a look.
+	// since is a revision that the target had before that.
+	guess bool
+	since int64
+
+	there bool          // the target was found to hold one of the keys
+	took  time.Duration // the target took for the writes
+	err   error         // why the pass must stop
+	done  chan struct{} // closed when the batch is settled
+
+	store [batchKeys]item // what items point to
+	arena []byte          // what their keys and values lie in
+}
+
+func newBatch() *batch { return &batch{arena: make([]byte, 0, batchBytes)} }
+
+// clear empties the batch for its next use.
+func (b *batch) clear() {
+	clear(b.store[:len(b.items)])
+	b.items, b.arena, b.bytes = b.items[:0], b.arena[:0], 0
+	b.there, b.took = false, 0
+}
+
+// add takes a copy of e.
+func (b *batch) add(e etcdwalk.Entry) {
+	it := &b.store[len(b.items)]
+	it.want = b.keep(e)
+	b.items = append(b.items, it)
+	b.bytes += e.Size()
+}
+
+// keep copies e into the arena. One that is too large for it, and so alone in
+// its batch, gets memory of its own.
+func (b *batch) keep(e etcdwalk.Entry) etcdwalk.Entry {
+	if int(e.Size()) > cap(b.arena)-len(b.arena) {
+		return e.Clone()
+	}
+	key := len(b.arena)
+	value := key + len(e.Key)
+	b.arena = append(append(b.arena, e.Key...), e.Value...)
+	e.Key, e.Value, e.Record = b.arena[key:value:value], b.arena[value:len(b.arena):len(b.arena)], nil
+	return e
+}
+
+// An item is an entry on its way to an outcome.
+type item struct {
+	want etcdwalk.Entry
+	// Record is what was decided last. Created and Replaced are intentions
+	// until arrived, or until the batch is settled.
+	Record
+	seen    int64 // the mod revision that was decided upon
+	since   int64 // if that was guessed: a revision that the target had before
+	arrived bool  // a write whose answer was lost was found in the store
+
+	lease  int64 // of the last write
+	lost   bool  // the answer to the last write was lost
+	losses int
+	races  int
+}
+
+// decide takes what the target holds under the key; nil: nothing.
+func (it *item) decide(policy Policy, have *etcdwalk.Entry) {
+	if it.losses > 0 && have != nil && have.ModRevision > max(it.seen, it.since) &&
+		have.Lease == it.lease && bytes.Equal(have.Value, it.want.Value) {
+		it.arrived, it.lost, it.Revision = true, false, have.ModRevision
+		return
+	}
+	action := Decide(policy, it.want, have)
+	it.Record = Record{Outcome: outcomes[action]}
+	it.seen, it.lost = 0, false
+	if have == nil {
+		return
+	}
+	it.seen, it.Revision = have.ModRevision, have.ModRevision
+	if action == Keep || action == Conflict {
+		it.Reason = difference(policy, it.want, *have)
+	}
+}
+
+// outcomes is the outcome that each action leads to.
+var outcomes = map[Action]Outcome{
+	Create:   Created,
+	Same:     Unchanged,
+	Replace:  Replaced,
+	Keep:     Skipped,
+	Conflict: Conflicting,
+}
+
+// pending tells whether the item is still to be written.
+func (it *item) pending() bool {
+	return !it.arrived && (it.Outcome == Created || it.Outcome == Replaced)
+}
+
+// lose notes that nobody knows what became of the last write.
+func (it *item) lose() {
+	it.lost = true
+	it.losses++
+}
+
+// difference says why the target's entry is not simply the same.
+func difference(policy Policy, want, have etcdwalk.Entry) string {
+	switch {
+	case !bytes.Equal(want.Value, have.Value) && policy == Newer:
+		return "the target holds another value, as new or newer"
+	case !bytes.Equal(want.Value, have.Value):
+		return "the target holds another value"
+	case have.Lease != 0:
+		return "the target holds the same value, but under a lease"
+	default:
+		return "the target holds the same value, but without its lease"
+	}
+}
+
+func keys(items []*item) [][]byte {
+	keys := make([][]byte, len(items))
+	for i, it := range items {
+		keys[i] = it.want.Key
+	}
+	return keys
+}
+
+func writes(items []*item) []Write {
+	writes := make([]Write, len(items))
+	for i, it := range items {
+		writes[i] = Write{Key: it.want.Key, Value: it.want.Value, Lease: it.lease, Seen: it.seen}
+	}
+	return writes
+}

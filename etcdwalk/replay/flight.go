@@ -1,0 +1,86 @@
+package replay
+
+import (
+	"context"
+	"errors"
+)
+
+// flights are the batches that are on their way. They are settled at the same
+// time, each by a goroutine of its own, and land in the order of their keys.
+type flights struct {
+	air  []*batch // the oldest first
+	halt context.CancelCauseFunc
+
+	guess bool  // the target seems to hold no key: says the last batch that landed, at first the plan
+	since int64 // the highest revision of our writes that have landed
+}
+
+// flush sends off the batch that was collected, once there is room in the air.
+func (p *pass) flush(ctx context.Context) error {
+	if len(p.next.items) == 0 {
+		return nil
+	}
+	if len(p.air) == p.width {
+		if err := p.land(); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	b := p.next
+	b.guess, b.since, b.done = p.guesses(), p.since, make(chan struct{})
+	p.air = append(p.air, b)
+	go func() {
+		defer close(b.done)
+		if b.err = p.settle(ctx, b); b.err != nil {
+			p.halt(b.err) // of the others, only what has been sent is waited for
+		}
+	}()
+	p.next = p.fresh()
+	return nil
+}
+
+// guesses tells whether the next batch goes without a look, since the target
+// seems to hold none of its keys. Under Fail the plan must have found none in
+// the whole selection: of a batch with a conflict, nothing shall be written. A
+// guess needs a revision, to tell a write of ours whose answer was lost from
+// what had been there before.
+func (p *pass) guesses() bool {
+	return p.guess && p.since > 0 && (p.Policy != Fail || p.absent[p.current])
+}
+
+// fresh is an empty batch.
+func (p *pass) fresh() *batch {
+	if len(p.spare) == 0 {
+		return newBatch()
+	}
+	b := p.spare[len(p.spare)-1]
+	p.spare = p.spare[:len(p.spare)-1]
+	return b
+}
+
+// land waits for the oldest batch in the air, and records what became of its
+// keys.
+func (p *pass) land() error {
+	b := p.air[0]
+	p.air = p.air[1:]
+	<-b.done
+	err := b.err
+	for _, it := range b.items {
+		if failed := p.record(it.want, it.Record); failed != nil {
+			err = errors.Join(err, failed)
+		}
+		if it.Outcome == Created || it.Outcome == Replaced {
+			p.since = max(p.since, it.Revision)
+		}
+	}
+	p.guess = !b.there
+	if b.there {
+		p.absent[p.current] = false
+	}
+	p.pace.note(b.took)
+	b.clear()
+	p.spare = append(p.spare, b)
+	return err
+}
