@@ -50,7 +50,7 @@ func (a *application) apply(ctx context.Context, batch []int) {
 			a.settle(batch, replay.Result{State: replay.Failed, Err: a.errorf(batch, a.stop)})
 			return
 		}
-		response, err := a.target.cluster.send(ctx, a.of(batch))
+		response, err := a.target.send(ctx, a.of(batch))
 		if err != nil {
 			a.fail(ctx, batch, err)
 			return

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"sync/atomic"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"google.golang.org/grpc"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
@@ -28,6 +30,9 @@ type Target struct {
 	// What this server was found to take in one request: batchOps and
 	// batchBytes until it refuses.
 	ops, bytes atomic.Int64
+
+	ranges   shortcut
+	requests sync.Pool // of *[]byte, to encode requests in
 }
 
 var _ replay.Target = (*Target)(nil)
@@ -69,7 +74,11 @@ func (t *Target) read(ctx context.Context, keys [][]byte, headsOnly bool, found 
 	for done := 0; done < len(keys); {
 		size := func(i int) int { return len(keys[done+i]) }
 		n := t.fit(min(len(keys)-done, most), size)
-		response, err := t.readBatch(ctx, keys[done:done+n], headsOnly, receive)
+		tell := func(i int, kv *mvccpb.KeyValue) {
+			e := entryOf(kv)
+			found(done+i, &e)
+		}
+		err := t.readSome(ctx, keys[done:done+n], headsOnly, receive, tell)
 		switch {
 		case errors.Is(err, errTooManyOps) && n > 1:
 			t.ops.Store(int64(n / 2))
@@ -83,13 +92,28 @@ func (t *Target) read(ctx context.Context, keys [][]byte, headsOnly bool, found 
 		case err != nil:
 			return err
 		}
-		for i, r := range response.Responses {
-			for _, kv := range r.GetResponseRange().GetKvs() {
-				e := entryOf(kv)
-				found(done+i, &e)
-			}
-		}
 		done, receive, most = done+n, t.cluster.cfg.MaxRecvBytes, min(2*most, batchOps)
+	}
+	return nil
+}
+
+// readSome gets keys in one range if it can be, else in one transaction.
+func (t *Target) readSome(ctx context.Context, keys [][]byte, headsOnly bool, receive int, tell func(int, *mvccpb.KeyValue)) error {
+	if near(keys) && t.ranges.open() {
+		all, err := t.readRange(ctx, keys, headsOnly, receive, tell)
+		t.ranges.took(all)
+		if all || err != nil {
+			return err
+		}
+	}
+	response, err := t.readBatch(ctx, keys, headsOnly, receive)
+	if err != nil {
+		return err
+	}
+	for i, r := range response.Responses {
+		for _, kv := range r.GetResponseRange().GetKvs() {
+			tell(i, kv)
+		}
 	}
 	return nil
 }

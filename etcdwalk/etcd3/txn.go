@@ -15,27 +15,25 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
 
+// requestSize is the largest buffer for a request that is kept to be used again.
+const requestSize = 2 * batchBytes
+
 // send makes one transaction: all the puts if all the guards hold, otherwise a
 // look at what is there. It is sent again only while it is certain that it was
 // not taken; if it may have been, and no answer came, the error is a
 // *lostAnswer.
-func (c *Cluster) send(ctx context.Context, writes []replay.Write) (response *pb.TxnResponse, err error) {
-	request := &pb.TxnRequest{}
-	for _, w := range writes {
-		request.Compare = append(request.Compare, &pb.Compare{
-			Key: w.Key, Target: pb.Compare_MOD, Result: pb.Compare_EQUAL,
-			TargetUnion: &pb.Compare_ModRevision{ModRevision: w.Seen},
-		})
-		request.Success = append(request.Success, &pb.RequestOp{Request: &pb.RequestOp_RequestPut{
-			RequestPut: &pb.PutRequest{Key: w.Key, Value: w.Value, Lease: w.Lease},
-		}})
-		request.Failure = append(request.Failure, get(w.Key, true))
+func (t *Target) send(ctx context.Context, writes []replay.Write) (response *pb.TxnResponse, err error) {
+	buffer, _ := t.requests.Get().(*[]byte)
+	if buffer == nil {
+		buffer = new([]byte)
 	}
+	*buffer = appendTxn((*buffer)[:0], writes)
 	var lost *lostAnswer
-	err = c.try(ctx, "sending a transaction", func(attempt context.Context) error {
+	attempts := 0
+	err = t.cluster.try(ctx, "sending a transaction", func(attempt context.Context) error {
+		attempts++
 		var at peer.Peer
-		// The answer is small, and must not be lost for its size.
-		response, err = c.kv.Txn(attempt, request, grpc.Peer(&at), grpc.MaxCallRecvMsgSize(math.MaxInt32))
+		response, err = t.txn(attempt, *buffer, &at)
 		if err != nil && at.Addr != nil && !refused(err) {
 			lost = &lostAnswer{err}
 			return status.Error(codes.Unknown, "the answer was lost") // final
@@ -45,10 +43,31 @@ func (c *Cluster) send(ctx context.Context, writes []replay.Write) (response *pb
 	if lost != nil {
 		return nil, lost
 	}
+	// After a failed attempt gRPC may still be reading the request.
+	if err == nil && attempts == 1 && cap(*buffer) <= requestSize {
+		t.requests.Put(buffer)
+	}
 	if err == nil {
-		err = c.checkHeader(response.Header)
+		err = t.cluster.checkHeader(response.Header)
 	}
 	return response, err
+}
+
+// txn sends one encoded transaction, and tells at whom it was that took it.
+func (t *Target) txn(ctx context.Context, request rawRequest, at *peer.Peer) (*pb.TxnResponse, error) {
+	var answer rawAnswer
+	defer answer.free()
+	// The answer is small, and must not be lost for its size.
+	err := t.cluster.client.ActiveConnection().Invoke(ctx, pb.KV_Txn_FullMethodName, request, &answer,
+		grpc.ForceCodecV2(raw()), grpc.Peer(at), grpc.MaxCallRecvMsgSize(math.MaxInt32))
+	if err != nil {
+		return nil, err
+	}
+	response, err := parseTxn(answer.bytes())
+	if err != nil {
+		return nil, status.Error(codes.Internal, err.Error())
+	}
+	return response, nil
 }
 
 // lostAnswer is the error of a transaction that may have taken effect.
