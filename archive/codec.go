@@ -7,58 +7,67 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"slices"
 
 	"github.com/klauspost/compress/zstd"
 )
 
-// A packer compresses segments. It keeps nothing of them, so that several can
-// work side by side.
+// A packer compresses segments. It can be used by several goroutines, of which
+// as many work at a time as it has workers.
 type packer struct {
 	compress func(src, dst []byte) []byte
 	unpacker *unpacker
-	check    []byte // reused
+	// checks are what segments are unpacked into to compare: one for each
+	// worker, who has to hold one to work.
+	checks chan []byte
 }
 
-func newPacker() (*packer, error) {
+func newPacker(workers int) (*packer, error) {
 	enc, err := zstd.NewWriter(nil,
 		zstd.WithEncoderLevel(zstd.SpeedDefault),
 		zstd.WithWindowSize(segmentSize),
 		zstd.WithEncoderCRC(true),
-		zstd.WithEncoderConcurrency(1))
+		zstd.WithEncoderConcurrency(workers),
+		zstd.WithLowerEncoderMem(true)) // a history of one window, which is all that a segment needs
 	if err != nil {
 		return nil, fmt.Errorf("starting zstd: %w", err)
 	}
-	unpacker, err := newUnpacker()
+	unpacker, err := newUnpacker(workers)
 	if err != nil {
 		return nil, err
 	}
-	return &packer{compress: enc.EncodeAll, unpacker: unpacker}, nil
+	p := &packer{compress: enc.EncodeAll, unpacker: unpacker, checks: make(chan []byte, workers)}
+	for range workers {
+		p.checks <- nil
+	}
+	return p, nil
 }
 
 // pack appends raw, compressed, to dst. It unpacks what it made and compares
 // (FAULTS.md AR3): compressors have written wrong bytes before.
 func (p *packer) pack(raw, dst []byte) ([]byte, error) {
+	check := <-p.checks
+	defer func() { p.checks <- shrink(check) }()
 	packed := p.compress(raw, dst)
 	var err error
-	if p.check, err = p.unpacker.unpack(packed[len(dst):], len(raw), p.check); err != nil {
+	if check, err = p.unpacker.unpack(packed[len(dst):], len(raw), check); err != nil {
 		return nil, damaged("self-check: the compressor made bytes that cannot be unpacked: %w", err)
 	}
-	if !bytes.Equal(p.check, raw) {
+	if !bytes.Equal(check, raw) {
 		return nil, damaged("self-check: the compressor made wrong bytes")
 	}
 	return packed, nil
 }
 
-// An unpacker decompresses segments. It can be used by several goroutines.
+// An unpacker decompresses segments. It can be used by several goroutines, of
+// which as many work at a time as it has workers.
 type unpacker struct{ dec *zstd.Decoder }
 
-func newUnpacker() (*unpacker, error) {
+func newUnpacker(workers int) (*unpacker, error) {
 	dec, err := zstd.NewReader(nil,
 		zstd.WithDecoderMaxWindow(maxWindow),
 		zstd.WithDecoderMaxMemory(maxSegment),
 		zstd.WithDecodeAllCapLimit(true),
-		zstd.WithDecoderConcurrency(0))
+		zstd.WithDecoderConcurrency(workers))
 	if err != nil {
 		return nil, fmt.Errorf("starting zstd: %w", err)
 	}
@@ -71,7 +80,7 @@ func (u *unpacker) unpack(packed []byte, size int, buf []byte) ([]byte, error) {
 	if err := checkFrame(packed, size); err != nil {
 		return buf, err
 	}
-	buf = slices.Grow(shrink(buf), size)
+	buf = fit(buf, size)
 	raw, err := u.dec.DecodeAll(packed, buf[:0:size])
 	if err != nil {
 		return buf, fmt.Errorf("zstd: %w", err)
@@ -79,7 +88,7 @@ func (u *unpacker) unpack(packed []byte, size int, buf []byte) ([]byte, error) {
 	if len(raw) != size {
 		return buf, fmt.Errorf("unpacks to %d bytes instead of %d", len(raw), size)
 	}
-	return raw, nil
+	return buf[:size], nil // which is raw, with the room behind it
 }
 
 // checkFrame holds a zstd frame against the format before anything is

@@ -80,7 +80,7 @@ func FuzzContent(f *testing.F) {
 
 // FuzzUnpack holds that a frame never unpacks to another size than declared.
 func FuzzUnpack(f *testing.F) {
-	p, err := newPacker()
+	p, err := newPacker(1)
 	if err != nil {
 		f.Fatal(err)
 	}

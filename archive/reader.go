@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"iter"
 	"sort"
@@ -16,9 +15,13 @@ var _ etcdwalk.View = (*Reader)(nil)
 
 // A Reader is a finished archive. Several walks may run at the same time. It
 // needs no closing; the io.ReaderAt below it must outlive it.
+//
+// A walk reads ahead on up to four cores, and so keeps that many segments and
+// one more in memory. Nothing of that outlives it.
 type Reader struct {
 	zip      *zipReader
 	unpacker *unpacker
+	workers  int
 	header   Header
 	manifest Manifest
 	leases   leaseList
@@ -34,11 +37,10 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 	if err != nil {
 		return nil, explain(r, size, err)
 	}
-	unpacker, err := newUnpacker()
-	if err != nil {
+	a := &Reader{zip: zip, workers: workers()}
+	if a.unpacker, err = newUnpacker(a.workers); err != nil {
 		return nil, err
 	}
-	a := &Reader{zip: zip, unpacker: unpacker}
 	text, err := zip.read(1, new([]byte))
 	if err != nil {
 		return nil, err
@@ -145,20 +147,12 @@ func (a *Reader) Leases(ctx context.Context, ids []int64) ([]etcdwalk.Lease, err
 // come with their Record.
 func (a *Reader) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[etcdwalk.Entry, error] {
 	return func(yield func(etcdwalk.Entry, error) bool) {
-		var buf buffers
-		for i, s := range a.manifest.Segments {
-			if !meets(sel.Ranges, s) {
-				continue
-			}
-			err := ctx.Err()
-			if err == nil {
-				_, err = a.load(i, &buf)
-			}
+		for s, err := range a.segments(ctx, func(s Segment) bool { return meets(sel.Ranges, s) }) {
 			if err != nil {
 				yield(etcdwalk.Entry{}, err)
 				return
 			}
-			for e, err := range records(ctx, buf.raw) {
+			for e, err := range records(ctx, s.raw) {
 				if err == nil && !(sel.Ranges.Contains(e.Key) && sel.Takes(e)) {
 					continue
 				}
@@ -193,33 +187,4 @@ func records(ctx context.Context, raw []byte) iter.Seq2[etcdwalk.Entry, error] {
 			raw = rest
 		}
 	}
-}
-
-// buffers are what reading a segment needs, to be used again for the next.
-type buffers struct{ packed, raw []byte }
-
-// load reads segment i into buf.raw and holds it against the manifest.
-func (a *Reader) load(i int, buf *buffers) (Totals, error) {
-	s, f := a.manifest.Segments[i], a.zip.files[filesBefore+i]
-	packed, err := a.zip.read(filesBefore+i, &buf.packed)
-	if err != nil {
-		return Totals{}, err
-	}
-	if got := crc32.ChecksumIEEE(packed); got != s.CompressedCRC32 {
-		return Totals{}, damaged("%s: packed it has the CRC-32 %08x instead of %08x", s.Name, got, s.CompressedCRC32)
-	}
-	if buf.raw, err = a.unpacker.unpack(packed, int(f.size), buf.raw); err != nil {
-		return Totals{}, damaged("%s: %w", s.Name, err)
-	}
-	if got := hexSHA256(buf.raw); got != s.SHA256 {
-		return Totals{}, damaged("%s: its SHA-256 is %s instead of %s", s.Name, got, s.SHA256)
-	}
-	if err := f.checkCRC(s.Name, buf.raw); err != nil {
-		return Totals{}, err
-	}
-	totals, err := checkRecords(buf.raw, s)
-	if err != nil {
-		return totals, damaged("%s: %w", s.Name, err)
-	}
-	return totals, nil
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"strings"
 
@@ -16,12 +17,17 @@ import (
 // tagKvs begins each record in a segment: field 2 of RangeResponse, as bytes.
 const tagKvs = 2<<3 | byte(protowire.BytesType)
 
-// A segment is being filled with records.
+// A segment is being filled with records, and then packed.
 type segment struct {
 	class       etcdwalk.Class // of its first key
 	raw         []byte
 	first, last []byte
 	keys        int64
+
+	// What there is of it once it is packed.
+	packed []byte
+	file   zipFile
+	told   Segment // as the manifest has it
 }
 
 // takes tells whether a record of that class and size goes into the segment.
@@ -36,6 +42,7 @@ func (s *segment) takes(c etcdwalk.Class, size int) bool {
 func (s *segment) add(c etcdwalk.Class, e etcdwalk.Entry) {
 	if s.keys == 0 {
 		s.class, s.first = c, bytes.Clone(e.Key)
+		s.raw = fit(s.raw, max(segmentSize, recordSize(e)))
 	}
 	s.keys++
 	s.last = append(s.last[:0], e.Key...)
@@ -48,23 +55,41 @@ func (s *segment) add(c etcdwalk.Class, e etcdwalk.Entry) {
 	s.raw = etcdwalk.AppendRecord(s.raw, e)
 }
 
-// describe is the segment as the manifest tells it, without its name and what
-// is known only once it is compressed.
-func (s *segment) describe() Segment {
-	return Segment{
+// pack compresses the segment and describes it, all but its name.
+func (s *segment) pack(p *packer) error {
+	packed, err := p.pack(s.raw, s.packed[:0])
+	if err != nil {
+		return err
+	}
+	s.packed, s.file = packed, describe(s.raw)
+	s.told = Segment{
 		Kind: label(s.class.Kind), FirstKey: s.first, LastKey: bytes.Clone(s.last), Keys: s.keys,
 		Size: int64(len(s.raw)), SHA256: hexSHA256(s.raw),
+		CompressedSize: int64(len(packed)), CompressedCRC32: crc32.ChecksumIEEE(packed),
 	}
+	return nil
 }
 
-func (s *segment) reset() { *s = segment{raw: shrink(s.raw), last: s.last} }
+// reset empties the segment and keeps its buffers.
+func (s *segment) reset() {
+	*s = segment{raw: shrink(s.raw), last: s.last[:0], packed: shrink(s.packed)}
+}
 
 // shrink empties a buffer, and drops it if one huge record has made it large.
 func shrink(b []byte) []byte {
-	if cap(b) > 4*segmentSize {
+	if cap(b) > 2*segmentSize {
 		return nil
 	}
 	return b[:0]
+}
+
+// fit empties a buffer and sees to it that size bytes fit in. A new one has
+// some room to spare, for the next segment may be larger.
+func fit(b []byte, size int) []byte {
+	if b = shrink(b); cap(b) < size {
+		return make([]byte, 0, max(size, min(2*size, segmentSize)))
+	}
+	return b
 }
 
 // recordSize is what e takes in a segment, in bytes.
@@ -138,24 +163,38 @@ func checkRecords(raw []byte, want Segment) (Totals, error) {
 }
 
 // A tally counts entries per kind and namespace.
-type tally map[[2]string]*Totals
+type tally struct {
+	sums map[[2]string]*Totals
+	// last is where the last entry was counted: most often the next belongs
+	// there too.
+	last            *Totals
+	kind, namespace string
+}
 
-func (t tally) add(c etcdwalk.Class, e etcdwalk.Entry) {
+func (t *tally) add(c etcdwalk.Class, e etcdwalk.Entry) {
+	if t.last == nil || c.Kind != t.kind || c.Namespace != t.namespace {
+		t.last, t.kind, t.namespace = t.find(c), c.Kind, c.Namespace
+	}
+	t.last.Keys++
+	t.last.Bytes += e.Size()
+}
+
+// find is the sum that an entry of that class counts for.
+func (t *tally) find(c etcdwalk.Class) *Totals {
 	id := [2]string{label(c.Kind), label(c.Namespace)}
-	sum := t[id]
+	sum := t.sums[id]
 	if sum == nil {
 		sum = new(Totals)
-		t[id] = sum
+		t.sums[id] = sum
 	}
-	sum.Keys++
-	sum.Bytes += e.Size()
+	return sum
 }
 
 // sum is the counts in order, and all of them together.
-func (t tally) sum() ([]KindTotal, Totals) {
+func (t *tally) sum() ([]KindTotal, Totals) {
 	var all Totals
-	kinds := make([]KindTotal, 0, len(t))
-	for id, sum := range t {
+	kinds := make([]KindTotal, 0, len(t.sums))
+	for id, sum := range t.sums {
 		kinds = append(kinds, KindTotal{Kind: id[0], Namespace: id[1], Totals: *sum})
 		all.Keys += sum.Keys
 		all.Bytes += sum.Bytes

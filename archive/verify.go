@@ -17,30 +17,28 @@ import (
 // They are held against each other only.
 func (a *Reader) Verify(ctx context.Context, check func(etcdwalk.Entry) error, progress func(bytes int64)) (etcdwalk.Stats, error) {
 	var (
-		buf   buffers
 		all   Totals
 		kinds = make(map[string]Totals)
 		n     = len(a.zip.files)
 	)
-	for i, f := range a.zip.files {
-		if err := ctx.Err(); err != nil {
+	if err := a.verifyFiles(ctx, 0, filesBefore, progress); err != nil {
+		return etcdwalk.Stats(all), err
+	}
+	for s, err := range a.segments(ctx, func(Segment) bool { return true }) {
+		if err == nil {
+			err = a.verifyRecords(ctx, s, check)
+		}
+		if err != nil {
 			return etcdwalk.Stats(all), err
 		}
-		if i < filesBefore || i >= n-filesAfter {
-			if _, err := a.zip.read(i, new([]byte)); err != nil {
-				return etcdwalk.Stats(all), err
-			}
-		} else {
-			got, err := a.verifySegment(ctx, i-filesBefore, &buf, check)
-			if err != nil {
-				return etcdwalk.Stats(all), err
-			}
-			all.add(got)
-			kind := kinds[a.manifest.Segments[i-filesBefore].Kind]
-			kind.add(got)
-			kinds[a.manifest.Segments[i-filesBefore].Kind] = kind
-		}
-		report(progress, f.end(fileName(i, n)))
+		all.add(s.totals)
+		kind := kinds[s.Kind]
+		kind.add(s.totals)
+		kinds[s.Kind] = kind
+		report(progress, a.zip.files[filesBefore+s.number].end(s.Name))
+	}
+	if err := a.verifyFiles(ctx, n-filesAfter, n, progress); err != nil {
+		return etcdwalk.Stats(all), err
 	}
 	if err := a.verifyTotals(kinds); err != nil {
 		return etcdwalk.Stats(all), err
@@ -63,29 +61,38 @@ func (t *Totals) add(o Totals) {
 	t.Bytes += o.Bytes
 }
 
-// verifySegment checks one segment, and the leases and whatever check wants of
-// its entries.
-func (a *Reader) verifySegment(ctx context.Context, i int, buf *buffers, check func(etcdwalk.Entry) error) (Totals, error) {
-	totals, err := a.load(i, buf)
-	if err != nil {
-		return totals, err
+// verifyFiles reads the files from one place up to another, which are stored.
+func (a *Reader) verifyFiles(ctx context.Context, from, to int, progress func(int64)) error {
+	for i := from; i < to; i++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if _, err := a.zip.read(i, new([]byte)); err != nil {
+			return err
+		}
+		report(progress, a.zip.files[i].end(fileName(i, len(a.zip.files))))
 	}
-	for e, err := range records(ctx, buf.raw) {
+	return nil
+}
+
+// verifyRecords checks the leases of a segment's records, and whatever check
+// wants of them.
+func (a *Reader) verifyRecords(ctx context.Context, s *loaded, check func(etcdwalk.Entry) error) error {
+	for e, err := range records(ctx, s.raw) {
 		if err != nil {
-			return totals, err
+			return err
 		}
 		if _, ok := a.leases.find(e.Lease); e.Lease != 0 && !ok {
-			return totals, damaged("%s: key %.200q is attached to lease %x, which %s does not have",
-				a.manifest.Segments[i].Name, e.Key, e.Lease, leasesName)
+			return damaged("%s: key %.200q is attached to lease %x, which %s does not have", s.Name, e.Key, e.Lease, leasesName)
 		}
 		if check == nil {
 			continue
 		}
 		if err := check(e); err != nil {
-			return totals, err
+			return err
 		}
 	}
-	return totals, nil
+	return nil
 }
 
 // verifyTotals holds what was counted per kind against the manifest.

@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"maps"
 	"slices"
@@ -23,8 +22,11 @@ var _ etcdwalk.Sink = (*Writer)(nil)
 // error is its last: every later call returns it again. It does not close the
 // io.Writer that it writes to.
 //
-// A Writer keeps one segment in memory, and a few hundred bytes for each that
-// it has written, each kind and namespace, and each lease.
+// A Writer fills one segment while others are being compressed, on up to four
+// cores; it writes to the io.Writer only inside its own methods. So it keeps
+// that many segments and two more in memory, and a few hundred bytes for each
+// that it has written, each kind and namespace, and each lease. Who gives up
+// needs no Close: what is being compressed ends by itself.
 type Writer struct {
 	zip    *zipWriter
 	packer *packer
@@ -32,9 +34,10 @@ type Writer struct {
 	// classify tells what a key belongs to.
 	classify func(key []byte) etcdwalk.Class
 
-	segment  segment
+	segment  *segment // being filled
+	packing  queue[segment]
+	begun    int // segments, this one left out
 	order    etcdwalk.Order
-	packed   []byte // reused
 	leases   map[int64]bool
 	totals   tally
 	manifest Manifest
@@ -49,6 +52,10 @@ var errClosed = errors.New("the archive is closed")
 // NewWriter begins an archive and writes its header. classify tells of each
 // key what it belongs to; nil leaves all keys without a kind.
 func NewWriter(w io.Writer, h Header, classify func(key []byte) etcdwalk.Class) (*Writer, error) {
+	return newWriter(w, h, classify, workers())
+}
+
+func newWriter(w io.Writer, h Header, classify func(key []byte) etcdwalk.Class, workers int) (*Writer, error) {
 	h.Format, h.Features, h.Kind = Format{Major: formatMajor, Minor: formatMinor}, []string{}, kindFull
 	h.Created = h.Created.UTC().Truncate(time.Second)
 	if h.ArchiveID == "" {
@@ -61,7 +68,7 @@ func NewWriter(w io.Writer, h Header, classify func(key []byte) etcdwalk.Class) 
 	if err != nil {
 		return nil, err
 	}
-	packer, err := newPacker()
+	packer, err := newPacker(workers)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +77,8 @@ func NewWriter(w io.Writer, h Header, classify func(key []byte) etcdwalk.Class) 
 	}
 	out := &Writer{
 		zip: newZipWriter(w), packer: packer, header: h, classify: classify,
-		leases: make(map[int64]bool), totals: make(tally),
+		segment: new(segment), packing: queue[segment]{most: workers + 1},
+		leases: make(map[int64]bool), totals: tally{sums: make(map[[2]string]*Totals)},
 		manifest: Manifest{Segments: []Segment{}, HeaderSHA256: hexSHA256(text), Nonce: randomHex()},
 	}
 	out.store(readmeName, readmeText)
@@ -99,9 +107,17 @@ func (w *Writer) Put(ctx context.Context, e etcdwalk.Entry) error {
 		return errClosed
 	}
 	if w.err == nil {
-		w.err = w.put(ctx, e)
+		w.end(w.put(ctx, e))
 	}
 	return w.err
+}
+
+// end ends the archive if err is not nil.
+func (w *Writer) end(err error) {
+	if err != nil {
+		w.err = err
+		w.packing.drain()
+	}
 }
 
 func (w *Writer) put(ctx context.Context, e etcdwalk.Entry) error {
@@ -155,29 +171,49 @@ func sameEntry(a, b etcdwalk.Entry) bool {
 		a.CreateRevision == b.CreateRevision && a.ModRevision == b.ModRevision && a.Version == b.Version
 }
 
-// flush writes the segment, if there is anything in it, and begins another.
+// flush has the segment packed, if there is anything in it, and begins another.
+// It writes what is packed by now, and waits only where there is no room.
 func (w *Writer) flush(ctx context.Context) error {
-	if len(w.segment.raw) == 0 {
+	if w.segment.keys == 0 {
 		return nil
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s := w.segment.describe()
-	if s.Name = segmentName(len(w.manifest.Segments)); len(w.manifest.Segments) == maxSegments {
+	if w.begun == maxSegments {
 		return fmt.Errorf("more than %d segments: the format allows no more", maxSegments)
 	}
-	packed, err := w.packer.pack(w.segment.raw, w.packed[:0])
-	if err != nil {
-		return fmt.Errorf("compressing %s: %w", s.Name, err)
+	size := int64(len(w.segment.raw))
+	for w.packing.ready() || !w.packing.room(size) {
+		if err := w.writeNext(); err != nil {
+			return err
+		}
 	}
-	if err := w.zip.add(s.Name, describe(w.segment.raw), packed); err != nil {
+	name := segmentName(w.begun)
+	w.packing.start(w.segment, size, func(s *segment) error {
+		if err := s.pack(w.packer); err != nil {
+			return fmt.Errorf("compressing %s: %w", name, err)
+		}
+		s.told.Name = name
+		return nil
+	})
+	w.begun++
+	w.segment = w.packing.item()
+	return nil
+}
+
+// writeNext writes the oldest of the segments that are being packed.
+func (w *Writer) writeNext() error {
+	s, err := w.packing.next()
+	if err != nil {
 		return err
 	}
-	s.CompressedSize, s.CompressedCRC32 = int64(len(packed)), crc32.ChecksumIEEE(packed)
-	w.manifest.Segments = append(w.manifest.Segments, s)
-	w.segment.reset()
-	w.packed = shrink(packed)
+	if err := w.zip.add(s.told.Name, s.file, s.packed); err != nil {
+		return err
+	}
+	w.manifest.Segments = append(w.manifest.Segments, s.told)
+	w.packing.free(s, s.told.Size)
+	s.reset()
 	return nil
 }
 
@@ -195,13 +231,18 @@ func (w *Writer) Close(end Ending) (Manifest, error) {
 		return w.manifest, w.err
 	}
 	w.closed = true
-	w.err = w.finish(end)
+	w.end(w.finish(end))
 	return w.manifest, w.err
 }
 
 func (w *Writer) finish(end Ending) error {
 	if err := w.flush(context.Background()); err != nil {
 		return err
+	}
+	for !w.packing.empty() {
+		if err := w.writeNext(); err != nil {
+			return err
+		}
 	}
 	leases, err := w.leaseList(end)
 	if err != nil {

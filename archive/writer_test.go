@@ -229,7 +229,7 @@ func TestZooBadZstd(t *testing.T) {
 	for name, spoil := range map[string]func(frame []byte) []byte{
 		"a flipped byte": func(frame []byte) []byte { frame[len(frame)/2] ^= 1; return frame },
 		"a wrong checksum and content of the right size": func([]byte) []byte {
-			p, err := newPacker()
+			p, err := newPacker(1)
 			if err != nil {
 				t.Fatal(err)
 			}

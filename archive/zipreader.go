@@ -152,7 +152,7 @@ func (z *zipReader) read(i int, buf *[]byte) ([]byte, error) {
 	f, name := z.files[i], fileName(i, len(z.files))
 	header := f.appendLocal(nil, name)
 	whole := len(header) + int(f.packed)
-	*buf = slices.Grow(shrink(*buf), whole)
+	*buf = fit(*buf, whole)
 	got := (*buf)[:whole]
 	if err := readAt(z.r, got, f.offset); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
