@@ -31,14 +31,11 @@ func choose(ctx context.Context, pin Pin, filter kube.Filter) (*choice, error) {
 	if c.sel, err = filter.Resolve(ctx, c.view); err != nil {
 		return nil, err
 	}
-	for _, r := range c.sel.Ranges {
-		n, err := c.view.Count(ctx, r)
-		if err != nil {
-			return nil, err
-		}
-		c.total += n
+	if c.sel.Splits, err = layout.Splits(ctx, c.view); err != nil {
+		return nil, err
 	}
-	return c, nil
+	c.total, err = c.view.Count(ctx, c.sel)
+	return c, err
 }
 
 // expected refuses a choice that lacks something that was called by its name,

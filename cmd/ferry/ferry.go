@@ -49,7 +49,8 @@ const (
 // A Snapshot is a view that knows how many keys it holds, without reading them.
 type Snapshot interface {
 	etcdwalk.View
-	Count(ctx context.Context, r etcdwalk.Range) (int64, error)
+	// Count tells how many keys the ranges of a selection hold.
+	Count(ctx context.Context, sel etcdwalk.Selection) (int64, error)
 }
 
 // A Pin opens a cluster's keyspace at its newest revision, for these ranges.

@@ -50,9 +50,9 @@ func objects(n int) []etcdwalk.Entry {
 // counted makes a ferry.Snapshot of a view in memory.
 type counted struct{ *walktest.View }
 
-func (c counted) Count(ctx context.Context, r etcdwalk.Range) (int64, error) {
+func (c counted) Count(ctx context.Context, sel etcdwalk.Selection) (int64, error) {
 	var n int64
-	for _, err := range c.Walk(ctx, etcdwalk.Selection{Ranges: etcdwalk.Ranges{r}}) {
+	for _, err := range c.Walk(ctx, etcdwalk.Selection{Ranges: sel.Ranges}) {
 		if err != nil {
 			return 0, err
 		}

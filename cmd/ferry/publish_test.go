@@ -277,7 +277,7 @@ func TestGivingUpTellsTheTimeThatAWalkTook(t *testing.T) {
 // compacted counts without a walk.
 type compacted struct{ counted }
 
-func (compacted) Count(context.Context, etcdwalk.Range) (int64, error) { return 51, nil }
+func (compacted) Count(context.Context, etcdwalk.Selection) (int64, error) { return 51, nil }
 
 // TestEncryptedWhereOneInTheClearIsExpected: A10, the other direction.
 func TestEncryptedWhereOneInTheClearIsExpected(t *testing.T) {

@@ -1,6 +1,7 @@
 package etcd3
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,54 +21,89 @@ const (
 	pageBytes  = 1 << 20
 )
 
-// pages reads the rest of the range page by page. Only "no more" ends it: a
-// page may be short for other reasons.
-func (s *scanner) pages(ctx context.Context) error {
-	if _, _, ok := wire(s.r); !ok {
-		return nil
-	}
+// rest reads what is left of the range in pages, cell by cell.
+func (s *scanner) rest(ctx context.Context, cells []*cell) error {
 	s.view.cluster.cfg.Log.Debug("reading in pages", "range", describe(s.r))
+	for _, c := range joined(cells) {
+		if c.keys == 0 || c.End != nil && bytes.Compare(s.next, c.End) >= 0 {
+			continue // nothing, or nothing any more
+		}
+		if bytes.Compare(s.next, c.Start) < 0 {
+			s.next = c.Start
+		}
+		if err := s.cell(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// joined puts neighbouring cells together as long as one page takes them all.
+func joined(cells []*cell) []cell {
+	var all []cell
+	for _, c := range cells {
+		if last := len(all) - 1; last >= 0 && all[last].keys+c.keys <= firstLimit {
+			all[last].End = c.End
+			all[last].keys += c.keys
+			continue
+		}
+		all = append(all, *c)
+	}
+	return all
+}
+
+// cell reads what is left of a cell, page by page. Only "no more" ends the range
+// that was asked for: a page may be short for other reasons.
+func (s *scanner) cell(ctx context.Context, c cell) error {
+	s.limit = min(s.limit, firstLimit) // other keys, other sizes
+	course := steer(c, s.names, s.limit)
 	for {
-		page, err := s.page(ctx)
+		from, limit := s.next, s.limit
+		asked := etcdwalk.Range{Start: from, End: course.end(from, limit)}
+		p, err := s.page(ctx, asked)
 		if err != nil {
 			return err
 		}
-		if err := s.view.cluster.checkHeader(page.Header); err != nil {
+		if err := s.view.cluster.checkHeader(p.header); err != nil {
 			return s.reading(err)
 		}
-		if err := s.take(page.Kvs); err != nil {
-			return err
-		}
-		if !page.More {
-			return nil
-		}
-		if len(page.Kvs) == 0 {
+		if p.more && len(p.entries) == 0 {
 			return s.reading(fmt.Errorf("an empty page says that there is more: %w", etcdwalk.ErrInvariant))
 		}
-		s.limit = nextLimit(s.limit, page)
+		course.learn(p, asked, limit)
+		s.limit = nextLimit(s.limit, p)
+		if err := s.take(p.entries); err != nil {
+			return err
+		}
+		switch {
+		case p.more:
+		case bytes.Equal(asked.End, c.End):
+			return nil
+		default:
+			s.next = asked.End
+		}
 	}
 }
 
 // nextLimit aims at pageBytes for the next page, from the size of the last one.
 // It at most doubles, since what comes next may be larger.
-func nextLimit(limit int64, page *pb.RangeResponse) int64 {
-	size := 1
-	for _, kv := range page.Kvs {
-		size += len(kv.Key) + len(kv.Value)
+func nextLimit(limit int64, p *page) int64 {
+	if len(p.entries) == 0 {
+		return limit
 	}
-	fit := int64(len(page.Kvs)) * pageBytes / int64(size)
+	fit := int64(len(p.entries)) * pageBytes / int64(max(1, len(p.bytes())))
 	return max(1, min(fit, 2*limit, mostKeys))
 }
 
-// page reads one page from next on. It asks for fewer keys if the answer would
-// exceed the receive limit, and raises that limit, for this page only, if one
-// key alone does.
-func (s *scanner) page(ctx context.Context) (*pb.RangeResponse, error) {
+// page reads the first page of a range. It asks for fewer keys if the answer
+// would exceed the receive limit, and raises that limit, for this page only,
+// if one key alone does.
+func (s *scanner) page(ctx context.Context, r etcdwalk.Range) (*page, error) {
 	for receive := s.view.cluster.cfg.MaxRecvBytes; ; {
-		page, err := s.request(ctx, receive)
+		p, err := s.request(ctx, r, receive)
 		switch {
 		case !errors.Is(err, errTooLarge):
-			return page, s.view.denied(err, s.r)
+			return p, s.view.denied(err, s.r)
 		case s.limit > 1:
 			s.limit = max(1, s.limit/4)
 			s.view.cluster.cfg.Log.Info("a page would be too large, asking for fewer keys", "range", describe(s.r), "limit", s.limit)
@@ -80,19 +116,33 @@ func (s *scanner) page(ctx context.Context) (*pb.RangeResponse, error) {
 	}
 }
 
-// request asks for s.limit keys from next on, and for fewer if the answer is
-// slow in coming.
-func (s *scanner) request(ctx context.Context, receive int) (page *pb.RangeResponse, err error) {
-	_, end, _ := wire(s.r)
-	key, _, _ := wire(etcdwalk.Range{Start: s.next})
-	err = s.view.cluster.try(ctx, "reading "+describe(s.r), func(ctx context.Context) error {
-		page, err = s.view.cluster.kv.Range(ctx, &pb.RangeRequest{
-			Key: key, RangeEnd: end, Revision: s.view.info.Revision, Limit: s.limit,
-		}, grpc.MaxCallRecvMsgSize(receive))
+// request asks for s.limit keys of a range, and for fewer if the answer is slow
+// in coming.
+func (s *scanner) request(ctx context.Context, r etcdwalk.Range, receive int) (*page, error) {
+	p := s.pages.free()
+	key, end, _ := wire(r)
+	err := s.view.cluster.try(ctx, "reading "+describe(s.r), func(ctx context.Context) error {
+		request := &pb.RangeRequest{Key: key, RangeEnd: end, Revision: s.view.info.Revision, Limit: s.limit}
+		err := s.view.cluster.client.ActiveConnection().Invoke(ctx, pb.KV_Range_FullMethodName, request, &p.rawAnswer,
+			grpc.ForceCodecV2(raw()), grpc.MaxCallRecvMsgSize(receive))
 		if status.Code(err) == codes.DeadlineExceeded {
 			s.limit = max(1, s.limit/2)
 		}
 		return err
 	})
-	return page, err
+	if err == nil {
+		err = misread(p.parse(p.bytes()))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// misread marks the error of an answer that is not one.
+func misread(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("an answer that cannot be read: %w: %w", etcdwalk.ErrInvariant, err)
 }

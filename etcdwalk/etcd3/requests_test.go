@@ -72,23 +72,28 @@ func TestRequests(t *testing.T) {
 	told := new(talk).over(r)
 	v := pin(t, etcd3.Config{Endpoints: []string{r.endpoint}})
 	wantWhole(t, v, client, nil)
-	if len(told.requests) < 5 || len(told.reach) != len(told.requests) {
+	if len(told.requests) < 6 || len(told.reach) != len(told.requests) {
 		t.Fatalf("%d requests, %d answers", len(told.requests), len(told.reach))
 	}
-	first, pages := told.requests[0], told.requests[1:]
+	first, count, pages := told.requests[0], told.requests[1], told.requests[2:]
 	if !first.CountOnly || first.Serializable || first.Revision != 0 {
 		t.Errorf("the first request is %v, want a linearizable count of the present revision", first)
 	}
-	next := first.Key
+	if whole := (&pb.RangeRequest{Key: []byte{0}, RangeEnd: []byte{0}, Revision: v.Info().Revision, CountOnly: true}); !proto.Equal(count, whole) {
+		t.Errorf("the second request is %v, want %v", count, whole)
+	}
+	next := count.Key
 	for i, q := range pages {
-		plain := &pb.RangeRequest{Key: next, RangeEnd: first.RangeEnd, Revision: v.Info().Revision, Limit: q.Limit}
+		plain := &pb.RangeRequest{Key: next, RangeEnd: q.RangeEnd, Revision: v.Info().Revision, Limit: q.Limit}
 		if !proto.Equal(q, plain) || q.Limit <= 0 {
 			t.Errorf("page %d is asked for with %v, want %v", i, q, plain)
 		}
-		next = told.reach[i+1]
-		if last := i == len(pages)-1; last != (next == nil) {
-			t.Errorf("page %d of %d: there is more: %v", i, len(pages), next != nil)
+		if next = told.reach[i+2]; next == nil {
+			next = q.RangeEnd
 		}
+	}
+	if !bytes.Equal(next, count.RangeEnd) {
+		t.Errorf("the pages reach to %q", next)
 	}
 }
 

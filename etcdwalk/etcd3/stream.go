@@ -16,10 +16,10 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
-// stream reads the range with the streaming range of servers from 3.7 on. It
-// returns true if the range is through. If the server has no such call, or
-// the stream breaks, for whatever reason, it returns false without an error:
-// pages go on behind the last key received, and find out what was wrong.
+// stream reads the range with the streaming range of servers from 3.7 on. If the
+// server has no such call, or the stream breaks, for whatever reason, it
+// returns false without an error: pages go on behind the last key received,
+// and find out what was wrong.
 func (s *scanner) stream(ctx context.Context) (whole bool, err error) {
 	log := s.view.cluster.cfg.Log.With("range", describe(s.r))
 	err = s.receive(ctx)
@@ -56,16 +56,14 @@ func (s *scanner) receive(ctx context.Context) error {
 	watchdog := time.AfterFunc(timeout, cut)
 	defer watchdog.Stop()
 
-	key, end, _ := wire(s.r)
-	messages, err := s.view.cluster.kv.RangeStream(ctx,
-		&pb.RangeRequest{Key: key, RangeEnd: end, Revision: s.view.info.Revision},
-		grpc.MaxCallRecvMsgSize(s.view.cluster.cfg.MaxRecvBytes))
+	messages, err := s.open(ctx)
 	if err != nil {
 		return &brokenStream{err}
 	}
 	for complete := false; ; {
+		p := s.pages.free()
 		watchdog.Reset(timeout)
-		message, err := messages.Recv()
+		err := messages.RecvMsg(&p.rawAnswer)
 		watchdog.Stop() // while the keys are used nobody waits for the server
 		if errors.Is(err, io.EOF) && complete {
 			return nil
@@ -76,18 +74,34 @@ func (s *scanner) receive(ctx context.Context) error {
 		if err != nil {
 			return &brokenStream{err}
 		}
-		part := message.RangeResponse
-		switch h := part.GetHeader(); {
-		case h != nil:
-			if err := s.view.cluster.checkHeader(h); err != nil {
+		if err := p.parsePart(p.bytes()); err != nil {
+			return s.reading(misread(err))
+		}
+		switch {
+		case p.header != nil:
+			if err := s.view.cluster.checkHeader(p.header); err != nil {
 				return s.reading(err)
 			}
 			complete = true
-		case len(part.GetKvs()) == 0: // it might go on like this for ever
+		case len(p.entries) == 0: // it might go on like this for ever
 			return s.reading(fmt.Errorf("a stream goes on without a key: %w", etcdwalk.ErrInvariant))
 		}
-		if err := s.take(part.GetKvs()); err != nil {
+		if err := s.take(p.entries); err != nil {
 			return err
 		}
 	}
+}
+
+// open asks for the range as a stream.
+func (s *scanner) open(ctx context.Context) (grpc.ClientStream, error) {
+	messages, err := s.view.cluster.client.ActiveConnection().NewStream(ctx, &pb.KV_ServiceDesc.Streams[0],
+		pb.KV_RangeStream_FullMethodName, grpc.ForceCodecV2(raw()), grpc.MaxCallRecvMsgSize(s.view.cluster.cfg.MaxRecvBytes))
+	if err != nil {
+		return nil, err
+	}
+	key, end, _ := wire(s.r)
+	if err := messages.SendMsg(&pb.RangeRequest{Key: key, RangeEnd: end, Revision: s.view.info.Revision}); err != nil {
+		return nil, err
+	}
+	return messages, messages.CloseSend()
 }

@@ -1,8 +1,11 @@
 package etcd3_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"testing"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -66,6 +69,48 @@ func TestWalkChoosesItsPath(t *testing.T) {
 			if info := v.Info(); info.API != etcdwalk.V3 || info.ClusterID == 0 || info.Revision < 24 ||
 				len(info.ServerVersion) < 3 || info.ServerVersion[:3] != version {
 				t.Errorf("got info %+v", info)
+			}
+		})
+	}
+}
+
+// TestManyNamespaces walks what neither one page nor one namespace holds, with
+// and without places to cut at, and uses each page while the next one comes.
+func TestManyNamespaces(t *testing.T) {
+	var entries []etcdwalk.Entry
+	for i := range 9000 {
+		key := fmt.Sprintf("/registry/pods/team-%02d/web-%05d", i%30*i%7, i)
+		entries = append(entries, etcdwalk.Entry{Key: []byte(key), Value: bytes.Repeat([]byte{byte(i)}, 800)})
+	}
+	splits := etcdwalk.Splits{Kinds: [][]byte{[]byte("/registry/pods/"), []byte("/registry/pods0")}}
+	for i := range 30 {
+		splits.Namespaces = append(splits.Namespaces, fmt.Appendf(nil, "team-%02d/", i))
+	}
+	for _, version := range etcdproc.Versions() {
+		t.Run("etcd "+version, func(t *testing.T) {
+			server, client := served(t, version, entries)
+			want := contents(t, client, 0)
+			for _, splits := range []etcdwalk.Splits{{}, splits} {
+				v := pin(t, etcd3.Config{Endpoints: []string{server.Endpoint}})
+				sel := etcdwalk.Selection{Ranges: etcdwalk.Ranges{etcdwalk.Prefix("/registry/")}, Splits: splits}
+				if n, err := v.Count(t.Context(), sel); err != nil || n != int64(len(want)) {
+					t.Fatalf("counted %d keys, %v, want %d", n, err, len(want))
+				}
+				var got []etcdwalk.Entry
+				for e, err := range v.Walk(t.Context(), sel) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					if record, err := etcdwalk.ParseRecord(e.Record); err != nil || !bytes.Equal(record.Value, e.Value) {
+						t.Fatalf("key %q: its record is another's, %v", e.Key, err)
+					}
+					if got = append(got, e.Clone()); len(got)%500 == 0 {
+						time.Sleep(5 * time.Millisecond) // so that the next page is there
+					}
+				}
+				if diff := walktest.Diff(got, want); diff != "" {
+					t.Error(diff)
+				}
 			}
 		})
 	}

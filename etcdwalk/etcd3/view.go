@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
@@ -16,7 +18,9 @@ import (
 type View struct {
 	cluster *Cluster
 	info    etcdwalk.Info
-	counts  map[span]int64 // of the ranges that were pinned; never written again
+
+	mu     sync.Mutex
+	counts map[span]int64 // what was counted so far
 }
 
 var _ etcdwalk.View = (*View)(nil)
@@ -31,62 +35,105 @@ func spanOf(r etcdwalk.Range) span {
 	return span{string(r.Start), string(r.End), r.End == nil}
 }
 
-// Pin fixes the present revision with a linearizable read and counts the keys
-// of each range at it.
+// Pin fixes the present revision with a linearizable read. The ranges, of which
+// there must be one, are those that will be read: rights for them suffice.
 func (c *Cluster) Pin(ctx context.Context, ranges etcdwalk.Ranges) (*View, error) {
+	if len(ranges) == 0 {
+		return nil, errors.New("pinning a revision: there is no range to read")
+	}
 	v := &View{
 		cluster: c,
 		info:    etcdwalk.Info{API: etcdwalk.V3, ClusterID: c.id, ServerVersion: c.version},
 		counts:  map[span]int64{},
 	}
-	for _, r := range ranges {
-		n, err := v.Count(ctx, r)
-		if err != nil {
-			return nil, err
-		}
-		v.counts[spanOf(r)] = n
+	key, _, _ := wire(etcdwalk.Range{Start: ranges[0].Start})
+	pinned, err := v.count(ctx, "pinning a revision", etcdwalk.Key(key))
+	if err != nil {
+		return nil, v.denied(err, ranges[0])
 	}
-	if v.info.Revision == 0 {
-		return nil, errors.New("pinning a revision: there is no range to count")
-	}
+	v.info.Revision = pinned.Header.Revision
+	c.cfg.Log.Info("pinned", "revision", v.info.Revision, "cluster", v.info.ClusterID, "member", fmt.Sprintf("%x", pinned.Header.MemberId))
 	return v, nil
 }
 
 // Info implements etcdwalk.View.
 func (v *View) Info() etcdwalk.Info { return v.info }
 
-// Count asks how many keys a range holds at the view's revision. The view's
-// first count, which Pin makes, fixes that revision.
-func (v *View) Count(ctx context.Context, r etcdwalk.Range) (int64, error) {
-	key, end, ok := wire(r)
-	if !ok {
-		return 0, nil
+// Count tells how many keys the ranges of a selection hold, whatever of them it
+// matches.
+func (v *View) Count(ctx context.Context, sel etcdwalk.Selection) (int64, error) {
+	cells, err := v.cells(ctx, sel)
+	var sum int64
+	for _, c := range cells {
+		sum += c.keys
 	}
+	return sum, err
+}
+
+// A cell is a piece of a range that is counted by itself.
+type cell struct {
+	etcdwalk.Range
+	keys int64
+}
+
+// counting is how many counts are under way at once: each is short, and a
+// cluster may be far away.
+const counting = 8
+
+// cells cuts the ranges of a selection at the kinds and counts each piece. A
+// server locks its index for as long as it counts, and writers out with it:
+// this is why the whole is never counted at once.
+func (v *View) cells(ctx context.Context, sel etcdwalk.Selection) ([]*cell, error) {
+	var cells []*cell
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(counting)
+	for _, r := range sel.Ranges {
+		for _, part := range r.Cut(sel.Splits.Kinds) {
+			c := &cell{Range: part}
+			cells = append(cells, c)
+			group.Go(func() (err error) {
+				c.keys, err = v.counted(ctx, part)
+				return v.denied(err, r)
+			})
+		}
+	}
+	return cells, group.Wait()
+}
+
+// counted counts a range once, and remembers.
+func (v *View) counted(ctx context.Context, r etcdwalk.Range) (int64, error) {
+	v.mu.Lock()
+	n, known := v.counts[spanOf(r)]
+	v.mu.Unlock()
+	if _, _, some := wire(r); known || !some {
+		return n, nil
+	}
+	answer, err := v.count(ctx, "counting "+describe(r), r)
+	if err != nil {
+		return 0, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.counts[spanOf(r)] = answer.Count
+	return answer.Count, nil
+}
+
+// count asks how many keys a range holds at the view's revision, which is the
+// present one before it is pinned.
+func (v *View) count(ctx context.Context, what string, r etcdwalk.Range) (answer *pb.RangeResponse, err error) {
+	key, end, _ := wire(r)
 	request := &pb.RangeRequest{Key: key, RangeEnd: end, Revision: v.info.Revision, CountOnly: true}
-	var response *pb.RangeResponse
-	err := v.cluster.try(ctx, "counting "+describe(r), func(ctx context.Context) (err error) {
-		response, err = v.cluster.kv.Range(ctx, request)
+	err = v.cluster.try(ctx, what, func(ctx context.Context) (err error) {
+		answer, err = v.cluster.kv.Range(ctx, request)
 		return err
 	})
 	if err != nil {
-		return 0, v.denied(err, r)
+		return nil, err
 	}
-	if err := v.cluster.checkHeader(response.Header); err != nil {
-		return 0, fmt.Errorf("counting %s: %w", describe(r), err)
+	if err := v.cluster.checkHeader(answer.Header); err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	if h := response.Header; v.info.Revision == 0 {
-		v.info.Revision = h.Revision
-		v.cluster.cfg.Log.Info("pinned", "revision", h.Revision, "cluster", v.info.ClusterID, "member", fmt.Sprintf("%x", h.MemberId))
-	}
-	return response.Count, nil
-}
-
-// counted is Count, from memory if the range was pinned.
-func (v *View) counted(ctx context.Context, r etcdwalk.Range) (int64, error) {
-	if n, ok := v.counts[spanOf(r)]; ok {
-		return n, nil
-	}
-	return v.Count(ctx, r)
+	return answer, nil
 }
 
 // Leases implements etcdwalk.View. Leases have no history: what it tells is of

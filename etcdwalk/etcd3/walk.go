@@ -5,17 +5,16 @@ import (
 	"fmt"
 	"iter"
 
-	"go.etcd.io/etcd/api/v3/mvccpb"
-
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
 // Walk implements etcdwalk.View. It ends with etcdwalk.ErrCompacted,
 // ErrInvariant, ErrUnavailable or ErrDenied, wrapped with the range concerned.
+// Entries come with their Record.
 func (v *View) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[etcdwalk.Entry, error] {
 	return func(yield func(etcdwalk.Entry, error) bool) {
 		scan := func(ctx context.Context, emit func([]etcdwalk.Entry) error) error {
-			return v.scan(ctx, sel.Ranges, emit)
+			return v.scan(ctx, sel, emit)
 		}
 		for entries, err := range ahead(ctx, scan) {
 			if err != nil {
@@ -35,35 +34,51 @@ func (v *View) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[etcdw
 	}
 }
 
-// scan reads ranges one after the other, and checks that each holds as many
-// keys as were counted.
-func (v *View) scan(ctx context.Context, ranges etcdwalk.Ranges, emit func([]etcdwalk.Entry) error) error {
-	streams := true
-	for _, r := range ranges {
-		want, err := v.counted(ctx, r)
+// scan reads the ranges of a selection one after the other.
+func (v *View) scan(ctx context.Context, sel etcdwalk.Selection, emit func([]etcdwalk.Entry) error) error {
+	if _, err := v.Count(ctx, sel); err != nil { // all at once; from here on they are known
+		return err
+	}
+	streams, pages := true, &turns{}
+	for _, r := range sel.Ranges {
+		cells, err := v.cells(ctx, etcdwalk.Selection{Ranges: etcdwalk.Ranges{r}, Splits: sel.Splits})
 		if err != nil {
 			return err
 		}
-		s := &scanner{view: v, r: r, next: r.Start, limit: firstLimit, emit: emit}
-		switch {
-		case want <= firstLimit: // one page does it
-			err = s.pages(ctx)
-		case streams:
-			if streams, err = s.stream(ctx); err == nil && !streams {
-				err = s.pages(ctx)
-			}
-		default:
-			err = s.pages(ctx)
-		}
-		if err != nil {
+		s := &scanner{view: v, r: r, next: r.Start, limit: firstLimit, names: sel.Splits.Namespaces, pages: pages, emit: emit}
+		if streams, err = s.scan(ctx, cells, streams); err != nil {
 			return err
-		}
-		if s.read != want {
-			return fmt.Errorf("reading %s: %d keys came, %d were counted at revision %d: %w",
-				describe(r), s.read, want, v.info.Revision, etcdwalk.ErrInvariant)
 		}
 	}
 	return nil
+}
+
+// scan reads the range that consists of these cells, as a stream if the server
+// streams, and tells whether it does. It checks that as many keys came as were
+// counted.
+func (s *scanner) scan(ctx context.Context, cells []*cell, streams bool) (bool, error) {
+	var want int64
+	for _, c := range cells {
+		want += c.keys
+	}
+	whole := false
+	if streams && want > firstLimit { // else one page does it
+		var err error
+		if whole, err = s.stream(ctx); err != nil {
+			return false, err
+		}
+		streams = whole
+	}
+	if !whole {
+		if err := s.rest(ctx, cells); err != nil {
+			return false, err
+		}
+	}
+	if s.read != want {
+		return false, s.reading(fmt.Errorf("%d keys came, %d were counted at revision %d: %w",
+			s.read, want, s.view.info.Revision, etcdwalk.ErrInvariant))
+	}
+	return streams, nil
 }
 
 // A scanner reads one range, ascending. It may change from the stream to pages
@@ -71,42 +86,44 @@ func (v *View) scan(ctx context.Context, ranges etcdwalk.Ranges, emit func([]etc
 type scanner struct {
 	view  *View
 	r     etcdwalk.Range
-	next  []byte // the first key that was not yet received
-	limit int64  // of keys in the next page
-	read  int64  // keys so far
+	names [][]byte // of namespaces
+	next  []byte   // the first key that was not yet received
+	limit int64    // of keys in the next page
+	read  int64    // keys so far
 	order etcdwalk.Order
+	pages *turns
 	emit  func([]etcdwalk.Entry) error
 }
 
+// turns are two pages that take turns: one is received while the entries of
+// the other are used (see ahead). So nothing is allocated for a page.
+type turns struct {
+	pages [2]page
+	n     int // pages that were passed on
+}
+
+// free is the page whose entries nobody uses.
+func (t *turns) free() *page { return &t.pages[t.n%2] }
+
 // take checks keys that arrived, passes them on, and moves next behind them.
-func (s *scanner) take(kvs []*mvccpb.KeyValue) error {
-	if len(kvs) == 0 {
+func (s *scanner) take(entries []etcdwalk.Entry) error {
+	if len(entries) == 0 {
 		return nil
 	}
 	within := etcdwalk.Ranges{s.r}
-	entries := make([]etcdwalk.Entry, len(kvs))
-	for i, kv := range kvs {
-		if err := s.order.Check(within, kv.Key); err != nil {
+	for _, e := range entries {
+		if err := s.order.Check(within, e.Key); err != nil {
 			return s.reading(err)
 		}
-		if kv.ModRevision > s.view.info.Revision {
+		if e.ModRevision > s.view.info.Revision {
 			return s.reading(fmt.Errorf("key %q has mod revision %d, and %d was asked for: %w",
-				kv.Key, kv.ModRevision, s.view.info.Revision, etcdwalk.ErrInvariant))
+				e.Key, e.ModRevision, s.view.info.Revision, etcdwalk.ErrInvariant))
 		}
-		entries[i] = entryOf(kv)
 	}
-	s.next = etcdwalk.After(kvs[len(kvs)-1].Key)
-	s.read += int64(len(kvs))
+	s.next = etcdwalk.After(entries[len(entries)-1].Key)
+	s.read += int64(len(entries))
+	s.pages.n++
 	return s.emit(entries)
-}
-
-// entryOf has no Record: gRPC gives us the message decoded.
-func entryOf(kv *mvccpb.KeyValue) etcdwalk.Entry {
-	return etcdwalk.Entry{
-		Key: kv.Key, Value: kv.Value,
-		CreateRevision: kv.CreateRevision, ModRevision: kv.ModRevision, Version: kv.Version,
-		Lease: kv.Lease,
-	}
 }
 
 // reading says what was being done when err happened.

@@ -1,0 +1,149 @@
+package etcd3
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+)
+
+// A ledger answers as a server does, and counts what that costs it.
+type ledger struct {
+	keys              [][]byte // ascending
+	requests, visited int64
+}
+
+// page is the first keys of a range. The server goes over all of them.
+func (l *ledger) page(r etcdwalk.Range, limit int64) *page {
+	first, _ := slices.BinarySearchFunc(l.keys, r.Start, bytes.Compare)
+	behind := len(l.keys)
+	if r.End != nil {
+		behind, _ = slices.BinarySearchFunc(l.keys, r.End, bytes.Compare)
+	}
+	p := &page{count: int64(behind - first)}
+	p.more = p.count > limit
+	for _, key := range l.keys[first:min(behind, first+int(limit))] {
+		p.entries = append(p.entries, etcdwalk.Entry{Key: key})
+	}
+	l.requests++
+	l.visited += p.count
+	return p
+}
+
+// read goes over a cell as a scanner does.
+func (l *ledger) read(c cell, names [][]byte, limit int64) (read [][]byte) {
+	course := steer(c, names, limit)
+	for next := c.Start; ; {
+		asked := etcdwalk.Range{Start: next, End: course.end(next, limit)}
+		p := l.page(asked, limit)
+		course.learn(p, asked, limit)
+		for _, e := range p.entries {
+			read, next = append(read, e.Key), etcdwalk.After(e.Key)
+		}
+		if !p.more && bytes.Equal(asked.End, c.End) {
+			return read
+		}
+		if !p.more {
+			next = asked.End
+		}
+	}
+}
+
+func namesOf(namespaces []string) (names [][]byte) {
+	for _, n := range namespaces {
+		names = append(names, []byte(n+"/"))
+	}
+	slices.SortFunc(names, bytes.Compare)
+	return names
+}
+
+// A server that counts the rest of the range for each page would go over the
+// keys hundreds of times.
+func TestSteeringCostsAServerLittle(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	hash := func() string { return fmt.Sprintf("%08x-%05x", random.Uint32(), random.Uint32N(1<<20)) }
+	var hundred, skewed []string
+	for i := range 100 {
+		hundred = append(hundred, fmt.Sprintf("team-%03d", i))
+		for range max(1, 2000/(i+1)) {
+			skewed = append(skewed, hundred[i])
+		}
+	}
+	for _, tt := range []struct {
+		name  string
+		kind  string
+		limit int64
+		names []string // those that the selection carries
+		key   func(i int) string
+	}{
+		{"even namespaces", "/registry/pods/", 140, hundred, func(i int) string {
+			return hundred[i%100] + "/web-" + hash()
+		}},
+		{"a few large namespaces", "/registry/pods/", 140, hundred, func(int) string {
+			return skewed[random.IntN(len(skewed))] + fmt.Sprintf("/app-%d-", random.IntN(40)) + hash()
+		}},
+		{"one namespace", "/registry/events/", 1200, []string{"default"}, func(int) string {
+			return "default/" + fmt.Sprintf("app-%d-", random.IntN(300)) + hash()
+		}},
+		{"no namespaces", "/registry/minions/", 300, hundred, func(int) string {
+			return fmt.Sprintf("node-%d.zone-%d.example.com", random.IntN(1<<30), random.IntN(3))
+		}},
+		{"names unknown to the selection", "/registry/secrets/", 200, nil, func(i int) string {
+			return hundred[i%100] + "/token-" + hash()
+		}},
+		{"custom resources of several kinds", "/registry/", 300, hundred, func(i int) string {
+			return fmt.Sprintf("group%d.example.com/widgets/%s/%s", i%7, skewed[random.IntN(len(skewed))], hash())
+		}},
+		{"events under hashes", "/registry/events/", 1200, hundred, func(int) string {
+			return skewed[random.IntN(len(skewed))] + "/web." + hash()
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			unique := map[string]bool{}
+			for i := range 50_000 {
+				unique[tt.kind+tt.key(i)] = true
+			}
+			l := &ledger{}
+			for key := range unique {
+				l.keys = append(l.keys, []byte(key))
+			}
+			slices.SortFunc(l.keys, bytes.Compare)
+			whole := cell{Range: etcdwalk.Prefix(tt.kind), keys: int64(len(l.keys))}
+			read := l.read(whole, namesOf(tt.names), tt.limit)
+			if !slices.EqualFunc(read, l.keys, bytes.Equal) {
+				t.Fatalf("%d keys came, want %d in order", len(read), len(l.keys))
+			}
+			pages := whole.keys/tt.limit + 1
+			t.Logf("%.2f visits for each key, %d requests for %d pages", float64(l.visited)/float64(whole.keys), l.requests, pages)
+			if l.visited > 9*whole.keys || l.requests > 2*pages {
+				t.Errorf("%d visits to %d keys, %d requests for %d pages", l.visited, whole.keys, l.requests, pages)
+			}
+		})
+	}
+}
+
+// Whatever the keys and the names are, a walk comes to its end and misses none.
+func TestSteeringMissesNothing(t *testing.T) {
+	alphabet := rapid.StringOfN(rapid.RuneFrom([]rune{'a', 'b', '/', '-', '0', 0x7f}), 0, 6, -1)
+	rapid.Check(t, func(t *rapid.T) {
+		l := &ledger{}
+		for _, key := range rapid.SliceOfDistinct(alphabet, func(s string) string { return s }).Draw(t, "keys") {
+			l.keys = append(l.keys, []byte("/"+key))
+		}
+		slices.SortFunc(l.keys, bytes.Compare)
+		names := namesOf(rapid.SliceOfDistinct(alphabet, func(s string) string { return s }).Draw(t, "names"))
+		c := cell{Range: etcdwalk.Range{Start: []byte("/")}, keys: int64(len(l.keys))}
+		if rapid.Bool().Draw(t, "bounded") {
+			c.End = []byte("0")
+		}
+		read := l.read(c, names, rapid.Int64Range(1, 4).Draw(t, "limit"))
+		if !slices.EqualFunc(read, l.keys, bytes.Equal) {
+			t.Fatalf("got %q, want %q", read, l.keys)
+		}
+	})
+}
