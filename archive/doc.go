@@ -19,6 +19,11 @@
 //   - [Open] checks the structure; a walk checks each segment before it yields
 //     the first entry of it. Only [Reader.Verify] has read every byte. Call it
 //     before anything that cannot be undone.
+//   - Segments are packed and loaded on up to four cores, a bounded number of
+//     them at a time, and all else is done by the caller's goroutine: what the
+//     caller passes in is called there, in order, and written to there. An
+//     io.ReaderAt is read in others, but forwards, and once at a time by each
+//     walk. No goroutine outlives a walk, a Close, or an error.
 //   - The format by itself finds damage by accident, not by intent: who can
 //     write a plain archive can forge one.
 package archive

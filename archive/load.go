@@ -32,6 +32,7 @@ func (a *Reader) segments(ctx context.Context, wanted func(Segment) bool) iter.S
 			if !yield(s, err) || err != nil {
 				return
 			}
+			s.packed, s.raw = shrink(s.packed), shrink(s.raw)
 			l.loading.free(s, s.Size)
 			l.loading.most = a.workers + 1
 		}

@@ -10,7 +10,8 @@ import (
 // Verify reads every byte of the archive, from the first to the last, and
 // checks all that the format promises. It calls check, which may be nil, with
 // each entry of a segment that is sound; an error of check ends it. It tells
-// progress, which may be nil, how many bytes of the archive have been read.
+// progress, which may be nil, how many bytes of the archive have been checked.
+// Both are called in order, by the goroutine that called Verify.
 //
 // Two things it cannot recompute, for it does not know what keys mean: which
 // kind a key is of, and how a kind's totals are shared out among namespaces.

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -298,6 +300,67 @@ func TestReadAtBehavesLikeAReaderAt(t *testing.T) {
 	if _, err := r.ReadAt(make([]byte, 1), -1); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("negative offset: got %v, want an error", err)
 	}
+}
+
+// A counter of reads: age reads the ciphertext chunk by chunk.
+type readCounter struct {
+	io.ReaderAt
+	reads int
+}
+
+func (c *readCounter) ReadAt(p []byte, off int64) (int, error) {
+	c.reads++
+	return c.ReaderAt.ReadAt(p, off)
+}
+
+// Who reads forwards, in pieces of whatever size, has each chunk decrypted once.
+func TestReadingForwardsReadsEachChunkOnce(t *testing.T) {
+	const chunks = 9
+	key := generate(t, false)
+	plain := noise(chunks*chunkSize - 10)
+	data := encrypt(t, plain, key.to(t))
+	for _, piece := range []int{100, 4096, chunkSize - 7, chunkSize, 3*chunkSize + 5} {
+		c := &readCounter{ReaderAt: bytes.NewReader(data)}
+		r, n, err := Open(c, int64(len(data)), key.from(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.reads = 0
+		p := make([]byte, piece)
+		for off := int64(0); off < n; off += int64(piece) {
+			got, err := r.ReadAt(p, off)
+			if err != nil && !errors.Is(err, io.EOF) || !bytes.Equal(p[:got], plain[off:off+int64(got)]) {
+				t.Fatalf("pieces of %d bytes: at %d got %d bytes with error %v, or wrong ones", piece, off, got, err)
+			}
+		}
+		if c.reads != chunks {
+			t.Errorf("pieces of %d bytes: %d reads, want one for each of %d chunks", piece, c.reads, chunks)
+		}
+	}
+}
+
+func TestReadsMayBeConcurrent(t *testing.T) {
+	key := generate(t, false)
+	plain := noise(4*chunkSize + 100)
+	data := encrypt(t, plain, key.to(t))
+	r, _, err := Open(bytes.NewReader(data), int64(len(data)), key.from(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wait sync.WaitGroup
+	for seed := range uint64(4) {
+		wait.Go(func() {
+			random := rand.New(rand.NewPCG(seed, 0))
+			for range 100 {
+				off := random.IntN(len(plain))
+				p := make([]byte, random.IntN(min(len(plain)-off, 2*chunkSize)))
+				if n, err := r.ReadAt(p, int64(off)); n != len(p) || err != nil && !errors.Is(err, io.EOF) || !bytes.Equal(p, plain[off:off+n]) {
+					t.Errorf("%d bytes at %d: got %d bytes with error %v, or wrong ones", len(p), off, n, err)
+				}
+			}
+		})
+	}
+	wait.Wait()
 }
 
 func TestLateDamageIsDamage(t *testing.T) {
