@@ -129,7 +129,7 @@ type Selection struct {
 // range that it is asked about, however few of them it answers with (etcd: see
 // the driver), so that a request should end not far behind its answer.
 type Splits struct {
-	// Kinds are the keys at which the range of a kind begins or ends, ascending.
+	// Kinds are the keys at which the range of a kind begins, ascending.
 	Kinds [][]byte
 	// Namespaces are what follows a kind in the keys of a namespace, with the
 	// slash at its end, ascending.

@@ -76,9 +76,9 @@ type cell struct {
 	keys int64
 }
 
-// counting is how many counts are under way at once: each is short, and a
-// cluster may be far away.
-const counting = 8
+// atOnce is how many small requests are under way together: a cluster may be far
+// away.
+const atOnce = 8
 
 // cells cuts the ranges of a selection at the kinds and counts each piece. A
 // server locks its index for as long as it counts, and writers out with it:
@@ -86,7 +86,7 @@ const counting = 8
 func (v *View) cells(ctx context.Context, sel etcdwalk.Selection) ([]*cell, error) {
 	var cells []*cell
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(counting)
+	group.SetLimit(atOnce)
 	for _, r := range sel.Ranges {
 		for _, part := range r.Cut(sel.Splits.Kinds) {
 			c := &cell{Range: part}
@@ -139,15 +139,16 @@ func (v *View) count(ctx context.Context, what string, r etcdwalk.Range) (answer
 // Leases implements etcdwalk.View. Leases have no history: what it tells is of
 // now, not of the view's revision.
 func (v *View) Leases(ctx context.Context, ids []int64) ([]etcdwalk.Lease, error) {
-	leases := make([]etcdwalk.Lease, 0, len(ids))
-	for _, id := range ids {
-		lease, err := v.lease(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		leases = append(leases, lease)
+	leases := make([]etcdwalk.Lease, len(ids))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for i, id := range ids {
+		group.Go(func() (err error) {
+			leases[i], err = v.lease(ctx, id)
+			return err
+		})
 	}
-	return leases, nil
+	return leases, group.Wait()
 }
 
 func (v *View) lease(ctx context.Context, id int64) (etcdwalk.Lease, error) {

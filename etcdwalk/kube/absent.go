@@ -77,9 +77,15 @@ func (f Filter) suggestNamespaces(ctx context.Context, view etcdwalk.View) (map[
 	if err != nil || len(typed) == 0 {
 		return nil, err
 	}
-	there, err := layout.namespaces(ctx, view)
-	if err != nil {
-		return nil, err
+	there := map[string]bool{}
+	for i := range layout.spaces {
+		names, err := layout.spaces[i].namespaces(ctx, view)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			there[name] = true
+		}
 	}
 	suggestions := map[string][]string{}
 	for _, name := range typed {

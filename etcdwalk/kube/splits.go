@@ -12,37 +12,39 @@ import (
 
 // Splits are good places to end a request within the layout: the compiled-in
 // kinds, and the namespaces that the view has objects of. A user who may not
-// read those gets none: a walk is slower without, and no different.
+// read those gets none: a walk is slower without, and no different. Prefixes
+// without a namespace are commonly unused, and are not cut.
 func (l *Layout) Splits(ctx context.Context, view etcdwalk.View) (etcdwalk.Splits, error) {
 	var splits etcdwalk.Splits
-	for _, s := range l.spaces {
-		for _, p := range s.places {
-			splits.Kinds = append(splits.Kinds, p.class.Range.Start, p.class.Range.End)
+	for i := range l.spaces {
+		names, err := l.spaces[i].namespaces(ctx, view)
+		denied := errors.Is(err, etcdwalk.ErrDenied)
+		if err != nil && !denied {
+			return splits, err
+		}
+		for _, name := range names {
+			splits.Namespaces = append(splits.Namespaces, []byte(name+"/"))
+		}
+		for _, p := range l.spaces[i].places {
+			if len(names) > 0 || denied {
+				splits.Kinds = append(splits.Kinds, p.class.Range.Start)
+			}
 		}
 	}
-	names, err := l.namespaces(ctx, view)
-	if err != nil && !errors.Is(err, etcdwalk.ErrDenied) {
-		return etcdwalk.Splits{}, err
-	}
-	for name := range names {
-		splits.Namespaces = append(splits.Namespaces, []byte(name+"/"))
-	}
-	for _, places := range []*[][]byte{&splits.Kinds, &splits.Namespaces} {
-		slices.SortFunc(*places, bytes.Compare)
-		*places = slices.CompactFunc(*places, bytes.Equal)
-	}
+	slices.SortFunc(splits.Namespaces, bytes.Compare)
+	slices.SortFunc(splits.Kinds, bytes.Compare)
 	return splits, nil
 }
 
-// namespaces are the names of the Namespace objects in the view.
-func (l *Layout) namespaces(ctx context.Context, view etcdwalk.View) (map[string]bool, error) {
-	names := map[string]bool{}
-	for e, err := range view.Walk(ctx, etcdwalk.Selection{Ranges: etcdwalk.Union(l.under(namespace)...)}) {
+// namespaces are the names of the Namespace objects in the space.
+func (s *space) namespaces(ctx context.Context, view etcdwalk.View) (names []string, err error) {
+	dir := s.prefix + namespace + "/"
+	for e, err := range view.Walk(ctx, etcdwalk.Selection{Ranges: etcdwalk.Ranges{etcdwalk.Prefix(dir)}}) {
 		if err != nil {
 			return names, fmt.Errorf("reading the names of the namespaces: %w", err)
 		}
-		if object, ok := l.Parse(e.Key); ok {
-			names[object.Name] = true
+		if name := string(e.Key[len(dir):]); isNamespace(name) {
+			names = append(names, name)
 		}
 	}
 	return names, nil
