@@ -13,7 +13,7 @@ RACY     := ./archive/... ./crypt/... ./etcdwalk/... ./remote/... ./cmd/ferry/..
 # build.sh prints NAME=PATH for each server.
 WITH_SERVERS = servers="$$(scripts/servers/build.sh)"; while IFS= read -r server; do export "$$server"; done <<<"$$servers";
 
-.PHONY: build demo test test-long race lint vuln bench fuzz docs fixtures servers clean
+.PHONY: build demo test test-long race lint vuln bench microbench fuzz docs fixtures servers clean
 
 build: # bin/kubeferry, static
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/kubeferry .
@@ -42,10 +42,14 @@ lint: # the rules of .golangci.yml, gofmt, vet, and the checksums of what is lin
 vuln: # known vulnerabilities; apart from lint, since it asks a database on the network
 	"$$(go -C scripts/tools tool -n govulncheck)" ./...
 
-bench: # the Go benchmarks; fails where there is none
+bench: build # against what people use without us, on etcd servers of this machine; QUICK=1: two minutes
+	go -C scripts/bench build -trimpath -o ../../bin/bench .
+	bin/bench -kubeferry bin/kubeferry -json bin/bench.json $(if $(QUICK),-quick) $(BENCHFLAGS)
+
+microbench: # the Go benchmarks; fails where there is none
 	mkdir -p bin
-	go test -run '^$$' -bench . -benchmem ./archive/... ./etcdwalk/... | tee bin/bench.txt
-	grep -q '^Benchmark' bin/bench.txt || { echo 'bench: there is no benchmark' >&2; exit 1; }
+	go test -run '^$$' -bench . -benchmem ./archive/... ./etcdwalk/... | tee bin/microbench.txt
+	grep -q '^Benchmark' bin/microbench.txt || { echo 'microbench: there is no benchmark' >&2; exit 1; }
 
 fuzz: # every fuzz target, FUZZTIME each
 	scripts/fuzz.sh $(FUZZTIME)

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Contenders that several groups have.
+const (
+	ours       = "kubeferry backup"
+	configMaps = "kubeferry backup configmaps"
+	pipeFiles  = "snapshot; zstd -3; age"
+	piped      = "snapshot; zstd -3 | age"
+	snapshot   = "etcdctl snapshot save"
+)
+
+// backupGroup measures backups of one dataset.
+func backupGroup(name, version string, quick bool, more ...string) group {
+	return group{
+		name:  "backup-" + name + "-" + version,
+		about: "backups of " + dataName(name) + " on etcd " + version,
+		quick: quick,
+		contenders: func(ctx context.Context, b *bench) ([]contender, error) {
+			d, err := b.open(ctx, name, version)
+			if err != nil {
+				return nil, err
+			}
+			b.noteShare(d)
+			all := []contender{b.oursOf(d, ours)}
+			for _, resource := range more {
+				all = append(all, b.oursOf(d, ours+" "+resource, resource))
+			}
+			return append(all, b.peersOf("backup-"+name+"-"+version, d)...), nil
+		},
+	}
+}
+
+// noteShare notes which part of the data configmaps are.
+func (b *bench) noteShare(d *dataset) {
+	b.results.Facts[d.Name+" keys"] = float64(d.Keys)
+	b.results.Facts[d.Name+" bytes"] = float64(d.total())
+	b.results.Facts[d.Name+" configmaps share"] = float64(d.Bytes["configmaps"]) / float64(d.total())
+}
+
+// oursOf is the product with everything on: ZIP, manifest, checksums, age,
+// fsync, receipt.
+func (b *bench) oursOf(d *dataset, name string, words ...string) contender {
+	return contender{name: name, run: func(ctx context.Context) (figures, error) {
+		return beside(d.server, func() (figures, error) {
+			f, archive, err := b.backup(ctx, d, words...)
+			if err != nil {
+				return nil, err
+			}
+			if len(words) == 0 && f[keys] != float64(d.Keys) {
+				return nil, fmt.Errorf("kubeferry backup took %.0f of %d keys", f[keys], d.Keys)
+			}
+			f[out], err = sizeOf(archive)
+			return f, err
+		})
+	}}
+}
+
+// backup runs the product once, and returns the path of the archive.
+func (b *bench) backup(ctx context.Context, d *dataset, words ...string) (figures, string, error) {
+	to := b.work("ours")
+	if err := os.Mkdir(to, 0o700); err != nil {
+		return nil, "", err
+	}
+	c := append(command{b.programs.kubeferry, "backup"}, words...)
+	c = append(c, "--endpoints", d.endpoint, "--to", to, "-r", b.public, "--json")
+	f, printed, err := job{{c}}.run(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	var done struct {
+		Result struct{ Receipt struct{ Keys float64 } }
+	}
+	if err := lastLine(printed, &done); err != nil {
+		return nil, "", err
+	}
+	f[keys] = done.Result.Receipt.Keys
+	archives, err := filepath.Glob(filepath.Join(to, "*.zip.age"))
+	if err != nil || len(archives) != 1 {
+		return nil, "", fmt.Errorf("kubeferry backup left %d archives in its folder", len(archives))
+	}
+	return f, archives[0], nil
+}
+
+// peersOf are what people do without us. Of those whose programs are missing it
+// is said so.
+func (b *bench) peersOf(group string, d *dataset) []contender {
+	etcdctl := b.programs.etcdctl[d.Version]
+	db, zst, age := b.work("b.db"), b.work("b.zst"), b.work("b.age")
+	save := pipeline{{etcdctl, "--endpoints", d.endpoint, "--command-timeout=10m", "snapshot", "save", db}}
+	all := []struct {
+		contender string
+		job       job
+		result    string
+		needs     []string
+	}{
+		{pipeFiles, job{save,
+			{{b.programs.zstd, "-q", "-3", db, "-o", zst}},
+			{{b.programs.age, "-r", b.public, "-o", age, zst}}}, age, []string{etcdctl, b.programs.zstd, b.programs.age}},
+		{piped, job{save,
+			{{b.programs.zstd, "-q", "-3", "-c", db}, {b.programs.age, "-r", b.public, "-o", age}}}, age, []string{etcdctl, b.programs.zstd, b.programs.age}},
+		{snapshot, job{save}, db, []string{etcdctl}},
+	}
+	var contenders []contender
+	for _, p := range all {
+		most := 0
+		if p.contender == piped && d.Name == "m" {
+			most = 3 // it takes long, and no goal names it
+		}
+		if missing(p.needs) {
+			b.results.skip(group+" "+p.contender, "a program of it is missing")
+			continue
+		}
+		contenders = append(contenders, contender{name: p.contender, most: most, run: func(ctx context.Context) (figures, error) {
+			return beside(d.server, func() (figures, error) {
+				f, _, err := p.job.run(ctx)
+				if err != nil {
+					return nil, err
+				}
+				f[out], err = sizeOf(p.result)
+				return f, err
+			})
+		}})
+	}
+	return contenders
+}
+
+func missing(programs []string) bool {
+	for _, p := range programs {
+		if p == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// beside watches the server while something runs: how far its anonymous memory
+// grows, and what it finds slow.
+func beside(s *server, run func() (figures, error)) (figures, error) {
+	before, err := status(s.pid(), "RssAnon")
+	if err != nil {
+		return nil, err
+	}
+	countSlow, err := s.countSlow()
+	if err != nil {
+		return nil, err
+	}
+	peak := watchPeak(s.pid(), "RssAnon")
+	f, err := run()
+	grown := peak() - before
+	if err != nil {
+		return nil, err
+	}
+	f[growth] = float64(max(0, grown))
+	f[slow], err = countSlow()
+	return f, err
+}
+
+// dataName is the name of a dataset in texts.
+func dataName(name string) string { return map[string]string{"s": "S", "h": "H", "m": "M"}[name] }
+
+// lastLine reads the last of the JSON lines that the product prints.
+func lastLine(printed []byte, into any) error {
+	lines := splitLines(printed)
+	if len(lines) == 0 {
+		return fmt.Errorf("it printed nothing")
+	}
+	if err := json.Unmarshal(lines[len(lines)-1], into); err != nil {
+		return fmt.Errorf("reading what it printed: %w", err)
+	}
+	return nil
+}

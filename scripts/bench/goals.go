@@ -1,0 +1,147 @@
+package main
+
+import "math"
+
+// A goal is a promise about one figure.
+type goal struct {
+	figure  string
+	limit   float64
+	atLeast bool // or else at most
+	unit    unit
+	// Of whom the figure is, to tell why there is none.
+	group, contender string
+	measure          func(*results) spread
+}
+
+// A unit is how a figure is shown.
+type unit struct {
+	scale  float64
+	format string
+}
+
+var (
+	ratioOf = unit{1, "%.2f"}
+	times   = unit{1, "%.1f ×"}
+	mib     = unit{1.0 / (1 << 20), "%.0f MiB"}
+	ms      = unit{1000, "%.1f ms"}
+	lines   = unit{1, "%.0f"}
+	percent = unit{100, "%.1f %%"}
+)
+
+// allGoals are the goals of the product, the same figures on other data beside them.
+func allGoals() []goal {
+	return []goal{
+		against("backup wall / (snapshot; zstd -3; age), S on 3.6", 0.60, "backup-s-3.6", pipeFiles, wall),
+		against("backup wall / (snapshot; zstd -3; age), H on 3.6", 0.15, "backup-h-3.6", pipeFiles, wall),
+		against("backup wall / (snapshot; zstd -3; age), M on 3.6", 0.65, "backup-m-3.6", pipeFiles, wall),
+		against("backup wall / (snapshot; zstd -3; age), M on 3.7", 0.45, "backup-m-3.7", pipeFiles, wall),
+		against("backup wall / snapshot save alone, M on 3.6", 0.95, "backup-m-3.6", snapshot, wall),
+		against("backup wall / snapshot save alone, H on 3.6", 0.25, "backup-h-3.6", snapshot, wall),
+		against("archive size / (snapshot; zstd -3; age), S", 0.76, "backup-s-3.6", pipeFiles, out),
+		against("archive size / (snapshot; zstd -3; age), H", 0.16, "backup-h-3.6", pipeFiles, out),
+		against("archive size / (snapshot; zstd -3; age), M", 0.72, "backup-m-3.6", pipeFiles, out),
+		plain("peak RSS, backup of M on 3.6", 96<<20, mib, "backup-m-3.6", ours, rss),
+		plain("peak RSS, backup of M on 3.7", 96<<20, mib, "backup-m-3.7", ours, rss),
+		plain("peak RSS, default restore of M", 96<<20, mib, "restore-m", restoreDefault, rss),
+		plain("peak RSS, restore of M, 16 in flight", 96<<20, mib, "restore-m", restoreFast, rss),
+		growing("peak RSS, M / S, backup on 3.6", 1.2, "backup-s-3.6", "backup-m-3.6", ours, rss, 1),
+		growing("peak RSS, M / S, backup on 3.7", 1.2, "backup-s-3.7", "backup-m-3.7", ours, rss, 1),
+		growing("peak RSS, M / S, default restore", 1.2, "restore-s", "restore-m", restoreDefault, rss, 1),
+		plain("server memory growth, backup of M on 3.6", 32<<20, mib, "growth-m-3.6", ours, growth),
+		plain("server memory growth, backup of M on 3.7", 32<<20, mib, "growth-m-3.7", ours, growth),
+		perKey("backup wall per key, M / S, 3.6", "3.6"),
+		perKey("backup wall per key, M / S, 3.7", "3.7"),
+		calm("live put p50 / idle, beside a backup of M on 3.6", "live-m-3.6"),
+		plain("live put p99, beside a backup of M on 3.6", 0.008, ms, "live-m-3.6", ours, putP99),
+		calm("live put p50 / idle, beside a backup of M on 3.7", "live-m-3.7"),
+		plain("live put p99, beside a backup of M on 3.7", 0.008, ms, "live-m-3.7", ours, putP99),
+		faster("restore keys/s, apply / make-mirror, S", 20, times, applyRate, mirror),
+		faster("restore keys/s, whole / make-mirror, S", 15, times, rate, mirror),
+		faster("restore keys/s, apply / bare load, S", 0.90, ratioOf, applyRate, bareMany, bareOne),
+		faster("restore keys/s, whole / bare load, S", 0.70, ratioOf, rate, bareMany, bareOne),
+		plain("live put p99, beside a default restore of M", 0.025, ms, "live-restore-m", restoreDefault, putP99),
+		plain("\"took too long\" lines, default restore of M", 0, lines, "live-restore-m", restoreDefault, slow),
+		inProportion(),
+		{
+			figure: "archive bytes that the plan of 1 % of M decrypts", limit: 0.05, unit: percent, group: "namespace-m", contender: dryRun,
+			measure: func(r *results) spread {
+				return pairwise(r.series("namespace-m", dryRun, planned), r.series("namespace-m", dryRun, out))
+			},
+		},
+	}
+}
+
+// against sets our backup against a peer's.
+func against(text string, limit float64, group, peer, figure string) goal {
+	return goal{text, limit, false, ratioOf, group, peer, func(r *results) spread { return r.ratio(group, ours, peer, figure) }}
+}
+
+// plain is one figure by itself.
+func plain(text string, limit float64, u unit, group, contender, figure string) goal {
+	return goal{text, limit, false, u, group, contender, func(r *results) spread { return r.spread(group, contender, figure) }}
+}
+
+// growing sets M against S, each divided by so many times its size. They did not
+// run side by side, so this is a ratio of medians.
+func growing(text string, limit float64, small, large, contender, figure string, sizes float64) goal {
+	return goal{text, limit, false, ratioOf, large, contender, func(r *results) spread {
+		s, m := r.spread(small, contender, figure), r.spread(large, contender, figure)
+		if s.N == 0 {
+			return spread{}
+		}
+		return m.scaled(1 / s.Median / sizes)
+	}}
+}
+
+// perKey is the same for the wall of a backup by the number of keys.
+func perKey(text, version string) goal {
+	g := growing(text, 1.15, "backup-s-"+version, "backup-m-"+version, ours, wall, 1)
+	ofWall := g.measure
+	g.measure = func(r *results) spread {
+		s, m := r.Facts["s keys"], r.Facts["m keys"]
+		if s == 0 || m == 0 {
+			return spread{}
+		}
+		return ofWall(r).scaled(s / m)
+	}
+	return g
+}
+
+// calm sets the live puts beside our backup against those on an idle server.
+func calm(text, group string) goal {
+	return goal{text, 2, false, times, group, ours, func(r *results) spread { return r.ratio(group, ours, idle, putP50) }}
+}
+
+// faster sets our rate of keys against that of a peer, the fastest if there are
+// several.
+func faster(text string, limit float64, u unit, figure string, peers ...string) goal {
+	const group = "restore-s"
+	return goal{text, limit, true, u, group, restoreFast, func(r *results) spread {
+		var best []float64
+		for _, peer := range peers {
+			for i, v := range r.series(group, peer, rate) {
+				if i == len(best) {
+					best = append(best, v)
+				}
+				best[i] = math.Max(best[i], v)
+			}
+		}
+		return pairwise(r.series(group, restoreFast, figure), best)
+	}}
+}
+
+// inProportion asks whether a part costs its part.
+func inProportion() goal {
+	const group = "backup-m-3.6"
+	return goal{"wall of backup configmaps / whole, over its share of the bytes, M on 3.6", 1.5, false, ratioOf, group, configMaps, func(r *results) spread {
+		return r.ratio(group, configMaps, ours, wall).scaled(1 / r.Facts["m configmaps share"])
+	}}
+}
+
+// met tells whether a figure keeps a goal, with so much slack, such as 0.15.
+func (g goal) met(figure, slack float64) bool {
+	if g.atLeast {
+		return figure >= g.limit/(1+slack)
+	}
+	return figure <= g.limit*(1+slack)
+}

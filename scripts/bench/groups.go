@@ -1,0 +1,43 @@
+package main
+
+import "context"
+
+// notAsked is why a group is skipped that -only has left out.
+const notAsked = "not asked for"
+
+// allGroups are all groups, in an order in which each dataset is opened once.
+func allGroups() []group {
+	return []group{
+		backupGroup("s", "3.6", true),
+		restoreGroup("s", 0, true),
+		backupGroup("s", "3.7", true),
+		backupGroup("h", "3.6", false),
+		backupGroup("m", "3.6", false, "configmaps"),
+		liveGroup("3.6"),
+		namespaceGroup(),
+		restoreGroup("m", 3, false),
+		liveRestoreGroup(),
+		growthGroup("3.6"),
+		backupGroup("m", "3.7", false),
+		liveGroup("3.7"),
+		growthGroup("3.7"),
+	}
+}
+
+// runAll runs the groups that were asked for.
+func (b *bench) runAll(ctx context.Context) {
+	defer b.close()
+	for _, g := range allGroups() {
+		switch {
+		case ctx.Err() != nil:
+			b.results.skip(g.name, "interrupted")
+		case b.settings.only != nil && !b.settings.only.MatchString(g.name):
+			b.results.skip(g.name, notAsked)
+		case b.settings.only == nil && b.settings.quick && !g.quick:
+			b.results.skip(g.name, "the quick run has only S")
+		default:
+			say("%s: %s", g.name, g.about)
+			b.runGroup(ctx, g)
+		}
+	}
+}

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	restoreFast    = "kubeferry restore, 16 in flight"
+	restoreDefault = "kubeferry restore"
+	mirror         = "etcdctl make-mirror"
+	bareOne        = "bare load, 1 connection"
+	bareMany       = "bare load, 16 connections"
+	fastFlag       = "--max-in-flight"
+)
+
+// restoreGroup fills empty servers, from an archive and otherwise. The slow
+// mirror runs on S only.
+func restoreGroup(name string, most int, withMirror bool) group {
+	groupName := "restore-" + name
+	return group{
+		name:  groupName,
+		about: "restores of " + dataName(name) + " into an empty etcd 3.6",
+		quick: name == "s",
+		most:  most,
+		contenders: func(ctx context.Context, b *bench) ([]contender, error) {
+			d, err := b.open(ctx, name, "3.6")
+			if err != nil {
+				return nil, err
+			}
+			archive, err := b.archive(ctx, d)
+			if err != nil {
+				return nil, err
+			}
+			all := []contender{
+				b.intoEmpty(restoreDefault, 0, b.restoring(d, archive)),
+				b.intoEmpty(bareOne, 0, bareLoad(d.Keys, 1)),
+				b.intoEmpty(bareMany, 0, bareLoad(d.Keys, inFlight)),
+			}
+			if b.takes(ctx, "restore", fastFlag) {
+				all = append([]contender{b.intoEmpty(restoreFast, 0, b.restoring(d, archive, fastFlag, "16"))}, all...)
+			} else {
+				b.results.skip(groupName+" "+restoreFast, "this kubeferry has no "+fastFlag)
+			}
+			if b.programs.etcdctl["3.6"] == "" {
+				b.results.skip(groupName+" "+mirror, "etcdctl is missing")
+			} else if withMirror {
+				slow := 3 // twelve seconds each
+				if b.settings.quick {
+					slow = 1
+				}
+				all = append(all, b.intoEmpty(mirror, slow, b.mirroring(d)))
+			}
+			return all, nil
+		},
+	}
+}
+
+// archive makes an archive of a dataset, once in a run.
+func (b *bench) archive(ctx context.Context, d *dataset) (string, error) {
+	if path, ok := b.archives[d.Name]; ok {
+		return path, nil
+	}
+	if err := b.clearWork(); err != nil {
+		return "", err
+	}
+	_, made, err := b.backup(ctx, d)
+	if err != nil {
+		return "", err
+	}
+	kept := filepath.Join(b.dir, "archives", d.Name)
+	if err := os.RemoveAll(kept); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Dir(kept), 0o700); err != nil {
+		return "", err
+	}
+	if err := os.Rename(filepath.Dir(made), kept); err != nil {
+		return "", err
+	}
+	b.archives[d.Name] = filepath.Join(kept, filepath.Base(made))
+	return b.archives[d.Name], nil
+}
+
+// takes tells whether a command of the product has a flag.
+func (b *bench) takes(ctx context.Context, name, flag string) bool {
+	help, err := exec.CommandContext(ctx, b.programs.kubeferry, name, "--help").Output()
+	return err == nil && strings.Contains(string(help), flag)
+}
+
+// A filler fills an empty server, and says how.
+type filler func(ctx context.Context, to *server) (figures, error)
+
+// intoEmpty runs a filler on a server of its own, 3.6, that has nothing in it.
+func (b *bench) intoEmpty(name string, most int, fill filler) contender {
+	return contender{name: name, most: most, run: func(ctx context.Context) (f figures, err error) {
+		s, err := start(ctx, b.programs.etcd["3.6"], b.work("etcd"))
+		if err != nil {
+			return nil, err
+		}
+		defer func() {
+			if removed := s.remove(); err == nil {
+				err = removed
+			}
+		}()
+		f, err = beside(s, func() (figures, error) { return fill(ctx, s) })
+		if err != nil {
+			return nil, err
+		}
+		if f[keys] > 0 {
+			f[rate] = f[keys] / f[wall]
+		}
+		if f[apply] > 0 {
+			f[applyRate] = f[keys] / f[apply]
+		}
+		return f, nil
+	}}
+}
+
+// A summary is what the product's --json says of a restore.
+type summary struct {
+	Result struct {
+		Plan    struct{ Counts map[string]int64 }
+		Applied struct{ Counts map[string]int64 }
+		Steps   struct{ Verify, Plan, Apply step }
+	}
+}
+
+type step struct {
+	Seconds      float64
+	ArchiveBytes float64 `json:"archive_bytes"`
+}
+
+// addTo adds the steps that were told.
+func (s summary) addTo(f figures) {
+	told := s.Result.Steps
+	for name, seconds := range map[string]float64{verify: told.Verify.Seconds, plan: told.Plan.Seconds, apply: told.Apply.Seconds} {
+		if seconds > 0 {
+			f[name] = seconds
+		}
+	}
+	if told.Plan.ArchiveBytes > 0 {
+		f[planned] = told.Plan.ArchiveBytes
+	}
+}
+
+// restoring is the product, verification and plan included.
+func (b *bench) restoring(d *dataset, archive string, flags ...string) filler {
+	return func(ctx context.Context, to *server) (figures, error) {
+		c := command{b.programs.kubeferry, "restore", "--from", archive, "-i", b.identity, "--endpoints", to.endpoint,
+			"--scenario=new", "--leases=regrant", "--yes", "--json"}
+		f, printed, err := job{{append(c, flags...)}}.run(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var s summary
+		if err := lastLine(printed, &s); err != nil {
+			return nil, err
+		}
+		f[keys] = float64(s.Result.Applied.Counts["create"])
+		if f[keys] != float64(d.Keys) {
+			return nil, fmt.Errorf("kubeferry restore created not %d keys: %s", d.Keys, printed)
+		}
+		s.addTo(f)
+		return f, nil
+	}
+}
+
+// mirroring is etcdctl make-mirror from the dataset's server, until all keys are
+// there. It never ends by itself.
+func (b *bench) mirroring(d *dataset) filler {
+	return func(ctx context.Context, to *server) (figures, error) {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+		defer cancel()
+		client, err := to.client()
+		if err != nil {
+			return nil, err
+		}
+		defer client.Close()
+		c := process(ctx, command{b.programs.etcdctl["3.6"], "make-mirror", "--endpoints", d.endpoint, "--prefix", "/registry/",
+			"--dest-insecure-transport=true", strings.TrimPrefix(to.endpoint, "http://")})
+		begun := time.Now()
+		if err := c.Start(); err != nil {
+			return nil, err
+		}
+		peak := watchPeak(c.Process.Pid, "VmHWM")
+		err = awaitCount(ctx, client, int64(d.Keys))
+		f := figures{wall: time.Since(begun).Seconds(), keys: float64(d.Keys), rss: float64(peak())}
+		c.Process.Kill()
+		waited := c.Wait()
+		if err != nil {
+			return nil, fmt.Errorf("%w; %w", err, explain(c, waited))
+		}
+		f[cpu] = (c.ProcessState.UserTime() + c.ProcessState.SystemTime()).Seconds()
+		return f, nil
+	}
+}
+
+// awaitCount waits until the server has so many keys.
+func awaitCount(ctx context.Context, client *clientv3.Client, want int64) error {
+	for {
+		resp, err := client.Get(ctx, "/registry/", clientv3.WithPrefix(), clientv3.WithCountOnly(), clientv3.WithSerializable())
+		if err != nil {
+			return fmt.Errorf("waiting for %d keys: %w", want, err)
+		}
+		if resp.Count >= want {
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// bareLoad is the ceiling: transactions of 128 puts of 4,100 bytes without a
+// guard, 16 in flight, about as many keys as a restore writes. It is what etcd's
+// own benchmark does as txn-put.
+func bareLoad(n, connections int) filler {
+	return func(ctx context.Context, to *server) (figures, error) {
+		clients := make([]*clientv3.Client, connections)
+		for i := range clients {
+			c, err := to.client()
+			if err != nil {
+				return nil, err
+			}
+			defer c.Close()
+			if _, err := c.Get(ctx, "connected?"); err != nil {
+				return nil, err
+			}
+			clients[i] = c
+		}
+		value := strings.Repeat("0123456789", 410)
+		txns := int64(n / txnOps)
+		var next atomic.Int64
+		begun := time.Now()
+		g, ctx := errgroup.WithContext(ctx)
+		for i := range inFlight {
+			g.Go(func() error {
+				for t := next.Add(1) - 1; t < txns; t = next.Add(1) - 1 {
+					ops := make([]clientv3.Op, txnOps)
+					for j := range ops {
+						ops[j] = clientv3.OpPut(fmt.Sprintf("/bench/%012d", t*txnOps+int64(j)), value)
+					}
+					if _, err := clients[i%connections].Txn(ctx).Then(ops...).Commit(); err != nil {
+						return fmt.Errorf("bare load: %w", err)
+					}
+				}
+				return nil
+			})
+		}
+		if err := g.Wait(); err != nil {
+			return nil, err
+		}
+		return figures{wall: time.Since(begun).Seconds(), keys: float64(txns * txnOps)}, nil
+	}
+}
