@@ -17,6 +17,7 @@ import (
 type slowReaderAt struct {
 	*bytes.Reader
 	slow    *delays
+	least   time.Duration // of each read
 	running atomic.Int64
 	reads   atomic.Int64
 	t       *testing.T
@@ -29,6 +30,7 @@ func (r *slowReaderAt) ReadAt(p []byte, offset int64) (int, error) {
 		r.t.Errorf("the read at %d is not behind the others", offset)
 	}
 	r.reads.Add(1)
+	time.Sleep(r.least)
 	r.slow.wait()
 	return r.Reader.ReadAt(p, offset)
 }
@@ -122,6 +124,7 @@ func TestWhoTakesTheFirstKeyReadsNoFurther(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(5 * time.Millisecond) // the next could be read while we do nothing
 		break
 	}
 	if n := slow.reads.Load(); n != 1 {
@@ -130,11 +133,19 @@ func TestWhoTakesTheFirstKeyReadsNoFurther(t *testing.T) {
 }
 
 func TestNothingOutlivesAWalk(t *testing.T) {
-	data := segmented(t, numbered(30, 300))
-	stop := errors.New("stop")
+	data := segmented(t, numbered(12, 300))
+	stop, busy := errors.New("stop"), 0
 	eachNumberOfWorkers(t, func(t *testing.T, workers int) { // which looks for goroutines
-		for _, n := range []int{1, 2, 7, 29} {
+		for _, n := range []int{1, 2, 5, 11} {
 			r, slow := openSlow(t, data, workers)
+			slow.least = time.Millisecond
+			// leave ends a walk, in the middle of a read if it can.
+			leave := func() {
+				for wait := 0; slow.running.Load() == 0 && wait < 10; wait++ {
+					time.Sleep(100 * time.Microsecond)
+				}
+				busy += int(slow.running.Load())
+			}
 			idle := func(how string) {
 				if r := slow.running.Load(); r != 0 {
 					t.Errorf("%s at key %d: %d reads go on", how, n, r)
@@ -144,6 +155,7 @@ func TestNothingOutlivesAWalk(t *testing.T) {
 			seen := 0
 			for range r.Walk(t.Context(), walktest.Everything()) {
 				if seen++; seen == n {
+					leave()
 					break
 				}
 			}
@@ -151,6 +163,7 @@ func TestNothingOutlivesAWalk(t *testing.T) {
 			seen = 0
 			_, err := r.Verify(t.Context(), func(etcdwalk.Entry) error {
 				if seen++; seen == n {
+					leave()
 					return stop
 				}
 				return nil
@@ -162,6 +175,7 @@ func TestNothingOutlivesAWalk(t *testing.T) {
 			seen, err = 0, nil
 			for _, err = range r.Walk(ctx, walktest.Everything()) {
 				if seen++; seen == n {
+					leave()
 					cancel()
 				}
 			}
@@ -171,6 +185,9 @@ func TestNothingOutlivesAWalk(t *testing.T) {
 			cancel()
 		}
 	})
+	if busy == 0 {
+		t.Error("no walk was left in the middle of a read")
+	}
 }
 
 // The first damage in order is what a walk ends with, though others are found
