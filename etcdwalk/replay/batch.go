@@ -29,6 +29,7 @@ type batch struct {
 
 	there bool          // the target was found to hold one of the keys
 	took  time.Duration // the target took for the writes
+	ended time.Time     // when it was settled
 	err   error         // why the pass must stop
 	done  chan struct{} // closed when the batch is settled
 

@@ -18,11 +18,19 @@
 //     what is to be written, each key guarded by the revision it was seen at,
 //     and settles: who lost a race is looked at and decided again; whose answer
 //     was lost is read back; who met an unavailable target waits and tries
-//     again. Then comes the next batch.
+//     again. Where the target seems to hold none of the keys, a batch is written
+//     without a look, each key guarded by its absence; the keys that are there
+//     after all are looked at then.
+//
+// Several batches may be in flight at once. The walk's goroutine collects them,
+// each is settled by a goroutine of its own, and they land in their order: only
+// then, and by the walk, are their outcomes recorded. So what has an outcome is
+// always a beginning of the walk.
 //
 // The selections are written in their order, with a barrier between them. The
 // order of the keys within a selection is not promised, nor is the order of
-// the records. Memory holds one batch, however long the source is.
+// the records. Memory holds the batches in flight and one more, however long the
+// source is.
 //
 // Caveats:
 //

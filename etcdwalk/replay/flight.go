@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // flights are the batches that are on their way. They are settled at the same
@@ -11,8 +12,9 @@ type flights struct {
 	air  []*batch // the oldest first
 	halt context.CancelCauseFunc
 
-	guess bool  // the target seems to hold no key: says the last batch that landed, at first the plan
-	since int64 // the highest revision of our writes that have landed
+	guess bool      // the target seems to hold no key: says the last batch that landed, at first the plan
+	since int64     // the highest revision of our writes that have landed
+	ready time.Time // when the next batch may go
 }
 
 // flush sends off the batch that was collected, once there is room in the air.
@@ -25,8 +27,8 @@ func (p *pass) flush(ctx context.Context) error {
 			return err
 		}
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	if err := until(ctx, p.ready); err != nil {
+		return err
 	}
 	b := p.next
 	b.guess, b.since, b.done = p.guesses(), p.since, make(chan struct{})
@@ -36,6 +38,7 @@ func (p *pass) flush(ctx context.Context) error {
 		if b.err = p.settle(ctx, b); b.err != nil {
 			p.halt(b.err) // of the others, only what has been sent is waited for
 		}
+		b.ended = time.Now()
 	}()
 	p.next = p.fresh()
 	return nil
@@ -79,8 +82,22 @@ func (p *pass) land() error {
 	if b.there {
 		p.absent[p.current] = false
 	}
-	p.pace.note(b.took)
+	p.ready = b.ended.Add(p.pace.note(b.took))
 	b.clear()
 	p.spare = append(p.spare, b)
 	return err
+}
+
+// until waits for a moment, or for the reason why there is nothing to wait for.
+func until(ctx context.Context, moment time.Time) error {
+	if wait := time.Until(moment); wait > 0 {
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
 }

@@ -25,10 +25,12 @@ type lease struct {
 	ttl   int64 // seconds that were left; 0: it cannot be granted again
 	state etcdwalk.LeaseState
 
-	mu    sync.Mutex // of the rest; held while the lease is granted, which happens once
-	id    int64      // on the target; 0: not granted yet
-	again bool       // the target lost it once
-	err   error      // why it cannot be granted
+	// taken is full while somebody uses the rest, and so while the lease is
+	// granted: the others wait, and share it.
+	taken chan struct{}
+	id    int64 // on the target; 0: not granted yet
+	again bool  // the target lost it once
+	err   error // why it cannot be granted
 }
 
 func (l *leases) get(id int64) *lease {
@@ -49,7 +51,7 @@ func (l *leases) of(ctx context.Context, source etcdwalk.View, id int64) (*lease
 	if len(told) != 1 || told[0].ID != id {
 		return nil, fmt.Errorf("asked for lease %x, told of %d others: %w", id, len(told), etcdwalk.ErrInvariant)
 	}
-	known := &lease{state: told[0].State}
+	known := &lease{state: told[0].State, taken: make(chan struct{}, 1)}
 	if known.state == etcdwalk.LeaseLive && told[0].Remaining > 0 {
 		known.ttl = told[0].Remaining
 	} else if known.state == etcdwalk.LeaseLive {
@@ -76,8 +78,12 @@ func stops(err error) bool {
 // refusal of the one lease is final.
 func (l *leases) grant(ctx context.Context, target Target, id int64) (int64, error) {
 	known := l.get(id)
-	known.mu.Lock()
-	defer known.mu.Unlock()
+	select {
+	case known.taken <- struct{}{}:
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	defer func() { <-known.taken }()
 	if known.id != 0 || known.err != nil {
 		return known.id, known.err
 	}
@@ -101,8 +107,8 @@ func (l *leases) renew(it *item) bool {
 	if known == nil {
 		return false
 	}
-	known.mu.Lock()
-	defer known.mu.Unlock()
+	known.taken <- struct{}{}
+	defer func() { <-known.taken }()
 	if known.id == it.lease {
 		if known.again {
 			return false

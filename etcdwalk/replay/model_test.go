@@ -23,6 +23,8 @@ type world struct {
 	source, there []etcdwalk.Entry
 	policy        replay.Policy
 	regrant       bool
+	inFlight      int
+	cuts          int // selections, and so batches
 }
 
 func drawWorld(t *rapid.T) world {
@@ -43,12 +45,20 @@ func drawWorld(t *rapid.T) world {
 		there:   draw("target"),
 		policy:  rapid.SampledFrom([]replay.Policy{replay.Fail, replay.Skip, replay.Overwrite, replay.Newer}).Draw(t, "policy"),
 		regrant: rapid.Bool().Draw(t, "regrant"),
+
+		inFlight: rapid.IntRange(0, 3).Draw(t, "in flight"),
+		cuts:     rapid.SampledFrom([]int{1, 3, 6}).Draw(t, "selections"),
 	}
 }
 
 func (w world) job(target replay.Target) replay.Job {
 	j := regrant(target, w.source...)
-	j.Policy, j.Regrant = w.policy, w.regrant
+	j.Policy, j.Regrant, j.InFlight = w.policy, w.regrant, w.inFlight
+	j.Selections = nil
+	for i := range w.cuts { // the keys are /00 to /11
+		at := func(i int) []byte { return fmt.Appendf(nil, "/%02d", i*12/w.cuts) }
+		j.Selections = append(j.Selections, etcdwalk.Selection{Ranges: etcdwalk.Ranges{{Start: at(i), End: at(i + 1)}}})
+	}
 	return j
 }
 

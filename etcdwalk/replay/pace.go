@@ -3,19 +3,22 @@ package replay
 import "time"
 
 const (
-	// paceTarget is how long the writes of a batch shall take at most, so that
-	// others who write do not wait much longer for theirs.
-	paceTarget = 25 * time.Millisecond
-	// A batch has keysLeast keys at least, the first one keysFirst.
-	keysLeast, keysFirst = 4, 32
-	// keysMore is how many keys more than the last a batch may have if that was
-	// quick.
-	keysMore = 8
+	// paceTarget is how long the writes of a batch may take before they are
+	// slow. Others who write wait about as long for theirs.
+	paceTarget = 15 * time.Millisecond
+	// keysLeast is how many keys a batch may have in any case, keysFirst in the
+	// beginning.
+	keysLeast, keysFirst = 8, 32
+	// keysMore is how many more the next may have after a quick one.
+	keysMore = 2
 )
 
-// A pace bounds batches by the time that the target took for the ones before:
-// a little more after a quick one, half as much after a slow one. A nil pace
-// lets all batches be full.
+// A pace keeps an apply from being felt by others who use the target. It bounds
+// batches by the time that the target took for the ones before: a little more
+// after a quick one, half as much after a slow one. A batch that is not full is
+// followed by a pause, for what slows etcd down is mostly the amount that it has
+// to commit ten times a second, in however many requests it came. A nil pace
+// lets all batches be full, without a pause.
 type pace struct{ keys int }
 
 func newPace() *pace { return &pace{keys: keysFirst} }
@@ -29,13 +32,17 @@ func (p *pace) limits() (keys int, bytes int64) {
 	return p.keys, int64(p.keys) * (batchBytes / batchKeys)
 }
 
-// note takes how long the target took for a batch; 0: nothing was written.
-func (p *pace) note(took time.Duration) {
-	switch {
-	case p == nil || took == 0:
-	case took > paceTarget:
+// note takes how long the target took for a batch; 0: nothing was written. It
+// returns how long to pause before the next: nothing after full batches, at most
+// as long as it took.
+func (p *pace) note(took time.Duration) time.Duration {
+	if p == nil || took == 0 {
+		return 0
+	}
+	if took > paceTarget {
 		p.keys = max(keysLeast, p.keys/2)
-	default:
+	} else {
 		p.keys = min(batchKeys, p.keys+keysMore)
 	}
+	return min(took, took*time.Duration(batchKeys-p.keys)/time.Duration(p.keys))
 }
