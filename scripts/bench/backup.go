@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 )
 
 // Contenders that several groups have.
@@ -63,32 +60,6 @@ func (b *bench) oursOf(d *dataset, name string, words ...string) contender {
 	}}
 }
 
-// backup runs the product once, and returns the path of the archive.
-func (b *bench) backup(ctx context.Context, d *dataset, words ...string) (figures, string, error) {
-	to := b.work("ours")
-	if err := os.Mkdir(to, 0o700); err != nil {
-		return nil, "", err
-	}
-	c := append(command{b.programs.kubeferry, "backup"}, words...)
-	c = append(c, "--endpoints", d.endpoint, "--to", to, "-r", b.public, "--json")
-	f, printed, err := job{{c}}.run(ctx)
-	if err != nil {
-		return nil, "", err
-	}
-	var done struct {
-		Result struct{ Receipt struct{ Keys float64 } }
-	}
-	if err := lastLine(printed, &done); err != nil {
-		return nil, "", err
-	}
-	f[keys] = done.Result.Receipt.Keys
-	archives, err := filepath.Glob(filepath.Join(to, "*.zip.age"))
-	if err != nil || len(archives) != 1 {
-		return nil, "", fmt.Errorf("kubeferry backup left %d archives in its folder", len(archives))
-	}
-	return f, archives[0], nil
-}
-
 // peersOf are what people do without us. Of those whose programs are missing it
 // is said so.
 func (b *bench) peersOf(group string, d *dataset) []contender {
@@ -141,39 +112,5 @@ func missing(programs []string) bool {
 	return false
 }
 
-// beside watches the server while something runs: how far its anonymous memory
-// grows, and what it finds slow.
-func beside(s *server, run func() (figures, error)) (figures, error) {
-	before, err := status(s.pid(), "RssAnon")
-	if err != nil {
-		return nil, err
-	}
-	countSlow, err := s.countSlow()
-	if err != nil {
-		return nil, err
-	}
-	peak := watchPeak(s.pid(), "RssAnon")
-	f, err := run()
-	grown := peak() - before
-	if err != nil {
-		return nil, err
-	}
-	f[growth] = float64(max(0, grown))
-	f[slow], err = countSlow()
-	return f, err
-}
-
 // dataName is the name of a dataset in texts.
 func dataName(name string) string { return map[string]string{"s": "S", "h": "H", "m": "M"}[name] }
-
-// lastLine reads the last of the JSON lines that the product prints.
-func lastLine(printed []byte, into any) error {
-	lines := splitLines(printed)
-	if len(lines) == 0 {
-		return fmt.Errorf("it printed nothing")
-	}
-	if err := json.Unmarshal(lines[len(lines)-1], into); err != nil {
-		return fmt.Errorf("reading what it printed: %w", err)
-	}
-	return nil
-}

@@ -81,7 +81,7 @@ type group struct {
 	contenders func(ctx context.Context, b *bench) ([]contender, error)
 }
 
-// runGroup runs the rounds of a group. A contender that fails once is out, and
+// runGroup runs the rounds of a group, until it is interrupted. A contender that fails once is out, and
 // the others go on.
 func (b *bench) runGroup(ctx context.Context, g group) {
 	contenders, err := g.contenders(ctx, b)
@@ -100,13 +100,13 @@ func (b *bench) runGroup(ctx context.Context, g group) {
 	out := map[string]bool{}
 	for round := first; round < rounds; round++ {
 		for _, c := range contenders {
-			if ctx.Err() != nil {
-				return
-			}
 			if out[c.name] || c.most > 0 && (round >= c.most || round < 0) {
 				continue
 			}
 			f, err := b.once(ctx, c)
+			if ctx.Err() != nil {
+				return
+			}
 			if err != nil {
 				b.results.fail(g.name, c.name, err)
 				out[c.name] = true

@@ -2,8 +2,11 @@ package main
 
 import "context"
 
-// notAsked is why a group is skipped that -only has left out.
-const notAsked = "not asked for"
+// Why groups are skipped that could have run.
+const (
+	notAsked  = "not asked for"
+	onlySmall = "the quick run has only S"
+)
 
 // allGroups are all groups, in an order in which each dataset is opened once.
 func allGroups() []group {
@@ -34,7 +37,7 @@ func (b *bench) runAll(ctx context.Context) {
 		case b.settings.only != nil && !b.settings.only.MatchString(g.name):
 			b.results.skip(g.name, notAsked)
 		case b.settings.only == nil && b.settings.quick && !g.quick:
-			b.results.skip(g.name, "the quick run has only S")
+			b.results.skip(g.name, onlySmall)
 		default:
 			say("%s: %s", g.name, g.about)
 			b.runGroup(ctx, g)

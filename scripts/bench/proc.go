@@ -57,3 +57,25 @@ func watchPeak(pid int, field string) (stop func() int64) {
 		return peak
 	}
 }
+
+// beside watches the server while something runs: how far its anonymous memory
+// grows, and what it finds slow.
+func beside(s *server, run func() (figures, error)) (figures, error) {
+	before, err := status(s.pid(), "RssAnon")
+	if err != nil {
+		return nil, err
+	}
+	countSlow, err := s.countSlow()
+	if err != nil {
+		return nil, err
+	}
+	peak := watchPeak(s.pid(), "RssAnon")
+	f, err := run()
+	grown := peak() - before
+	if err != nil {
+		return nil, err
+	}
+	f[growth] = float64(max(0, grown))
+	f[slow], err = countSlow()
+	return f, err
+}

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -105,10 +104,9 @@ func (r *report) write(w io.Writer) error {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Skipped)) {
-		if r.Skipped[name] == notAsked {
-			continue
+		if why := r.Skipped[name]; why != notAsked {
+			fmt.Fprintf(w, "skipped: %s: %s\n", name, why)
 		}
-		fmt.Fprintf(w, "skipped: %s: %s\n", name, r.Skipped[name])
 	}
 	for _, f := range r.Failures {
 		fmt.Fprintf(w, "failed: %s %s: %s\n", f.Group, f.Contender, f.Error)
@@ -118,9 +116,11 @@ func (r *report) write(w io.Writer) error {
 
 func (r *report) writeGoals(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	left := 0
 	fmt.Fprintln(t, "figure\tgoal\tmeasured\tmin … max (rounds)\tverdict")
 	for _, v := range r.Goals {
-		if v.Verdict == "skipped: "+notAsked {
+		if v.Verdict == "skipped: "+notAsked || v.Verdict == "skipped: "+onlySmall {
+			left++
 			continue
 		}
 		sign := "≤"
@@ -135,7 +135,11 @@ func (r *report) writeGoals(w io.Writer) error {
 		}
 		fmt.Fprintf(t, "%s\t%s %s\t%s\t%s\t%s\n", v.Figure, sign, show(v.Limit), measured, span, v.Verdict)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil || left == 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%d more goals are about data that this run was not to measure\n", left)
+	return err
 }
 
 // writeGroup shows the medians of a group, in the columns that it has.
@@ -186,15 +190,4 @@ func (r *report) missed() []string {
 		}
 	}
 	return names
-}
-
-// splitLines splits what a program printed, without empty lines.
-func splitLines(text []byte) [][]byte {
-	var all [][]byte
-	for line := range strings.Lines(string(text)) {
-		if line = strings.TrimSpace(line); line != "" {
-			all = append(all, []byte(line))
-		}
-	}
-	return all
 }

@@ -3,15 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -65,38 +60,6 @@ func restoreGroup(name string, most int, withMirror bool) group {
 	}
 }
 
-// archive makes an archive of a dataset, once in a run.
-func (b *bench) archive(ctx context.Context, d *dataset) (string, error) {
-	if path, ok := b.archives[d.Name]; ok {
-		return path, nil
-	}
-	if err := b.clearWork(); err != nil {
-		return "", err
-	}
-	_, made, err := b.backup(ctx, d)
-	if err != nil {
-		return "", err
-	}
-	kept := filepath.Join(b.dir, "archives", d.Name)
-	if err := os.RemoveAll(kept); err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(filepath.Dir(kept), 0o700); err != nil {
-		return "", err
-	}
-	if err := os.Rename(filepath.Dir(made), kept); err != nil {
-		return "", err
-	}
-	b.archives[d.Name] = filepath.Join(kept, filepath.Base(made))
-	return b.archives[d.Name], nil
-}
-
-// takes tells whether a command of the product has a flag.
-func (b *bench) takes(ctx context.Context, name, flag string) bool {
-	help, err := exec.CommandContext(ctx, b.programs.kubeferry, name, "--help").Output()
-	return err == nil && strings.Contains(string(help), flag)
-}
-
 // A filler fills an empty server, and says how.
 type filler func(ctx context.Context, to *server) (figures, error)
 
@@ -124,33 +87,6 @@ func (b *bench) intoEmpty(name string, most int, fill filler) contender {
 		}
 		return f, nil
 	}}
-}
-
-// A summary is what the product's --json says of a restore.
-type summary struct {
-	Result struct {
-		Plan    struct{ Counts map[string]int64 }
-		Applied struct{ Counts map[string]int64 }
-		Steps   struct{ Verify, Plan, Apply step }
-	}
-}
-
-type step struct {
-	Seconds      float64
-	ArchiveBytes float64 `json:"archive_bytes"`
-}
-
-// addTo adds the steps that were told.
-func (s summary) addTo(f figures) {
-	told := s.Result.Steps
-	for name, seconds := range map[string]float64{verify: told.Verify.Seconds, plan: told.Plan.Seconds, apply: told.Apply.Seconds} {
-		if seconds > 0 {
-			f[name] = seconds
-		}
-	}
-	if told.Plan.ArchiveBytes > 0 {
-		f[planned] = told.Plan.ArchiveBytes
-	}
 }
 
 // restoring is the product, verification and plan included.
@@ -216,48 +152,5 @@ func awaitCount(ctx context.Context, client *clientv3.Client, want int64) error 
 			return nil
 		}
 		time.Sleep(50 * time.Millisecond)
-	}
-}
-
-// bareLoad is the ceiling: transactions of 128 puts of 4,100 bytes without a
-// guard, 16 in flight, about as many keys as a restore writes. It is what etcd's
-// own benchmark does as txn-put.
-func bareLoad(n, connections int) filler {
-	return func(ctx context.Context, to *server) (figures, error) {
-		clients := make([]*clientv3.Client, connections)
-		for i := range clients {
-			c, err := to.client()
-			if err != nil {
-				return nil, err
-			}
-			defer c.Close()
-			if _, err := c.Get(ctx, "connected?"); err != nil {
-				return nil, err
-			}
-			clients[i] = c
-		}
-		value := strings.Repeat("0123456789", 410)
-		txns := int64(n / txnOps)
-		var next atomic.Int64
-		begun := time.Now()
-		g, ctx := errgroup.WithContext(ctx)
-		for i := range inFlight {
-			g.Go(func() error {
-				for t := next.Add(1) - 1; t < txns; t = next.Add(1) - 1 {
-					ops := make([]clientv3.Op, txnOps)
-					for j := range ops {
-						ops[j] = clientv3.OpPut(fmt.Sprintf("/bench/%012d", t*txnOps+int64(j)), value)
-					}
-					if _, err := clients[i%connections].Txn(ctx).Then(ops...).Commit(); err != nil {
-						return fmt.Errorf("bare load: %w", err)
-					}
-				}
-				return nil
-			})
-		}
-		if err := g.Wait(); err != nil {
-			return nil, err
-		}
-		return figures{wall: time.Since(begun).Seconds(), keys: float64(txns * txnOps)}, nil
 	}
 }

@@ -13,9 +13,9 @@ type spread struct {
 	N      int     `json:"n"`
 }
 
-// spreadOf sums up what the rounds gave, NaN for rounds that gave nothing.
+// spreadOf sums up what the rounds gave: NaN, or a division by zero, is nothing.
 func spreadOf(values []float64) spread {
-	sorted := slices.DeleteFunc(slices.Clone(values), math.IsNaN)
+	sorted := slices.DeleteFunc(slices.Clone(values), func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
 	if len(sorted) == 0 {
 		return spread{Median: math.NaN(), Min: math.NaN(), Max: math.NaN()}
 	}
