@@ -1,6 +1,8 @@
 package etcd3
 
 import (
+	"slices"
+
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
@@ -20,26 +22,13 @@ var _ encoding.CodecV2 = rawCodec{}
 // has returned with an error: it is not to be used again.
 type rawRequest []byte
 
-// A rawAnswer holds the last message that came for it, in one piece.
-type rawAnswer struct{ buffer mem.Buffer }
+// A rawAnswer holds the last message that came for it, in one piece. The bytes
+// are overwritten by the next one that it is given for.
+type rawAnswer struct{ message []byte }
 
-// bytes are the message. They are valid until free is called, or the answer is
-// received into again.
-func (a *rawAnswer) bytes() []byte {
-	if a.buffer == nil {
-		return nil
-	}
-	return a.buffer.ReadOnlyData()
-}
-
-// free gives the buffer back to be used again. Without it the garbage collector
-// takes it.
-func (a *rawAnswer) free() {
-	if a.buffer != nil {
-		a.buffer.Free()
-		a.buffer = nil
-	}
-}
+// largeAnswer is what a rawAnswer may keep to be used again, in bytes: a little
+// more than pages are made to be.
+const largeAnswer = 2 << 20
 
 // Name implements encoding.CodecV2.
 func (c rawCodec) Name() string { return c.protobuf.Name() }
@@ -58,7 +47,10 @@ func (c rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	if !ok {
 		return c.protobuf.Unmarshal(data, v)
 	}
-	answer.free()
-	answer.buffer = data.MaterializeToBuffer(mem.DefaultBufferPool())
+	if cap(answer.message) > largeAnswer {
+		answer.message = nil
+	}
+	answer.message = slices.Grow(answer.message[:0], data.Len())[:data.Len()]
+	data.CopyTo(answer.message)
 	return nil
 }

@@ -86,12 +86,14 @@ func (s *scanner) cell(ctx context.Context, c cell) error {
 }
 
 // nextLimit aims at pageBytes for the next page, from the size of the last one.
-// It at most doubles, since what comes next may be larger.
+// It at most doubles, since what comes next may be larger, and does not grow at
+// all after a page of few keys, which tell little of the others.
 func nextLimit(limit int64, p *page) int64 {
-	if len(p.entries) == 0 {
-		return limit
+	got := int64(len(p.entries))
+	fit := max(1, got) * pageBytes / int64(max(1, len(p.message)))
+	if got < limit/2 {
+		fit = min(fit, limit)
 	}
-	fit := int64(len(p.entries)) * pageBytes / int64(max(1, len(p.bytes())))
 	return max(1, min(fit, 2*limit, mostKeys))
 }
 
@@ -131,7 +133,7 @@ func (s *scanner) request(ctx context.Context, r etcdwalk.Range, receive int) (*
 		return err
 	})
 	if err == nil {
-		err = misread(p.parse(p.bytes()))
+		err = misread(p.parse(p.message))
 	}
 	if err != nil {
 		return nil, err

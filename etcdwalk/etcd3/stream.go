@@ -74,7 +74,7 @@ func (s *scanner) receive(ctx context.Context) error {
 		if err != nil {
 			return &brokenStream{err}
 		}
-		if err := p.parsePart(p.bytes()); err != nil {
+		if err := p.parsePart(p.message); err != nil {
 			return s.reading(misread(err))
 		}
 		switch {

@@ -56,14 +56,13 @@ func (t *Target) send(ctx context.Context, writes []replay.Write) (response *pb.
 // txn sends one encoded transaction, and tells at whom it was that took it.
 func (t *Target) txn(ctx context.Context, request rawRequest, at *peer.Peer) (*pb.TxnResponse, error) {
 	var answer rawAnswer
-	defer answer.free()
 	// The answer is small, and must not be lost for its size.
 	err := t.cluster.client.ActiveConnection().Invoke(ctx, pb.KV_Txn_FullMethodName, request, &answer,
 		grpc.ForceCodecV2(raw()), grpc.Peer(at), grpc.MaxCallRecvMsgSize(math.MaxInt32))
 	if err != nil {
 		return nil, err
 	}
-	response, err := parseTxn(answer.bytes())
+	response, err := parseTxn(answer.message)
 	if err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
