@@ -166,10 +166,10 @@ func noisy(n int) []etcdwalk.Entry {
 func TestTheSpoolHoldsCiphertextOnly(t *testing.T) {
 	folder := t.TempDir()
 	recipient, _ := newKeys(t)
-	b := backup(pinned(walktest.NewView(noisy(2000)...)), dir.New(folder, dir.Options{}), recipient)
+	b := backup(pinned(walktest.NewView(noisy(5000)...)), dir.New(folder, dir.Options{}), recipient)
 	looked := 0
 	b.Progress = func(_ ferry.Phase, done, _ int64) {
-		if done != 1900 {
+		if done != 4900 {
 			return
 		}
 		partials, err := filepath.Glob(filepath.Join(folder, ".kubeferry-*.partial"))
