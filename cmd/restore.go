@@ -25,10 +25,13 @@ type restoreOptions struct {
 	scenario   kube.Scenario
 	leases     string
 	report     string
+	inFlight   int
 	raw        bool
 	allowEmpty bool
 	dryRun     bool
 	yes        bool
+
+	steps steps // taken so far
 }
 
 func newRestore(p *printer, s *settings) *cobra.Command {
@@ -56,7 +59,7 @@ server writes for itself (masterleases, peerserverleases) is never restored.` +
   kubeferry restore --from prod.zip.age -i kubeferry.identity --scenario=new --yes`,
 		ValidArgsFunction: completeKinds,
 		RunE: func(cmd *cobra.Command, words []string) error {
-			if err := o.validate(); err != nil {
+			if err := o.validate(cmd.Flags().Changed("max-in-flight")); err != nil {
 				return err
 			}
 			filter, err := o.selecting.filter(words)
@@ -71,6 +74,7 @@ server writes for itself (masterleases, peerserverleases) is never restored.` +
 	flags.Var(&o.policy, "on-conflict", "when the target holds another value: fail (nothing at all is written), skip, overwrite, newer")
 	flags.Var(&o.scenario, "scenario", "same: undo an accident in the same cluster; new: fill a fresh one, its API server stopped")
 	flags.StringVar(&o.leases, "leases", "skip", "keys under an etcd lease: skip, or regrant their remaining time")
+	flags.IntVar(&o.inFlight, "max-in-flight", 0, "batches of up to 128 keys on the way at once, 1 to 64; 16 suits an empty target. Without it one, made smaller while the cluster answers slowly, so that a live cluster does not feel it")
 	flags.StringVar(&o.report, "report", "", "file for the outcome of each key, as JSON lines")
 	flags.BoolVar(&o.raw, "raw", false, "write values too that no API server could read")
 	flags.BoolVar(&o.allowEmpty, "allow-empty", false, "an empty selection is no error")
@@ -84,12 +88,17 @@ server writes for itself (masterleases, peerserverleases) is never restored.` +
 	return c
 }
 
-func (o *restoreOptions) validate() error {
+// mostInFlight bounds --max-in-flight: more helps no target, and costs memory.
+const mostInFlight = 64
+
+func (o *restoreOptions) validate(inFlight bool) error {
 	switch {
 	case o.from == "":
 		return usagef("--from is missing: name the archive to restore from; kubeferry list DIR shows them")
 	case o.leases != "skip" && o.leases != "regrant":
 		return usagef("--leases=%s: it takes skip or regrant", o.leases)
+	case inFlight && (o.inFlight < 1 || o.inFlight > mostInFlight):
+		return usagef("--max-in-flight=%d: it takes 1 to %d", o.inFlight, mostInFlight)
 	}
 	return nil
 }
@@ -97,16 +106,19 @@ func (o *restoreOptions) validate() error {
 // run verifies, plans, shows, asks, applies and reports, in this order: nothing
 // connects to a cluster before the archive is known to be whole.
 func (o *restoreOptions) run(ctx context.Context, p *printer, s *settings, filter kube.Filter) (err error) {
+	watch := &stopwatch{now: p.sh.now, begun: p.sh.now()}
 	a, err := o.opening.open(ctx, p, s, o.from)
 	if err != nil {
 		return err
 	}
 	defer a.Close()
+	watch.read = a.BytesRead
 	tell, stop := p.progress()
 	defer stop()
 	if _, err := a.Verify(ctx, tell); err != nil {
 		return o.nothingWritten(p, err)
 	}
+	o.steps.Verify = watch.lap()
 	if a.Receipt == nil {
 		p.talk("There is no receipt beside %s: it may be unfinished business of somebody, or a copy.", o.from)
 	}
@@ -125,10 +137,12 @@ func (o *restoreOptions) run(ctx context.Context, p *printer, s *settings, filte
 		Archive: a, Filter: filter,
 		Pin: pinning(cluster), Target: cluster.Target(),
 		Policy: o.policy, Scenario: o.scenario, Regrant: o.leases == "regrant",
-		Raw: o.raw, AllowEmpty: o.allowEmpty,
+		Raw: o.raw, AllowEmpty: o.allowEmpty, InFlight: o.inFlight,
 		Record: report.record, Progress: tell,
 	}
+	watch.lap() // connecting is nobody's step
 	planned, err := r.Plan(ctx)
+	o.steps.Plan = watch.lap()
 	stop()
 	if planned != nil {
 		o.show(p, s, planned)
@@ -136,7 +150,7 @@ func (o *restoreOptions) run(ctx context.Context, p *printer, s *settings, filte
 	if err != nil || o.dryRun {
 		return o.nothingWritten(p, err)
 	}
-	return o.apply(ctx, p, s, r, planned, report)
+	return o.apply(ctx, p, s, r, planned, report, watch)
 }
 
 // nothingWritten ends a run that has only looked.
@@ -148,7 +162,7 @@ func (o *restoreOptions) nothingWritten(p *printer, err error) error {
 	return nil
 }
 
-func (o *restoreOptions) apply(ctx context.Context, p *printer, s *settings, r ferry.Restore, planned *ferry.Planned, report *report) error {
+func (o *restoreOptions) apply(ctx context.Context, p *printer, s *settings, r ferry.Restore, planned *ferry.Planned, report *report, watch *stopwatch) error {
 	writes := planned.Counts[replay.Created] + planned.Counts[replay.Replaced]
 	if !o.yes && writes > 0 {
 		question := fmt.Sprintf("Create %d and replace %d keys in %s?", planned.Counts[replay.Created], planned.Counts[replay.Replaced], o.target(s, planned.Target))
@@ -170,16 +184,17 @@ func (o *restoreOptions) apply(ctx context.Context, p *printer, s *settings, r f
 	tell, stop := p.progress()
 	defer stop()
 	r.Progress = tell
-	begun := p.sh.now()
+	watch.lap() // nor is waiting for an answer
 	done, err := r.Apply(ctx, planned)
+	o.steps.Apply = watch.lap()
 	stop()
 	written := done.Counts[replay.Created] + done.Counts[replay.Replaced]
-	p.result = restoreResult{Target: planned.Target, Plan: planned.Tally, Applied: &done, Keys: noteworthy(done.Tally)}
+	p.result = restoreResult{Target: planned.Target, Plan: planned.Tally, Applied: &done, Steps: o.steps, Keys: noteworthy(done.Tally)}
 	if err != nil {
 		return o.explain(p, done, written, err)
 	}
 	p.data("Done:   %s", countsText(done.Counts))
-	p.talk("%d keys written, %s in %s; %d leases granted.", written, bytesText(done.Bytes), p.sh.now().Sub(begun).Round(time.Millisecond), done.Leases)
+	p.talk("%d keys written, %s in %s; %d leases granted.", written, bytesText(done.Bytes), o.steps.Apply.took.Round(time.Millisecond), done.Leases)
 	return nil
 }
 
@@ -202,12 +217,13 @@ type restoreResult struct {
 	Target  etcdwalk.Info   `json:"target"`
 	Plan    replay.Tally    `json:"plan"`
 	Applied *replay.Summary `json:"applied,omitempty"`
+	Steps   steps           `json:"steps"`
 	Keys    []line          `json:"keys,omitempty"`
 }
 
 // show prints the plan, with the target it is for.
 func (o *restoreOptions) show(p *printer, s *settings, planned *ferry.Planned) {
-	p.result = restoreResult{Target: planned.Target, Plan: planned.Tally, Keys: noteworthy(planned.Tally)}
+	p.result = restoreResult{Target: planned.Target, Plan: planned.Tally, Steps: o.steps, Keys: noteworthy(planned.Tally)}
 	p.data("Target: %s", o.target(s, planned.Target))
 	if planned.Counts.Total() == 0 {
 		return

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 
 	"github.com/kubeferry/kubeferry/archive"
 	"github.com/kubeferry/kubeferry/crypt"
@@ -25,7 +26,20 @@ type Archive struct {
 	Encrypted bool
 
 	name   string
-	object remote.Object
+	object *counted
+}
+
+// A counted object counts the bytes that are read from it.
+type counted struct {
+	remote.Object
+	read atomic.Int64
+}
+
+// ReadAt implements io.ReaderAt.
+func (c *counted) ReadAt(p []byte, off int64) (int, error) {
+	n, err := c.Object.ReadAt(p, off)
+	c.read.Add(int64(n))
+	return n, err
 }
 
 // Keys say with what an archive is opened.
@@ -48,7 +62,7 @@ func Open(ctx context.Context, store remote.Store, name string, keys Keys) (_ *A
 	if err != nil {
 		return nil, storing(err, "opening the archive "+name)
 	}
-	a := &Archive{name: name, object: object}
+	a := &Archive{name: name, object: &counted{Object: object}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, object.Close())
@@ -75,6 +89,15 @@ func (a *Archive) trust(keys Keys) error {
 		return nil
 	}
 	return fmt.Errorf("archive %s is in the clear where an encrypted one is expected: somebody may have put it there: %w", a.name, ErrPolicy)
+}
+
+// BytesRead tells how many bytes of the archive, as it lies in the store, have
+// been read since it was opened, those that were read again included.
+func (a *Archive) BytesRead() int64 {
+	if a.object == nil {
+		return 0 // it lies in memory
+	}
+	return a.object.read.Load()
 }
 
 // Close frees the archive, which was only read.

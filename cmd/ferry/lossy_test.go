@@ -131,6 +131,8 @@ type stock struct {
 	name  string
 	keys  ferry.Keys
 	held  []etcdwalk.Entry
+
+	inFlight int // batches of a restore
 }
 
 // newStock backs up an etcd that holds n ConfigMaps, and those given beside.
@@ -171,7 +173,7 @@ func (s *stock) restore(t *testing.T, cluster *etcd3.Cluster, target replay.Targ
 	if _, err := a.Verify(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	r := ferry.Restore{Archive: a, Pin: pinning(cluster), Target: target, Policy: policy, Scenario: kube.ScenarioNew}
+	r := ferry.Restore{Archive: a, Pin: pinning(cluster), Target: target, Policy: policy, Scenario: kube.ScenarioNew, InFlight: s.inFlight}
 	planned, err := r.Plan(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -216,7 +218,8 @@ func TestEveryTenthAnswerIsLost(t *testing.T) {
 	s := newStock(t, 3000, 300, nil)
 	for i, policy := range []replay.Policy{replay.Fail, replay.Skip, replay.Overwrite} {
 		version := etcdproc.Versions()[i]
-		t.Run(fmt.Sprintf("%s, etcd %s", policy, version), func(t *testing.T) {
+		s.inFlight = 8 * i
+		t.Run(fmt.Sprintf("%s, etcd %s, %d in flight", policy, version, s.inFlight), func(t *testing.T) {
 			server := etcdproc.Start(t, etcdproc.Options{Version: version, Flags: []string{"--max-txn-ops=16"}})
 			f := newForgetter(t, server.Endpoint, 10)
 			cluster, err := etcd3.Dial(t.Context(), etcd3.Config{Endpoints: []string{f.endpoint}})
@@ -270,6 +273,7 @@ func TestSmallServers(t *testing.T) {
 // told.
 func TestFullServer(t *testing.T) {
 	s := newStock(t, 1000, 30<<10, nil)
+	s.inFlight = 1 // in full batches
 	server := etcdproc.Start(t, etcdproc.Options{Flags: []string{"--quota-backend-bytes=12000000"}})
 	f := newForgetter(t, server.Endpoint, 1<<40) // it only counts
 	cluster, err := etcd3.Dial(t.Context(), etcd3.Config{Endpoints: []string{f.endpoint}})

@@ -23,6 +23,7 @@ type Restore struct {
 	Regrant    bool // leases; else keys under a lease are passed over
 	Raw        bool // values that no kube-apiserver would read are let through
 	AllowEmpty bool
+	InFlight   int                       // batches; see replay.Job
 	Record     func(replay.Record) error // told of each key; may be nil
 	Progress   Progress
 }
@@ -64,11 +65,12 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	}
 	planned.job = replay.Job{
 		Source:     r.Archive,
-		Selections: layout.Ranks(sel),
+		Selections: r.ranks(layout, sel),
 		Target:     r.Target,
 		Policy:     r.Policy,
 		Regrant:    r.Regrant,
 		Rule:       r.rule(layout),
+		InFlight:   r.InFlight,
 	}
 	planned.job.Record = r.counting(Planning, planned.total)
 	plan, err := planned.job.Plan(ctx)
@@ -83,6 +85,30 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 		return planned, fmt.Errorf("every key that is selected is under an etcd lease, which --leases=regrant brings back: %w", ErrIncomplete)
 	}
 	return planned, planned.Err()
+}
+
+// ranks are the ranks of a selection. The two that share ranges, custom resources
+// and what has no rank of its own, are told which kinds of the archive are the
+// other's, so that no segment is read for nothing.
+func (r Restore) ranks(layout *kube.Layout, sel etcdwalk.Selection) []etcdwalk.Selection {
+	ranks := layout.Ranks(sel)
+	if sel.Match != nil {
+		return ranks // a rank's Match tells more than its kinds
+	}
+	for i, rank := range ranks {
+		if rank.Match == nil {
+			continue
+		}
+		var others []etcdwalk.Range
+		for _, s := range r.Archive.Manifest().Segments {
+			class := layout.Classify(s.FirstKey)
+			if class.Kind != "" && !rank.Match(etcdwalk.Entry{Key: s.FirstKey}) {
+				others = append(others, class.Range)
+			}
+		}
+		ranks[i].Ranges = rank.Ranges.Subtract(etcdwalk.Union(others...))
+	}
+	return ranks
 }
 
 // Apply does what was planned, as far as it still holds. The summary is true

@@ -1,0 +1,85 @@
+package ferry_test
+
+import (
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
+	"github.com/kubeferry/kubeferry/remote/remotetest"
+)
+
+// noise makes entries of n objects of each kind in each of 100 namespaces, with
+// data that hardly compresses, and of the namespaces.
+func noise(n int, kinds ...string) []etcdwalk.Entry {
+	random := rand.NewChaCha8([32]byte{1})
+	data := make([]byte, 1500)
+	var entries []etcdwalk.Entry
+	add := func(key, value string) {
+		entries = append(entries, etcdwalk.Entry{Key: []byte(key), Value: []byte(value), ModRevision: int64(len(entries) + 2), Version: 1})
+	}
+	add(kubeSystem())
+	for ns := range 100 {
+		add(fmt.Sprintf("/registry/namespaces/ns-%02d", ns), fmt.Sprintf(`{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"ns-%02d"}}`, ns))
+		for _, kind := range kinds {
+			for i := range n {
+				random.Read(data) // which never fails
+				add(fmt.Sprintf("/registry/%s/ns-%02d/object-%03d", kind, ns, i),
+					fmt.Sprintf(`{"metadata":{"name":"object-%03d","namespace":"ns-%02d"},"data":{"noise":%q}}`, i, ns, hex.EncodeToString(data)))
+			}
+		}
+	}
+	return entries
+}
+
+// A plan reads what is selected of an archive, and little more.
+func TestPlanReadsTheSegmentsThatItNeeds(t *testing.T) {
+	var store remotetest.Memory
+	recipient, keys := newKeys(t)
+	made, err := backup(pinned(walktest.NewView(noise(40, "configmaps", "secrets", "example.com/widgets")...)), &store, recipient).Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := ferry.Open(t.Context(), &store, made.Receipt.Name, keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if opened := a.BytesRead(); opened == 0 || opened > made.Receipt.Size/10 {
+		t.Errorf("opening read %d bytes of %d", opened, made.Receipt.Size)
+	}
+	if _, err := a.Verify(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if read := a.BytesRead(); read < made.Receipt.Size {
+		t.Errorf("verifying read %d bytes of %d", read, made.Receipt.Size)
+	}
+	target := walktest.NewTarget()
+	for name, test := range map[string]struct {
+		filter kube.Filter
+		most   int64
+	}{
+		"one namespace": {kube.Filter{Namespaces: []string{"ns-42"}}, made.Receipt.Size/20 + 3<<20},
+		"one object":    {kube.Filter{Namespaces: []string{"ns-42"}, Include: []string{"cm/object-007"}}, made.Receipt.Size/20 + 1<<20},
+		"everything":    {kube.Filter{}, made.Receipt.Size * 11 / 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := a.BytesRead()
+			r := ferry.Restore{Archive: a, Filter: test.filter, Pin: pinned(target.View()), Target: target, Scenario: kube.ScenarioNew}
+			planned, err := r.Plan(t.Context())
+			if err != nil || planned.Counts[replay.Created] == 0 {
+				t.Fatalf("planning: %v", err)
+			}
+			read := a.BytesRead() - before
+			t.Logf("%d keys: %d bytes of %d were read", planned.Counts.Total(), read, made.Receipt.Size)
+			if read > test.most || read == 0 {
+				t.Errorf("the plan read %d bytes of %d, want %d at most", read, made.Receipt.Size, test.most)
+			}
+		})
+	}
+}

@@ -1,0 +1,56 @@
+package cmd
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/kubeferry/kubeferry/etcdwalk/embedded"
+	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
+)
+
+// For scripts a restore tells what each of its steps has cost, and of no step
+// that was not taken.
+func TestRestoreTellsOfItsSteps(t *testing.T) {
+	archive := filepath.Join(t.TempDir(), "sample.zip")
+	if err := os.WriteFile(archive, embedded.Sample(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server := etcdproc.Start(t, etcdproc.Options{})
+	restore := []string{"restore", "--json", "--from", archive, "--scenario=new", "--leases=regrant", "--max-in-flight=16", "--endpoints", server.Endpoint}
+	size := float64(len(embedded.Sample()))
+
+	planned := stepsOf(t, must(t, exitDone, append(restore, "--dry-run")...))
+	if planned["verify"] < size || planned["plan"] == 0 || planned["apply"] != 0 {
+		t.Errorf("a dry run: bytes %v of %v by step, want all for verify, some for plan, and no apply", planned, size)
+	}
+	done := stepsOf(t, must(t, exitDone, append(restore, "--yes")...))
+	if done["verify"] < size || done["plan"] == 0 || done["apply"] == 0 {
+		t.Errorf("a restore: bytes %v of %v by step, want all for verify, and some for the others", done, size)
+	}
+	if _, err := server.Client(t).Put(t.Context(), "/registry/configmaps/shop/foreign", "{}"); err != nil {
+		t.Fatal(err)
+	}
+	refused := lastObject(t, must(t, exitGuard, append(restore, "--yes")...).stdout)
+	steps := refused["result"].(map[string]any)["steps"].(map[string]any)
+	if steps["plan"] == nil || steps["apply"] != nil {
+		t.Errorf("a refused restore tells of the steps %v, want verify and plan", steps)
+	}
+}
+
+// stepsOf are the bytes of the archive that each step read.
+func stepsOf(t *testing.T, r ran) map[string]float64 {
+	t.Helper()
+	result, _ := lastObject(t, r.stdout)["result"].(map[string]any)
+	steps, _ := result["steps"].(map[string]any)
+	read := map[string]float64{}
+	for name, told := range steps {
+		step := told.(map[string]any)
+		seconds, ok := step["seconds"].(float64)
+		if !ok || seconds <= 0 || seconds > 60 {
+			t.Errorf("step %s took %v", name, step["seconds"])
+		}
+		read[name] = step["archive_bytes"].(float64)
+	}
+	return read
+}
