@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -122,4 +123,51 @@ func testTwoWriters(t *testing.T, f fixture) {
 	if len(got) != 1 || got[0].Version != applied.Load() || applied.Load() < rounds {
 		t.Errorf("%d writes were applied, the target holds %+v", applied.Load(), got)
 	}
+}
+
+// testAtOnce has batches of different keys written, looked at and read by
+// several goroutines, each with a key that is there already.
+func testAtOnce(t *testing.T, f fixture) {
+	const writers, each = 8, 200
+	writes := many(writers*each, 100)
+	for i := range writers {
+		f.put(t, write(string(writes[i*each].Key), "there"))
+	}
+	var working sync.WaitGroup
+	for mine := range slices.Chunk(writes, each) {
+		working.Go(func() {
+			lease, err := f.Grant(t.Context(), 600)
+			if err != nil {
+				t.Errorf("granting: %v", err)
+			}
+			var keys [][]byte
+			for i := range mine {
+				mine[i].Lease = lease
+				keys = append(keys, mine[i].Key)
+			}
+			for i, r := range f.Apply(t.Context(), mine) {
+				if want := map[bool]replay.State{true: replay.Raced, false: replay.Applied}[i == 0]; r.State != want {
+					t.Errorf("write %d: %+v, want state %d", i, r, want)
+				}
+			}
+			heads, err := f.Heads(t.Context(), keys)
+			if err != nil {
+				t.Errorf("heads: %v", err)
+			}
+			found, err := f.Lookup(t.Context(), keys)
+			if err != nil {
+				t.Errorf("lookup: %v", err)
+			}
+			for i, e := range found {
+				if e == nil || e.ModRevision != heads[i] || (e.Lease == lease) != (i > 0) {
+					t.Errorf("key %q: %+v at %d, under lease %x", keys[i], e, heads[i], lease)
+				}
+			}
+		})
+	}
+	working.Wait()
+	for i := range writers {
+		writes[i*each] = write(string(writes[i*each].Key), "there")
+	}
+	wantEntries(t, f.contents(), written(writes))
 }

@@ -31,6 +31,7 @@ func Targets(t *testing.T, open NewDriver) {
 		{"a write to a missing lease fails alone", testMissingLease},
 		{"a cancelled context writes nothing that is called failed", testCancelled},
 		{"two writers lose no update", testTwoWriters},
+		{"many goroutines may use it at once", testAtOnce},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			target, contents := open(t)
