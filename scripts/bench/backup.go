@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 // Contenders that several groups have.
@@ -63,31 +64,28 @@ func (b *bench) oursOf(d *dataset, name string, words ...string) contender {
 // peersOf are what people do without us. Of those whose programs are missing it
 // is said so.
 func (b *bench) peersOf(group string, d *dataset) []contender {
-	etcdctl := b.programs.etcdctl[d.Version]
-	db, zst, age := b.work("b.db"), b.work("b.zst"), b.work("b.age")
-	save := pipeline{{etcdctl, "--endpoints", d.endpoint, "--command-timeout=10m", "snapshot", "save", db}}
+	db, zst, sealed := b.work("b.db"), b.work("b.zst"), b.work("b.age")
+	save := pipeline{{b.programs.etcdctl[d.Version], "--endpoints", d.endpoint, "--command-timeout=10m", "snapshot", "save", db}}
+	zstd, age := b.programs.zstd, b.programs.age
 	all := []struct {
 		contender string
 		job       job
 		result    string
 		needs     []string
 	}{
-		{pipeFiles, job{save,
-			{{b.programs.zstd, "-q", "-3", db, "-o", zst}},
-			{{b.programs.age, "-r", b.public, "-o", age, zst}}}, age, []string{etcdctl, b.programs.zstd, b.programs.age}},
-		{piped, job{save,
-			{{b.programs.zstd, "-q", "-3", "-c", db}, {b.programs.age, "-r", b.public, "-o", age}}}, age, []string{etcdctl, b.programs.zstd, b.programs.age}},
-		{snapshot, job{save}, db, []string{etcdctl}},
+		{pipeFiles, job{save, {{zstd, "-q", "-3", db, "-o", zst}}, {{age, "-r", b.public, "-o", sealed, zst}}}, sealed, []string{"etcdctl", "zstd", "age"}},
+		{piped, job{save, {{zstd, "-q", "-3", "-c", db}, {age, "-r", b.public, "-o", sealed}}}, sealed, []string{"etcdctl", "zstd", "age"}},
+		{snapshot, job{save}, db, []string{"etcdctl"}},
 	}
 	var contenders []contender
 	for _, p := range all {
+		if missing := b.programs.missing(d.Version, p.needs...); len(missing) > 0 {
+			b.results.skip(group+" "+p.contender, "there is no "+strings.Join(missing, ", "))
+			continue
+		}
 		most := 0
 		if p.contender == piped && d.Name == "m" {
 			most = 3 // it takes long, and no goal names it
-		}
-		if missing(p.needs) {
-			b.results.skip(group+" "+p.contender, "a program of it is missing")
-			continue
 		}
 		contenders = append(contenders, contender{name: p.contender, most: most, run: func(ctx context.Context) (figures, error) {
 			return beside(d.server, func() (figures, error) {
@@ -101,15 +99,6 @@ func (b *bench) peersOf(group string, d *dataset) []contender {
 		}})
 	}
 	return contenders
-}
-
-func missing(programs []string) bool {
-	for _, p := range programs {
-		if p == "" {
-			return true
-		}
-	}
-	return false
 }
 
 // dataName is the name of a dataset in texts.

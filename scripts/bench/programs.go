@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -83,6 +84,12 @@ func orMissing(path string, err error) string {
 		return ""
 	}
 	return path
+}
+
+// missing are those of the named peers that could be neither found nor built.
+func (p programs) missing(version string, names ...string) []string {
+	paths := map[string]string{"etcdctl": p.etcdctl[version], "zstd": p.zstd, "age": p.age}
+	return slices.DeleteFunc(names, func(name string) bool { return paths[name] != "" })
 }
 
 // versions are what the programs say of themselves, one line each.

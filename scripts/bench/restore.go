@@ -46,8 +46,8 @@ func restoreGroup(name string, most int, withMirror bool) group {
 			} else {
 				b.results.skip(groupName+" "+restoreFast, "this kubeferry has no "+fastFlag)
 			}
-			if b.programs.etcdctl["3.6"] == "" {
-				b.results.skip(groupName+" "+mirror, "etcdctl is missing")
+			if len(b.programs.missing("3.6", "etcdctl")) > 0 {
+				b.results.skip(groupName+" "+mirror, "there is no etcdctl")
 			} else if withMirror {
 				slow := 3 // twelve seconds each
 				if b.settings.quick {

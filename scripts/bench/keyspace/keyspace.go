@@ -126,7 +126,8 @@ func (k *Keyspace) planNamespaces() {
 	weights[n-1] = 0.01 / 0.99 * total
 	total += weights[n-1]
 
-	sum, apps := 0.0, float64(k.keys)/46
+	// About one application for 46 keys of S; those of larger clusters are larger.
+	sum, apps := 0.0, 435*math.Pow(float64(k.keys)/20_000, 0.85)
 	for _, w := range weights {
 		sum += w / total
 		k.shares = append(k.shares, sum)
