@@ -27,6 +27,10 @@ type Archive struct {
 
 	name   string
 	object *counted
+	// storable: it was verified, and each value is one that an API server
+	// would read under its key. Who reads it again gets the same values: each
+	// segment is held against the manifest, which is in memory.
+	storable bool
 }
 
 // A counted object counts the bytes that are read from it.
@@ -193,6 +197,7 @@ func (a *Archive) Verify(ctx context.Context, progress Progress) (Verified, erro
 	// Only now: damage has a clearer name when age or the manifest finds it.
 	// What is left for the receipt to find is another archive in this one's place.
 	v.ReceiptChecked, err = a.checkDigest(ctx)
+	a.storable = err == nil && v.Unstorable == 0
 	return v, err
 }
 

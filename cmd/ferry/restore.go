@@ -3,6 +3,7 @@ package ferry
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
@@ -34,8 +35,9 @@ type Planned struct {
 	// Target is the cluster that would be written to.
 	Target etcdwalk.Info
 
-	job   replay.Job
-	total int64
+	job    replay.Job
+	layout *kube.Layout
+	total  int64
 }
 
 // Plan looks at the target and decides about each key. The guards of the
@@ -56,7 +58,7 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	if err != nil {
 		return nil, err
 	}
-	planned := &Planned{Target: view.Info(), total: r.total()}
+	planned := &Planned{Target: view.Info(), layout: layout, total: r.total()}
 	if planned.Target.KubeSystemUID, err = layout.ClusterUID(ctx, view); err != nil {
 		return planned, err
 	}
@@ -69,7 +71,7 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 		Target:     r.Target,
 		Policy:     r.Policy,
 		Regrant:    r.Regrant,
-		Rule:       r.rule(layout),
+		Rule:       r.rule(layout, !r.Raw && !r.checked()),
 		InFlight:   r.InFlight,
 	}
 	planned.job.Record = r.counting(Planning, planned.total)
@@ -115,6 +117,7 @@ func (r Restore) ranks(layout *kube.Layout, sel etcdwalk.Selection) []etcdwalk.S
 // whatever the error.
 func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, error) {
 	planned.job.Record = r.counting(Applying, planned.total)
+	planned.job.Rule = r.rule(planned.layout, false) // the plan would have refused
 	done, err := planned.job.Apply(ctx, planned.Plan)
 	if err == nil && !done.Complete() {
 		err = fmt.Errorf("some keys were not restored: %w", ErrIncomplete)
@@ -143,14 +146,21 @@ func (r Restore) counting(phase Phase, total int64) func(replay.Record) error {
 	}
 }
 
+// checked tells whether the archive was verified, and held then, under the same
+// prefixes, no value that would break its resource.
+func (r Restore) checked() bool {
+	return r.Archive.storable && slices.Equal(r.Filter.Prefixes, r.Archive.Filter(kube.Filter{}).Prefixes)
+}
+
 // rule joins what Kubernetes forbids: keys that are never restored, keys that
-// the scenario passes over, and values that would break their resource.
-func (r Restore) rule(layout *kube.Layout) func(etcdwalk.Entry) (replay.Outcome, string) {
+// the scenario passes over, and, if they are to be looked at, values that would
+// break their resource.
+func (r Restore) rule(layout *kube.Layout, values bool) func(etcdwalk.Entry) (replay.Outcome, string) {
 	return func(e etcdwalk.Entry) (replay.Outcome, string) {
 		if verdict := layout.Judge(r.Scenario, e); verdict.Severity != kube.Allow {
 			return replay.Excluded, verdict.Reason
 		}
-		if r.Raw {
+		if !values {
 			return "", ""
 		}
 		if err := layout.CheckValue(e.Key, e.Value); err != nil {
