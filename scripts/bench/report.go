@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -14,29 +15,26 @@ import (
 // A column is a figure as it is shown in the tables of medians.
 type column struct {
 	figure, title string
-	scale         float64
-	format        string
+	unit          unit
 }
 
-func (c column) show(v float64) string { return fmt.Sprintf(c.format, v*c.scale) }
-
 var columns = []column{
-	{wall, "wall s", 1, "%.3f"},
-	{cpu, "cpu s", 1, "%.2f"},
-	{rss, "RSS MiB", 1.0 / (1 << 20), "%.0f"},
-	{out, "out MB", 1e-6, "%.2f"},
-	{keys, "keys", 1, "%.0f"},
-	{verify, "verify s", 1, "%.3f"},
-	{plan, "plan s", 1, "%.3f"},
-	{apply, "apply s", 1, "%.3f"},
-	{rate, "keys/s", 1, "%.0f"},
-	{planned, "planned MB", 1e-6, "%.2f"},
-	{putP50, "put p50 ms", 1000, "%.2f"},
-	{putP99, "put p99 ms", 1000, "%.1f"},
-	{getP50, "get p50 ms", 1000, "%.2f"},
-	{getP99, "get p99 ms", 1000, "%.1f"},
-	{growth, "server + MiB", 1.0 / (1 << 20), "%.0f"},
-	{slow, "too long", 1, "%.0f"},
+	{wall, "wall s", unit{1, "%.3f"}},
+	{cpu, "cpu s", unit{1, "%.2f"}},
+	{rss, "RSS MiB", unit{1.0 / (1 << 20), "%.0f"}},
+	{out, "out MB", unit{1e-6, "%.2f"}},
+	{keys, "keys", unit{1, "%.0f"}},
+	{verify, "verify s", unit{1, "%.3f"}},
+	{plan, "plan s", unit{1, "%.3f"}},
+	{apply, "apply s", unit{1, "%.3f"}},
+	{rate, "keys/s", unit{1, "%.0f"}},
+	{planned, "planned MB", unit{1e-6, "%.2f"}},
+	{putP50, "put p50 ms", unit{1000, "%.2f"}},
+	{putP99, "put p99 ms", unit{1000, "%.1f"}},
+	{getP50, "get p50 ms", unit{1000, "%.2f"}},
+	{getP99, "get p99 ms", unit{1000, "%.1f"}},
+	{growth, "server + MiB", unit{1.0 / (1 << 20), "%.0f"}},
+	{slow, "too long", unit{1, "%.0f"}},
 }
 
 // A verdict is what became of a goal.
@@ -90,32 +88,30 @@ type report struct {
 
 // write shows the report to people.
 func (r *report) write(w io.Writer) error {
-	fmt.Fprintf(w, "%s, %d cores, %s, %s\n", r.Machine.CPU, r.Machine.Cores, r.Machine.Kernel, r.Machine.Go)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, %d cores, %s, %s\n", r.Machine.CPU, r.Machine.Cores, r.Machine.Kernel, r.Machine.Go)
 	for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
-		fmt.Fprintf(w, "  %-12s %s\n", name, r.Versions[name])
+		fmt.Fprintf(&b, "  %-12s %s\n", name, r.Versions[name])
 	}
-	fmt.Fprintf(w, "S = %d keys, M = %d keys, seed %d, %d rounds, %.0f s in all\n\n", r.Keys[0], r.Keys[1], r.Seed, r.Rounds, r.Seconds)
-	if err := r.writeGoals(w); err != nil {
-		return err
-	}
+	fmt.Fprintf(&b, "S = %d keys, M = %d keys, seed %d, %d rounds, %.0f s in all\n\n", r.Keys[0], r.Keys[1], r.Seed, r.Rounds, r.Seconds)
+	r.writeGoals(&b)
 	for _, g := range allGroups() {
-		if err := r.writeGroup(w, g); err != nil {
-			return err
-		}
+		r.writeGroup(&b, g)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Skipped)) {
 		if why := r.Skipped[name]; why != notAsked {
-			fmt.Fprintf(w, "skipped: %s: %s\n", name, why)
+			fmt.Fprintf(&b, "skipped: %s: %s\n", name, why)
 		}
 	}
 	for _, f := range r.Failures {
-		fmt.Fprintf(w, "failed: %s %s: %s\n", f.Group, f.Contender, f.Error)
+		fmt.Fprintf(&b, "failed: %s %s: %s\n", f.Group, f.Contender, f.Error)
 	}
-	return nil
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
-func (r *report) writeGoals(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+func (r *report) writeGoals(b *strings.Builder) {
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	left := 0
 	fmt.Fprintln(t, "figure\tgoal\tmeasured\tmin … max (rounds)\tverdict")
 	for _, v := range r.Goals {
@@ -127,32 +123,30 @@ func (r *report) writeGoals(w io.Writer) error {
 		if v.AtLeast {
 			sign = "≥"
 		}
-		show := func(f float64) string { return fmt.Sprintf(v.unit.format, f*v.unit.scale) }
 		measured, span := "–", "–"
-		if v.Measured != nil {
-			measured = show(v.Measured.Median)
-			span = fmt.Sprintf("%s … %s (%d)", show(v.Measured.Min), show(v.Measured.Max), v.Measured.N)
+		if s := v.Measured; s != nil {
+			measured = v.unit.show(s.Median)
+			span = fmt.Sprintf("%s … %s (%d)", v.unit.show(s.Min), v.unit.show(s.Max), s.N)
 		}
-		fmt.Fprintf(t, "%s\t%s %s\t%s\t%s\t%s\n", v.Figure, sign, show(v.Limit), measured, span, v.Verdict)
+		fmt.Fprintf(t, "%s\t%s %s\t%s\t%s\t%s\n", v.Figure, sign, v.unit.show(v.Limit), measured, span, v.Verdict)
 	}
-	if err := t.Flush(); err != nil || left == 0 {
-		return err
+	t.Flush()
+	if left > 0 {
+		fmt.Fprintf(b, "%d more goals are about data that this run was not to measure\n", left)
 	}
-	_, err := fmt.Fprintf(w, "%d more goals are about data that this run was not to measure\n", left)
-	return err
 }
 
 // writeGroup shows the medians of a group, in the columns that it has.
-func (r *report) writeGroup(w io.Writer, g group) error {
+func (r *report) writeGroup(b *strings.Builder, g group) {
 	contenders := r.contenders(g.name)
 	if len(contenders) == 0 {
-		return nil
+		return
 	}
-	fmt.Fprintf(w, "\n%s: %s; medians\n", g.name, g.about)
+	fmt.Fprintf(b, "\n%s: %s; medians\n", g.name, g.about)
 	has := slices.DeleteFunc(slices.Clone(columns), func(c column) bool {
 		return !slices.ContainsFunc(contenders, func(name string) bool { return r.spread(g.name, name, c.figure).N > 0 })
 	})
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "n\t")
 	for _, c := range has {
 		fmt.Fprint(t, c.title+"\t")
@@ -163,13 +157,13 @@ func (r *report) writeGroup(w io.Writer, g group) error {
 		for _, c := range has {
 			cell := "–"
 			if s := r.spread(g.name, name, c.figure); s.N > 0 {
-				cell = c.show(s.Median)
+				cell = c.unit.show(s.Median)
 			}
 			fmt.Fprint(t, cell+"\t")
 		}
 		fmt.Fprintln(t, "  "+name)
 	}
-	return t.Flush()
+	t.Flush()
 }
 
 // save writes the report for programs.

@@ -18,9 +18,10 @@ const (
 	fastFlag       = "--max-in-flight"
 )
 
-// restoreGroup fills empty servers, from an archive and otherwise. The slow
-// mirror runs on S only.
-func restoreGroup(name string, most int, withMirror bool) group {
+// restoreGroup fills empty servers, from an archive and otherwise. What is slow
+// runs on S only: the mirror, and a restore as it is by default, which a group
+// of its own measures on M.
+func restoreGroup(name string, most int, withSlow bool) group {
 	groupName := "restore-" + name
 	return group{
 		name:  groupName,
@@ -36,26 +37,28 @@ func restoreGroup(name string, most int, withMirror bool) group {
 			if err != nil {
 				return nil, err
 			}
-			all := []contender{
-				b.intoEmpty(restoreDefault, 0, b.restoring(d, archive)),
-				b.intoEmpty(bareOne, 0, bareLoad(d.Keys, 1)),
-				b.intoEmpty(bareMany, 0, bareLoad(d.Keys, inFlight)),
-			}
+			var all []contender
 			if b.takes(ctx, "restore", fastFlag) {
-				all = append([]contender{b.intoEmpty(restoreFast, 0, b.restoring(d, archive, fastFlag, "16"))}, all...)
+				all = append(all, b.intoEmpty(restoreFast, 0, b.restoring(d, archive, fastFlag, "16")))
 			} else {
 				b.results.skip(groupName+" "+restoreFast, "this kubeferry has no "+fastFlag)
 			}
+			all = append(all,
+				b.intoEmpty(bareOne, 0, bareLoad(d.Keys, 1)),
+				b.intoEmpty(bareMany, 0, bareLoad(d.Keys, inFlight)))
+			if !withSlow {
+				return all, nil
+			}
+			all = append(all, b.intoEmpty(restoreDefault, 0, b.restoring(d, archive)))
 			if len(b.programs.missing("3.6", "etcdctl")) > 0 {
 				b.results.skip(groupName+" "+mirror, "there is no etcdctl")
-			} else if withMirror {
-				slow := 3 // twelve seconds each
-				if b.settings.quick {
-					slow = 1
-				}
-				all = append(all, b.intoEmpty(mirror, slow, b.mirroring(d)))
+				return all, nil
 			}
-			return all, nil
+			most := 3 // twelve seconds each
+			if b.settings.quick {
+				most = 1
+			}
+			return append(all, b.intoEmpty(mirror, most, b.mirroring(d))), nil
 		},
 	}
 }

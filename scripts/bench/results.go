@@ -99,7 +99,7 @@ func (f figures) String() string {
 	var parts []string
 	for _, c := range columns {
 		if v, ok := f[c.figure]; ok {
-			parts = append(parts, fmt.Sprintf("%s %s", c.title, c.show(v)))
+			parts = append(parts, fmt.Sprintf("%s %s", c.title, c.unit.show(v)))
 		}
 	}
 	return strings.Join(parts, ", ")

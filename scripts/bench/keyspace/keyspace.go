@@ -13,7 +13,6 @@ package keyspace
 import (
 	"fmt"
 	"math"
-	"slices"
 	"sort"
 )
 
@@ -182,10 +181,4 @@ func (k *Keyspace) place(d dice) app {
 // key joins the parts of a key below /registry.
 func key(resource, namespace, name string) string {
 	return prefix + resource + "/" + namespace + "/" + name
-}
-
-// count is the number of objects of a section, for tests.
-func (k *Keyspace) count(name string) int {
-	i := slices.IndexFunc(k.sections, func(s section) bool { return s.name == name })
-	return k.sections[i].n
 }
