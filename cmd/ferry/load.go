@@ -18,7 +18,7 @@ func Load(ctx context.Context, data []byte, pin Pin, target replay.Target) (int6
 	if err != nil {
 		return 0, err
 	}
-	r := Restore{Archive: &Archive{Reader: reader}, Pin: pin, Target: target, Scenario: kube.ScenarioNew, Regrant: true}
+	r := Restore{Archive: &Archive{Reader: reader}, Pin: pin, Target: target, Scenario: kube.ScenarioNew, Regrant: true, InFlight: 4}
 	planned, err := r.Plan(ctx)
 	if err != nil {
 		return 0, err

@@ -73,6 +73,7 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 		Regrant:    r.Regrant,
 		Rule:       r.rule(layout, !r.Raw && !r.checked()),
 		InFlight:   r.InFlight,
+		Since:      planned.Target.Revision,
 	}
 	planned.job.Record = r.counting(Planning, planned.total)
 	plan, err := planned.job.Plan(ctx)

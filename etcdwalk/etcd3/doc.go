@@ -8,9 +8,11 @@
 // read at that revision, from whichever member answers, ascending and without
 // sort options. Servers that have it (3.7) send a range as a stream; everything
 // else, and whatever a stream leaves over when it breaks, is read in pages of
-// about 1 MiB, one of them ahead. Nothing that a server says is believed
-// unchecked: the cluster's id, the order of keys, the range, the revisions and
-// the number of keys must fit, or the walk ends with etcdwalk.ErrInvariant.
+// about 1 MiB, one of them ahead. A page ends soon behind what it can bring,
+// since servers count all that they are asked about. Records are passed on in
+// the bytes that came, yet nothing that a server says is believed unchecked: the
+// cluster's id, the order of keys, the range, the revisions and the number of
+// keys must fit, or the walk ends with etcdwalk.ErrInvariant.
 //
 // Trying again. Every request has a deadline. Reads are repeated while the
 // cause may pass, within a budget of time without progress. The client's own

@@ -19,8 +19,9 @@ const (
 // walk. While it is in flight it belongs to the goroutine that settles it,
 // before and after that to the walk's. It is used again and again.
 type batch struct {
-	items []*item
-	bytes int64
+	selection int // that the entries are of
+	items     []*item
+	bytes     int64
 
 	// guess: the target is taken to hold none of the keys, without a look.
 	// since is a revision that the target had before that.

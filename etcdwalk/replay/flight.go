@@ -9,11 +9,12 @@ import (
 // flights are the batches that are on their way. They are settled at the same
 // time, each by a goroutine of its own, and land in the order of their keys.
 type flights struct {
-	air  []*batch // the oldest first
-	halt context.CancelCauseFunc
+	air    []*batch // the oldest first
+	opened int      // selections of which a batch was sent
+	halt   context.CancelCauseFunc
 
 	guess bool      // the target seems to hold no key: says the last batch that landed, at first the plan
-	since int64     // the highest revision of our writes that have landed
+	since int64     // a revision that the target had before the next write
 	ready time.Time // when the next batch may go
 }
 
@@ -21,6 +22,9 @@ type flights struct {
 func (p *pass) flush(ctx context.Context) error {
 	if len(p.next.items) == 0 {
 		return nil
+	}
+	if err := p.barrier(); err != nil {
+		return err
 	}
 	if len(p.air) == p.width {
 		if err := p.land(); err != nil {
@@ -31,7 +35,7 @@ func (p *pass) flush(ctx context.Context) error {
 		return err
 	}
 	b := p.next
-	b.guess, b.since, b.done = p.guesses(), p.since, make(chan struct{})
+	b.selection, b.guess, b.since, b.done = p.current, p.guesses(), p.since, make(chan struct{})
 	p.air = append(p.air, b)
 	go func() {
 		defer close(b.done)
@@ -41,6 +45,22 @@ func (p *pass) flush(ctx context.Context) error {
 		b.ended = time.Now()
 	}()
 	p.next = p.fresh()
+	return nil
+}
+
+// barrier waits, before the first batch of a selection, until all of those
+// before it have landed. By then the batch has been collected, so that little
+// time is lost.
+func (p *pass) barrier() error {
+	if p.opened > p.current {
+		return nil
+	}
+	for len(p.air) > 0 {
+		if err := p.land(); err != nil {
+			return err
+		}
+	}
+	p.opened, p.guess = p.current+1, p.absent[p.current]
 	return nil
 }
 
@@ -80,7 +100,7 @@ func (p *pass) land() error {
 	}
 	p.guess = !b.there
 	if b.there {
-		p.absent[p.current] = false
+		p.absent[b.selection] = false
 	}
 	p.ready = b.ended.Add(p.pace.note(b.took))
 	b.clear()

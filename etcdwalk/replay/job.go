@@ -33,6 +33,9 @@ type Job struct {
 	// suits an empty target. 0: one, made smaller while the target answers
 	// slowly, so that a live cluster does not feel it.
 	InFlight int
+	// Since is a revision that the target had before the apply. It tells a write
+	// of the apply's own from what was there before. 0: the apply looks first.
+	Since int64
 	// Patience is how long a batch waits for a target that is unavailable;
 	// 0: half a minute.
 	Patience time.Duration
@@ -69,6 +72,7 @@ func (j Job) Apply(ctx context.Context, plan Plan) (Summary, error) {
 	p := newPass(j)
 	p.settle = p.write
 	copy(p.absent, plan.absent)
+	p.since = j.Since
 	if p.width = j.InFlight; p.width == 0 {
 		p.width, p.pace = 1, newPace()
 	}

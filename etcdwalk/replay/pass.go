@@ -35,8 +35,8 @@ func newPass(j Job) *pass {
 }
 
 // walk takes the selections in order. A batch never reaches over the end of
-// one, and the next begins when all is settled. When it returns, nothing is in
-// flight.
+// one, and none of the next is sent before all is settled. When it returns,
+// nothing is in flight.
 func (p *pass) walk(ctx context.Context) error {
 	flying, halt := context.WithCancelCause(ctx)
 	defer halt(nil)
@@ -59,17 +59,17 @@ func (p *pass) walk(ctx context.Context) error {
 
 func (p *pass) collect(ctx context.Context) error {
 	for i, sel := range p.Selections {
-		p.current, p.guess = i, p.absent[i]
+		p.current = i
 		if _, err := etcdwalk.Copy(ctx, p, p.Source, sel, nil); err != nil {
 			return err
 		}
 		if err := p.flush(ctx); err != nil {
 			return err
 		}
-		for len(p.air) > 0 {
-			if err := p.land(); err != nil {
-				return err
-			}
+	}
+	for len(p.air) > 0 {
+		if err := p.land(); err != nil {
+			return err
 		}
 	}
 	return nil
