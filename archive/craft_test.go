@@ -179,8 +179,7 @@ func (c *crafted) bytes(t testing.TB) []byte {
 			m.Segments = append(m.Segments, Segment{Name: segmentName(i)})
 		}
 		s := &m.Segments[i]
-		s.Size, s.SHA256 = int64(len(raw)), hexSHA256(raw)
-		s.CompressedSize, s.CompressedCRC32 = int64(len(frame)), crc32.ChecksumIEEE(frame)
+		s.Size, s.CompressedSize, s.SHA256 = int64(len(raw)), int64(len(frame)), hexSHA256(frame)
 		z.files = append(z.files, rawFile{name: segmentName(i), method: 93, crc: crc32.ChecksumIEEE(raw), size: uint32(len(raw)), packed: frame})
 	}
 	m.HeaderSHA256, m.LeasesSHA256 = hexSHA256([]byte(c.header)), hexSHA256([]byte(c.leases))

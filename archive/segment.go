@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"slices"
 	"strings"
 
@@ -64,8 +63,7 @@ func (s *segment) pack(p *packer) error {
 	s.packed, s.file = packed, describe(s.raw)
 	s.told = Segment{
 		Kind: label(s.class.Kind), FirstKey: s.first, LastKey: bytes.Clone(s.last), Keys: s.keys,
-		Size: int64(len(s.raw)), SHA256: hexSHA256(s.raw),
-		CompressedSize: int64(len(packed)), CompressedCRC32: crc32.ChecksumIEEE(packed),
+		Size: int64(len(s.raw)), CompressedSize: int64(len(packed)), SHA256: hexSHA256(packed),
 	}
 	return nil
 }

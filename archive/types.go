@@ -108,13 +108,13 @@ type Segment struct {
 	FirstKey []byte `json:"first_key"`
 	LastKey  []byte `json:"last_key"`
 	Keys     int64  `json:"keys"`
-	// Size, in bytes, and SHA256, in hexadecimal, are of the unpacked segment.
-	Size   int64  `json:"size"`
-	SHA256 string `json:"sha256"`
-	// CompressedCRC32 finds what the other sum cannot: zstd unpacks some
-	// damaged frames to the right content.
-	CompressedSize  int64  `json:"compressed_size"`
-	CompressedCRC32 uint32 `json:"compressed_crc32"`
+	// Size is that of the unpacked segment, CompressedSize that of the frame in
+	// the archive, both in bytes. SHA256, in hexadecimal, is of the frame: it is
+	// cheaper than that of the content, and finds more, since zstd unpacks some
+	// damaged frames to the right content. The content has CRCs.
+	Size           int64  `json:"size"`
+	CompressedSize int64  `json:"compressed_size"`
+	SHA256         string `json:"sha256"`
 }
 
 // leaseList is the content of leases.json. Leases are in ascending order.
