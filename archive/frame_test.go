@@ -10,10 +10,10 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
-// The SHA-256 of a segment is of its frame. These damages leave a frame that
-// zstd unpacks, and all other sums fit.
+// The SHA-256 of a segment is of its frame. In the first two tests zstd unpacks
+// the frame, and all other sums fit.
 
-func TestAFrameOfOtherBytesIsRefusedEvenWithTheRightContent(t *testing.T) { // A10
+func TestAFrameOfOtherBytesIsRefusedEvenWithTheRightContent(t *testing.T) { // A03, M03
 	raw := rawSegment(small()[:3]...)
 	frame := func(window byte) []byte {
 		return zstdFrame{
@@ -32,7 +32,7 @@ func TestAFrameOfOtherBytesIsRefusedEvenWithTheRightContent(t *testing.T) { // A
 	}
 }
 
-func TestARightFrameInTheWrongPlaceIsRefused(t *testing.T) { // A10
+func TestARightFrameInTheWrongPlaceIsRefused(t *testing.T) { // A03, M03
 	// Two segments whose sizes are alike, packed and unpacked.
 	twins := []etcdwalk.Entry{
 		{Key: []byte("/registry/cats/shop/a"), Value: []byte("tabby"), ModRevision: 2},
