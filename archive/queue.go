@@ -9,6 +9,10 @@ import (
 // up to four, since each costs a few MiB of memory.
 func workers() int { return min(4, runtime.GOMAXPROCS(0)) }
 
+// packers is how many segments are packed side by side: a core is left to who
+// delivers the entries, often an etcd on the same machine.
+func packers() int { return max(1, min(4, runtime.GOMAXPROCS(0)-1)) }
+
 // A queue runs jobs side by side and gives their items back in the order in
 // which they were started. It belongs to one goroutine. Each job has a goroutine
 // of its own, which ends with it: so nothing is left to stop when the last job

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -100,8 +101,12 @@ func TestAQueueRunsJobsSideBySide(t *testing.T) {
 }
 
 func TestWorkersAreFew(t *testing.T) {
-	if n := workers(); n < 1 || n > 4 {
-		t.Errorf("got %d workers, want 1 to 4", n)
+	for cores, want := range map[int][2]int{1: {1, 1}, 2: {2, 1}, 4: {4, 3}, 64: {4, 4}} {
+		before := runtime.GOMAXPROCS(cores)
+		if got := [2]int{workers(), packers()}; got != want {
+			t.Errorf("on %d cores: got %d and %d workers, want %d and %d", cores, got[0], got[1], want[0], want[1])
+		}
+		runtime.GOMAXPROCS(before)
 	}
 }
 

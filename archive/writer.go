@@ -52,7 +52,7 @@ var errClosed = errors.New("the archive is closed")
 // NewWriter begins an archive and writes its header. classify tells of each
 // key what it belongs to; nil leaves all keys without a kind.
 func NewWriter(w io.Writer, h Header, classify func(key []byte) etcdwalk.Class) (*Writer, error) {
-	return newWriter(w, h, classify, workers())
+	return newWriter(w, h, classify, packers())
 }
 
 func newWriter(w io.Writer, h Header, classify func(key []byte) etcdwalk.Class, workers int) (*Writer, error) {

@@ -35,8 +35,9 @@ const (
 	fieldRangeResponse protowire.Number = 1
 )
 
-// parsePage reads an encoded RangeResponse. It keeps message.
+// parse reads an encoded RangeResponse. It keeps message.
 func (p *page) parse(message []byte) error {
+	clear(p.entries) // what is not overwritten would keep old messages alive
 	p.header, p.entries, p.more, p.count = nil, p.entries[:0], false, 0
 	return eachField(message, func(field protowire.Number, value []byte, number uint64) (err error) {
 		switch {

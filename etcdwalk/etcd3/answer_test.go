@@ -71,6 +71,20 @@ func TestPagesAreReadAsProtobufReadsThem(t *testing.T) {
 	}
 }
 
+// Entries of a long page, behind those of a short one, kept its message
+// in memory.
+func TestAPageLetsGoOfTheOneBefore(t *testing.T) {
+	var p page
+	for _, want := range []*pb.RangeResponse{answers()[2], {Kvs: answers()[2].Kvs[:1]}} {
+		if err := p.parse(encoded(t, want)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if tail := p.entries[:2][1]; tail.Key != nil || tail.Record != nil {
+		t.Errorf("behind the page there is still %q", tail.Key)
+	}
+}
+
 func TestWhatIsNoAnswerIsRefused(t *testing.T) {
 	whole := encoded(t, answers()[1])
 	part := encoded(t, &pb.RangeStreamResponse{RangeResponse: answers()[1]})
