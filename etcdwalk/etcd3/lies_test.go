@@ -116,6 +116,40 @@ func TestLies(t *testing.T) {
 	}
 }
 
+// TestGarbledAnswers: E10. Records are passed on as the bytes that they are, but
+// not before they were read. gRPC takes any bytes for a message here.
+func TestGarbledAnswers(t *testing.T) {
+	record := []byte{2<<3 | 2, 3, 1<<3 | 2, 200, 1} // its key is longer than itself
+	part := append([]byte{1<<3 | 2, byte(len(record))}, record...)
+	for version, method := range map[string]string{etcdproc.V36: "Range", etcdproc.V37: "RangeStream"} {
+		server, _ := served(t, version, generate(3000, 1000))
+		for name, garble := range map[string]func([]byte) []byte{
+			"a record is none":  func([]byte) []byte { return map[string][]byte{"Range": record, "RangeStream": part}[method] },
+			"an answer is cut":  func(message []byte) []byte { return message[:len(message)-1] },
+			"an answer is none": func([]byte) []byte { return []byte("\xff\xff\xff") },
+		} {
+			t.Run(name+" on "+version, func(t *testing.T) {
+				r := newRelay(t, server.Endpoint)
+				var garbled atomic.Int64
+				r.answered = func(_ context.Context, called string, n int, message []byte) ([]byte, error) {
+					if called != method || n < 3 {
+						return message, nil
+					}
+					garbled.Add(1)
+					return garble(message), nil
+				}
+				_, err := walk(t.Context(), pin(t, etcd3.Config{Endpoints: []string{r.endpoint}}), nil)
+				if !errors.Is(err, etcdwalk.ErrInvariant) {
+					t.Errorf("got %v, want %v", err, etcdwalk.ErrInvariant)
+				}
+				if garbled.Load() == 0 {
+					t.Error("no answer was garbled")
+				}
+			})
+		}
+	}
+}
+
 // testLie has all answers of a method from the given one on changed.
 func testLie(t *testing.T, endpoint, method string, from int, tell lie) {
 	r := newRelay(t, endpoint)

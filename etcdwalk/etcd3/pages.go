@@ -58,8 +58,7 @@ func (s *scanner) cell(ctx context.Context, c cell) error {
 	s.limit = min(s.limit, firstLimit) // other keys, other sizes
 	course := steer(c, s.names, s.limit)
 	for {
-		from, limit := s.next, s.limit
-		asked := etcdwalk.Range{Start: from, End: course.end(from, limit)}
+		asked := etcdwalk.Range{Start: s.next, End: course.end(s.next, s.limit)}
 		p, err := s.page(ctx, asked)
 		if err != nil {
 			return err
@@ -70,7 +69,7 @@ func (s *scanner) cell(ctx context.Context, c cell) error {
 		if p.more && len(p.entries) == 0 {
 			return s.reading(fmt.Errorf("an empty page says that there is more: %w", etcdwalk.ErrInvariant))
 		}
-		course.learn(p, asked, limit)
+		course.learn(p, asked, s.limit)
 		s.limit = nextLimit(s.limit, p)
 		if err := s.take(p.entries); err != nil {
 			return err
