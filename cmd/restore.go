@@ -59,7 +59,7 @@ server writes for itself (masterleases, peerserverleases) is never restored.` +
   kubeferry restore --from prod.zip.age -i kubeferry.identity --scenario=new --yes`,
 		ValidArgsFunction: completeKinds,
 		RunE: func(cmd *cobra.Command, words []string) error {
-			if err := o.validate(cmd.Flags().Changed("max-in-flight")); err != nil {
+			if err := o.validate(s); err != nil {
 				return err
 			}
 			filter, err := o.selecting.filter(words)
@@ -74,7 +74,7 @@ server writes for itself (masterleases, peerserverleases) is never restored.` +
 	flags.Var(&o.policy, "on-conflict", "when the target holds another value: fail (nothing at all is written), skip, overwrite, newer")
 	flags.Var(&o.scenario, "scenario", "same: undo an accident in the same cluster; new: fill a fresh one, its API server stopped")
 	flags.StringVar(&o.leases, "leases", "skip", "keys under an etcd lease: skip, or regrant their remaining time")
-	flags.IntVar(&o.inFlight, "max-in-flight", 0, "batches of up to 128 keys on the way at once, 1 to 64; 16 suits an empty target. Without it one, made smaller while the cluster answers slowly, so that a live cluster does not feel it")
+	flags.IntVar(&o.inFlight, "max-in-flight", 0, "batches of up to 128 keys on the way at once, 1 to 32; 16 suits an empty target. Without it one, made smaller while the cluster answers slowly, so that a live cluster does not feel it")
 	flags.StringVar(&o.report, "report", "", "file for the outcome of each key, as JSON lines")
 	flags.BoolVar(&o.raw, "raw", false, "write values too that no API server could read")
 	flags.BoolVar(&o.allowEmpty, "allow-empty", false, "an empty selection is no error")
@@ -89,15 +89,15 @@ server writes for itself (masterleases, peerserverleases) is never restored.` +
 }
 
 // mostInFlight bounds --max-in-flight: more helps no target, and costs memory.
-const mostInFlight = 64
+const mostInFlight = 32
 
-func (o *restoreOptions) validate(inFlight bool) error {
+func (o *restoreOptions) validate(s *settings) error {
 	switch {
 	case o.from == "":
 		return usagef("--from is missing: name the archive to restore from; kubeferry list DIR shows them")
 	case o.leases != "skip" && o.leases != "regrant":
 		return usagef("--leases=%s: it takes skip or regrant", o.leases)
-	case inFlight && (o.inFlight < 1 || o.inFlight > mostInFlight):
+	case s.origin("max-in-flight") != "default" && (o.inFlight < 1 || o.inFlight > mostInFlight):
 		return usagef("--max-in-flight=%d: it takes 1 to %d", o.inFlight, mostInFlight)
 	}
 	return nil

@@ -207,3 +207,10 @@ func TestEtcdUsers(t *testing.T) {
 	}
 	runIn(t, nil, look...).ends(t, exitDenied).says(t, "wants a user, and none is given")
 }
+
+// A number out of bounds is refused wherever it came from.
+func TestMaxInFlightIsCheckedFromTheEnvironmentToo(t *testing.T) {
+	for _, n := range []string{"0", "-1", "33"} {
+		runIn(t, []string{"KUBEFERRY_MAX_IN_FLIGHT=" + n}, "restore", "--from", "x").ends(t, exitUsage).says(t, "--max-in-flight="+n, "1 to 32")
+	}
+}

@@ -132,7 +132,7 @@ type Splits struct {
 	// Kinds are the keys at which the range of a kind begins, ascending.
 	Kinds [][]byte
 	// Namespaces are what follows a kind in the keys of a namespace, with the
-	// slash at its end, ascending.
+	// slash at its end, ascending, each once.
 	Namespaces [][]byte
 }
 

@@ -96,9 +96,9 @@ func (s *steering) learn(p *page, asked etcdwalk.Range, limit int64) {
 		s.depth++
 	case s.depth > 0 && !crowded(s.left, limit):
 		s.depth = 0 // what is left of the namespace is not too much
-	case s.depth > 0 && !p.more && got < limit/4:
+	case s.depth > 0 && !p.more && 4*got < limit:
 		s.depth = max(0, min(s.depth, len(asked.Start))-1)
-	case s.depth == 0 && !p.more && got < limit/2:
+	case s.depth == 0 && !p.more && 2*got < limit:
 		s.stride = min(4*s.stride, share(s.stride, limit, got), len(s.names)+1)
 	}
 }

@@ -15,7 +15,9 @@ import (
 // A ledger answers as a server does, and counts what that costs it.
 type ledger struct {
 	keys              [][]byte // ascending
+	each              int64    // how many keys each of them stands for in counts
 	requests, visited int64
+	bounded           int64 // requests that ended before the cell
 }
 
 // page is the first keys of a range. The server goes over all of them.
@@ -25,8 +27,8 @@ func (l *ledger) page(r etcdwalk.Range, limit int64) *page {
 	if r.End != nil {
 		behind, _ = slices.BinarySearchFunc(l.keys, r.End, bytes.Compare)
 	}
-	p := &page{count: int64(behind - first)}
-	p.more = p.count > limit
+	p := &page{count: int64(behind-first) * max(1, l.each)}
+	p.more = int64(behind-first) > limit
 	for _, key := range l.keys[first:min(behind, first+int(limit))] {
 		p.entries = append(p.entries, etcdwalk.Entry{Key: key})
 	}
@@ -40,6 +42,9 @@ func (l *ledger) read(c cell, names [][]byte, limit int64) (read [][]byte) {
 	course := steer(c, names, limit)
 	for next := c.Start; ; {
 		asked := etcdwalk.Range{Start: next, End: course.end(next, limit)}
+		if !bytes.Equal(asked.End, c.End) {
+			l.bounded++
+		}
 		p := l.page(asked, limit)
 		course.learn(p, asked, limit)
 		for _, e := range p.entries {
@@ -128,22 +133,47 @@ func TestSteeringCostsAServerLittle(t *testing.T) {
 }
 
 // Whatever the keys and the names are, a walk comes to its end and misses none.
+// Each key counts as many, so that few of them are crowded.
 func TestSteeringMissesNothing(t *testing.T) {
 	alphabet := rapid.StringOfN(rapid.RuneFrom([]rune{'a', 'b', '/', '-', '0', 0x7f}), 0, 6, -1)
+	var bounded int64
 	rapid.Check(t, func(t *rapid.T) {
-		l := &ledger{}
-		for _, key := range rapid.SliceOfDistinct(alphabet, func(s string) string { return s }).Draw(t, "keys") {
+		l := &ledger{each: some}
+		for _, key := range rapid.SliceOfNDistinct(alphabet, 0, 60, rapid.ID[string]).Draw(t, "keys") {
 			l.keys = append(l.keys, []byte("/"+key))
 		}
 		slices.SortFunc(l.keys, bytes.Compare)
-		names := namesOf(rapid.SliceOfDistinct(alphabet, func(s string) string { return s }).Draw(t, "names"))
-		c := cell{Range: etcdwalk.Range{Start: []byte("/")}, keys: int64(len(l.keys))}
+		names := namesOf(rapid.SliceOfNDistinct(alphabet, 0, 20, rapid.ID[string]).Draw(t, "names"))
+		c := cell{Range: etcdwalk.Range{Start: []byte("/")}, keys: int64(len(l.keys)) * some}
 		if rapid.Bool().Draw(t, "bounded") {
 			c.End = []byte("0")
 		}
-		read := l.read(c, names, rapid.Int64Range(1, 4).Draw(t, "limit"))
+		read := l.read(c, names, rapid.Int64Range(1, 8).Draw(t, "limit"))
 		if !slices.EqualFunc(read, l.keys, bytes.Equal) {
 			t.Fatalf("got %q, want %q", read, l.keys)
 		}
+		bounded += l.bounded
 	})
+	if bounded < 100 {
+		t.Errorf("only %d requests ended before their cell: nothing was steered", bounded)
+	}
+}
+
+// With few keys to a page, as where values are large, an empty page must widen
+// the next request.
+func TestSteeringLeavesEmptyPlacesQuickly(t *testing.T) {
+	for limit := range int64(4) {
+		limit++
+		l := &ledger{}
+		for i := range 3000 {
+			l.keys = append(l.keys, fmt.Appendf(nil, "/registry/secrets/apps/sh.helm.release.v1.service-%03d.v%d", i/10*3, i%10))
+		}
+		c := cell{Range: etcdwalk.Prefix("/registry/secrets/"), keys: 3000}
+		if read := l.read(c, namesOf([]string{"apps"}), limit); !slices.EqualFunc(read, l.keys, bytes.Equal) {
+			t.Fatalf("limit %d: %d keys came, want %d in order", limit, len(read), len(l.keys))
+		}
+		if pages := 3000 / limit; l.requests > 6*pages+1000 {
+			t.Errorf("limit %d: %d requests for %d pages", limit, l.requests, pages)
+		}
+	}
 }

@@ -43,7 +43,8 @@ func (t *Target) send(ctx context.Context, writes []replay.Write) (response *pb.
 	if lost != nil {
 		return nil, lost
 	}
-	// After a failed attempt gRPC may still be reading the request.
+	// After a failed attempt gRPC may still be reading the request. (One that it
+	// has repeated by itself it gave up before the server took any of it.)
 	if err == nil && attempts == 1 && cap(*buffer) <= requestSize {
 		t.requests.Put(buffer)
 	}

@@ -81,8 +81,8 @@ type cell struct {
 const atOnce = 8
 
 // cells cuts the ranges of a selection at the kinds and counts each piece. A
-// server locks its index for as long as it counts, and writers out with it:
-// this is why the whole is never counted at once.
+// server locks its index for as long as it counts, and writers out with it: so
+// who walks much gives splits, and the whole is not counted at once.
 func (v *View) cells(ctx context.Context, sel etcdwalk.Selection) ([]*cell, error) {
 	var cells []*cell
 	group, ctx := errgroup.WithContext(ctx)

@@ -33,6 +33,7 @@ func (l *Layout) Splits(ctx context.Context, view etcdwalk.View) (etcdwalk.Split
 	}
 	slices.SortFunc(splits.Namespaces, bytes.Compare)
 	slices.SortFunc(splits.Kinds, bytes.Compare)
+	splits.Namespaces = slices.CompactFunc(splits.Namespaces, bytes.Equal) // two prefixes may have the same
 	return splits, nil
 }
 

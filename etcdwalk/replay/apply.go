@@ -14,7 +14,7 @@ const (
 	// maxTries is how often a write is decided again after a lost race, and
 	// how often after a lost answer.
 	maxTries = 3
-	// settleTime is what the batch under way gets when the context is cancelled.
+	// settleTime is what the batches under way get when the context is cancelled.
 	settleTime = 10 * time.Second
 )
 

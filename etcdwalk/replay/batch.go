@@ -50,7 +50,7 @@ func (b *batch) clear() {
 // add takes a copy of e.
 func (b *batch) add(e etcdwalk.Entry) {
 	it := &b.store[len(b.items)]
-	it.want = b.keep(e)
+	*it = item{want: b.keep(e)}
 	b.items = append(b.items, it)
 	b.bytes += e.Size()
 }

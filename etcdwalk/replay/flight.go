@@ -26,7 +26,7 @@ func (p *pass) flush(ctx context.Context) error {
 	if err := p.barrier(); err != nil {
 		return err
 	}
-	if len(p.air) == p.width {
+	if len(p.air) >= p.width {
 		if err := p.land(); err != nil {
 			return err
 		}
@@ -66,9 +66,9 @@ func (p *pass) barrier() error {
 
 // guesses tells whether the next batch goes without a look, since the target
 // seems to hold none of its keys. Under Fail the plan must have found none in
-// the whole selection: of a batch with a conflict, nothing shall be written. A
-// guess needs a revision, to tell a write of ours whose answer was lost from
-// what had been there before.
+// the whole selection: a conflict that has come up since then stops the apply,
+// though not the rest of its batch. A guess needs a revision, to tell a write of
+// ours whose answer was lost from what had been there before.
 func (p *pass) guesses() bool {
 	return p.guess && p.since > 0 && (p.Policy != Fail || p.absent[p.current])
 }

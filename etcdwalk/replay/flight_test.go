@@ -191,6 +191,24 @@ func TestAnInterruptSettlesAllBatchesInFlight(t *testing.T) {
 	}
 }
 
+// An interrupt does not hide what a batch in flight came to.
+func TestAnInterruptKeepsTheErrorOfABatchInFlight(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	target := walktest.NewTarget()
+	target.BeforeApply = func(int, []replay.Write) { cancel() }
+	target.Inject = func(int, replay.Write) walktest.Fault { return walktest.NoSpace }
+	j := job(target, replay.Fail, objects(600)...)
+	j.InFlight = 4
+	plan := mustPlan(t, j)
+	summary, err := j.Apply(ctx, plan)
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, replay.ErrNoSpace) {
+		t.Errorf("Apply = %v, want %v and %v", err, context.Canceled, replay.ErrNoSpace)
+	}
+	if summary.Counts.Total() != 600 {
+		t.Errorf("%d outcomes, want 600", summary.Counts.Total())
+	}
+}
+
 func TestLeasesAreSharedByBatchesInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := events(1000, 1, 2)

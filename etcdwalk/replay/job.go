@@ -73,7 +73,7 @@ func (j Job) Apply(ctx context.Context, plan Plan) (Summary, error) {
 	p.settle = p.write
 	copy(p.absent, plan.absent)
 	p.since = j.Since
-	if p.width = j.InFlight; p.width == 0 {
+	if p.width = j.InFlight; p.width < 1 {
 		p.width, p.pace = 1, newPace()
 	}
 	err := p.walk(ctx)

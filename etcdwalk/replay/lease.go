@@ -101,7 +101,8 @@ func (l *leases) grant(ctx context.Context, target Target, id int64) (int64, err
 }
 
 // renew tells whether a write that found no lease may be tried again: when its
-// lease was replaced since, or can be, which happens once.
+// lease was replaced since, or can be, which happens once. It waits no longer
+// than for one grant.
 func (l *leases) renew(it *item) bool {
 	known := l.get(it.want.Lease)
 	if known == nil {

@@ -32,7 +32,8 @@ func (p *pace) limits() (keys int, bytes int64) {
 	return p.keys, int64(p.keys) * (batchBytes / batchKeys)
 }
 
-// note takes how long the target took for a batch; 0: nothing was written. It
+// note takes how long the target took for a batch; 0: nothing was written. The
+// batch behind it has been collected by then: what it says holds for the next. It
 // returns how long to pause before the next: nothing after full batches, at most
 // as long as it took.
 func (p *pace) note(took time.Duration) time.Duration {

@@ -45,14 +45,14 @@ func (p *pass) walk(ctx context.Context) error {
 	if err != nil {
 		halt(err)
 	}
-	for len(p.air) > 0 {
-		landed := p.land()
-		if err == nil {
-			err = landed
-		}
-	}
 	if ctx.Err() == nil && errors.Is(err, context.Canceled) { // by us
 		err = context.Cause(flying)
+	}
+	for len(p.air) > 0 {
+		landed := p.land()
+		if landed != nil && !errors.Is(landed, context.Canceled) && !errors.Is(err, landed) {
+			err = errors.Join(err, landed) // it came to this while the walk was stopping
+		}
 	}
 	return err
 }
