@@ -42,7 +42,8 @@ func (r Range) Empty() bool { return r.End != nil && bytes.Compare(r.Start, r.En
 // before tells whether k lies before end, where nil is the end of everything.
 func before(k, end []byte) bool { return end == nil || bytes.Compare(k, end) < 0 }
 
-func minEnd(a, b []byte) []byte {
+// MinEnd is the lesser of two ends of ranges, of which nil is the last.
+func MinEnd(a, b []byte) []byte {
 	if a == nil || (b != nil && bytes.Compare(b, a) < 0) {
 		return b
 	}
@@ -76,14 +77,14 @@ func Union(ranges ...Range) Ranges {
 func (s Ranges) Intersect(o Ranges) Ranges {
 	var set Ranges
 	for i, j := 0, 0; i < len(s) && j < len(o); {
-		both := Range{Start: s[i].Start, End: minEnd(s[i].End, o[j].End)}
+		both := Range{Start: s[i].Start, End: MinEnd(s[i].End, o[j].End)}
 		if bytes.Compare(o[j].Start, both.Start) > 0 {
 			both.Start = o[j].Start
 		}
 		if !both.Empty() {
 			set = append(set, both)
 		}
-		if s[i].End != nil && bytes.Equal(minEnd(s[i].End, o[j].End), s[i].End) {
+		if s[i].End != nil && bytes.Equal(MinEnd(s[i].End, o[j].End), s[i].End) {
 			i++
 		} else {
 			j++

@@ -39,21 +39,21 @@ const (
 func (p *page) parse(message []byte) error {
 	clear(p.entries) // what is not overwritten would keep old messages alive
 	p.header, p.entries, p.more, p.count = nil, p.entries[:0], false, 0
-	return eachField(message, func(field protowire.Number, value []byte, number uint64) (err error) {
+	return eachField(message, func(field protowire.Number, kind protowire.Type, value []byte, number uint64) (err error) {
 		switch {
-		case field == fieldHeader && value != nil:
+		case field == fieldHeader && kind == protowire.BytesType && p.header == nil:
 			p.header = &pb.ResponseHeader{}
 			err = proto.Unmarshal(value, p.header)
-		case field == fieldKvs && value != nil:
+		case field == fieldKvs && kind == protowire.BytesType:
 			var e etcdwalk.Entry
 			e, err = etcdwalk.ParseRecord(value)
 			p.entries = append(p.entries, e)
-		case field == fieldMore && value == nil:
+		case field == fieldMore && kind == protowire.VarintType:
 			p.more = number != 0
-		case field == fieldCount && value == nil:
+		case field == fieldCount && kind == protowire.VarintType:
 			p.count = int64(number)
 		case field <= fieldCount:
-			err = fmt.Errorf("field %d has another wire type", field)
+			err = fmt.Errorf("field %d comes twice, or with another wire type", field)
 		}
 		return err
 	})
@@ -62,14 +62,15 @@ func (p *page) parse(message []byte) error {
 // parsePart reads an encoded RangeStreamResponse.
 func (p *page) parsePart(message []byte) error {
 	var inner []byte
-	err := eachField(message, func(field protowire.Number, value []byte, _ uint64) error {
+	whole := false
+	err := eachField(message, func(field protowire.Number, kind protowire.Type, value []byte, _ uint64) error {
 		switch {
 		case field != fieldRangeResponse:
 			return nil
-		case value == nil, inner != nil:
+		case kind != protowire.BytesType, whole:
 			return errors.New("a part of a stream is not one answer")
 		}
-		inner = value
+		inner, whole = value, true
 		return nil
 	})
 	if err != nil {
@@ -78,23 +79,23 @@ func (p *page) parsePart(message []byte) error {
 	return p.parse(inner)
 }
 
-// eachField takes a message apart and tells of each field: its bytes, never nil,
-// if it is of that wire type, or else its number. Fields of other wire types
-// have the number 0.
-func eachField(message []byte, tell func(field protowire.Number, value []byte, number uint64) error) error {
+// eachField takes a message apart and tells of each field: its wire type, and its
+// bytes or its number if it is of that type.
+func eachField(message []byte, tell func(field protowire.Number, kind protowire.Type, value []byte, number uint64) error) error {
 	for rest := message; len(rest) > 0; {
 		field, kind, n := protowire.ConsumeTag(rest)
 		if n < 0 {
 			return protowire.ParseError(n)
+		}
+		if !field.IsValid() {
+			return fmt.Errorf("field %d, which cannot be", field)
 		}
 		rest = rest[n:]
 		var value []byte
 		var number uint64
 		switch kind {
 		case protowire.BytesType:
-			if value, n = protowire.ConsumeBytes(rest); n >= 0 && value == nil {
-				value = []byte{}
-			}
+			value, n = protowire.ConsumeBytes(rest)
 		case protowire.VarintType:
 			number, n = protowire.ConsumeVarint(rest)
 		default:
@@ -104,7 +105,7 @@ func eachField(message []byte, tell func(field protowire.Number, value []byte, n
 			return protowire.ParseError(n)
 		}
 		rest = rest[n:]
-		if err := tell(field, value, number); err != nil {
+		if err := tell(field, kind, value, number); err != nil {
 			return err
 		}
 	}

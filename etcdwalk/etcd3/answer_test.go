@@ -92,14 +92,17 @@ func TestWhatIsNoAnswerIsRefused(t *testing.T) {
 		parse   func(*page, []byte) error
 		message []byte
 	}{
-		"a cut page":            {(*page).parse, whole[:len(whole)-1]},
-		"a key of another type": {(*page).parse, []byte{2 << 3, 1}},
-		"a count of bytes":      {(*page).parse, []byte{4<<3 | 2, 0}},
-		"a record that is none": {(*page).parse, []byte{2<<3 | 2, 1, 0xff}},
-		"no message at all":     {(*page).parse, []byte{0xff}},
-		"a cut part":            {(*page).parsePart, part[:len(part)-1]},
-		"a part with two":       {(*page).parsePart, append(bytes.Clone(part), part...)},
-		"a part that is none":   {(*page).parsePart, []byte{1 << 3, 1}},
+		"a cut page":             {(*page).parse, whole[:len(whole)-1]},
+		"a key of another type":  {(*page).parse, []byte{2 << 3, 1}},
+		"a more of four bytes":   {(*page).parse, []byte{3<<3 | 5, 0, 0, 0, 0}},
+		"a count of bytes":       {(*page).parse, []byte{4<<3 | 2, 0}},
+		"a record that is none":  {(*page).parse, []byte{2<<3 | 2, 1, 0xff}},
+		"a field that cannot be": {(*page).parse, []byte("\xd8\xd8\xd8\xd80\xd8\xd80")},
+		"two headers":            {(*page).parse, []byte{1<<3 | 2, 0, 1<<3 | 2, 0}},
+		"no message at all":      {(*page).parse, []byte{0xff}},
+		"a cut part":             {(*page).parsePart, part[:len(part)-1]},
+		"a part with two":        {(*page).parsePart, append(bytes.Clone(part), part...)},
+		"a part that is none":    {(*page).parsePart, []byte{1 << 3, 1}},
 	} {
 		if err := tt.parse(new(page), tt.message); err == nil {
 			t.Errorf("%s was taken", name)

@@ -56,7 +56,7 @@ func (s *steering) end(next []byte, limit int64) []byte {
 		return s.cell.End
 	case s.depth > 0:
 		prefix := next[:min(s.depth, len(next))]
-		return earlier(s.namespaceEnd(next), etcdwalk.Prefix(string(prefix)).End)
+		return etcdwalk.MinEnd(s.namespaceEnd(next), etcdwalk.Prefix(string(prefix)).End)
 	}
 	return s.namespaceEnd(next)
 }
@@ -72,9 +72,9 @@ func (s *steering) namespaceEnd(next []byte) []byte {
 		i++
 	}
 	if i += s.stride - 1; i < len(s.names) {
-		return earlier(s.cell.End, slices.Concat(s.dir, s.names[i]))
+		return etcdwalk.MinEnd(s.cell.End, slices.Concat(s.dir, s.names[i]))
 	}
-	return earlier(s.cell.End, etcdwalk.Prefix(string(s.dir)).End)
+	return etcdwalk.MinEnd(s.cell.End, etcdwalk.Prefix(string(s.dir)).End)
 }
 
 // learn takes what the server answered to a request for limit keys of asked.
@@ -125,12 +125,4 @@ func (s *steering) namespaced(key []byte) []byte {
 		end = begin
 	}
 	return nil
-}
-
-// earlier is the lesser of two ends of ranges, of which nil is the last.
-func earlier(a, b []byte) []byte {
-	if a == nil || b != nil && bytes.Compare(b, a) < 0 {
-		return b
-	}
-	return a
 }

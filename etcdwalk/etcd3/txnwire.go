@@ -104,30 +104,22 @@ func sizeInt(field protowire.Number, v uint64) int {
 // is needed then, the header, and everything otherwise.
 func parseTxn(b []byte) (*pb.TxnResponse, error) {
 	response := &pb.TxnResponse{}
-	for rest := b; len(rest) > 0; {
-		field, kind, n := protowire.ConsumeTag(rest)
-		if n < 0 {
-			return nil, fmt.Errorf("reading the answer to a transaction: %w", protowire.ParseError(n))
-		}
-		rest = rest[n:]
-		size := protowire.ConsumeFieldValue(field, kind, rest)
-		if size < 0 {
-			return nil, fmt.Errorf("reading the answer to a transaction: %w", protowire.ParseError(size))
-		}
+	err := eachField(b, func(field protowire.Number, kind protowire.Type, value []byte, number uint64) error {
 		switch {
 		case field == answerHeader && kind == protowire.BytesType:
-			header, _ := protowire.ConsumeBytes(rest)
 			if response.Header == nil {
 				response.Header = &pb.ResponseHeader{}
 			}
-			if err := (proto.UnmarshalOptions{Merge: true}).Unmarshal(header, response.Header); err != nil {
-				return nil, errors.New("reading the answer to a transaction: its header is malformed")
+			if (proto.UnmarshalOptions{Merge: true}).Unmarshal(value, response.Header) != nil {
+				return errors.New("its header is malformed")
 			}
 		case field == answerSucceeded && kind == protowire.VarintType:
-			succeeded, _ := protowire.ConsumeVarint(rest)
-			response.Succeeded = protowire.DecodeBool(succeeded)
+			response.Succeeded = protowire.DecodeBool(number)
 		}
-		rest = rest[size:]
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer to a transaction: %w", err)
 	}
 	if response.Succeeded {
 		return response, nil
