@@ -23,7 +23,10 @@ const (
 
 // rest reads what is left of the range in pages, cell by cell.
 func (s *scanner) rest(ctx context.Context, cells []*cell) error {
-	s.view.cluster.cfg.Log.Debug("reading in pages", "range", describe(s.r))
+	begun := s.read
+	defer func() { // a server passes more keys than it brings: see steering
+		s.view.cluster.cfg.Log.Info("read in pages", "range", describe(s.r), "keys", s.read-begun, "pages", s.asked, "passed", s.passed)
+	}()
 	for _, c := range joined(cells) {
 		if c.keys == 0 || c.End != nil && bytes.Compare(s.next, c.End) >= 0 {
 			continue // nothing, or nothing any more
@@ -56,7 +59,7 @@ func joined(cells []*cell) []cell {
 // that was asked for: a page may be short for other reasons.
 func (s *scanner) cell(ctx context.Context, c cell) error {
 	s.limit = min(s.limit, firstLimit) // other keys, other sizes
-	course := steer(c, s.names, s.limit)
+	course := steer(c, s.sample)
 	for {
 		asked := etcdwalk.Range{Start: s.next, End: course.end(s.next, s.limit)}
 		p, err := s.page(ctx, asked)
@@ -69,6 +72,7 @@ func (s *scanner) cell(ctx context.Context, c cell) error {
 		if p.more && len(p.entries) == 0 {
 			return s.reading(fmt.Errorf("an empty page says that there is more: %w", etcdwalk.ErrInvariant))
 		}
+		s.asked, s.passed = s.asked+1, s.passed+p.count
 		course.learn(p, asked, s.limit)
 		s.limit = nextLimit(s.limit, p)
 		if err := s.take(p.entries); err != nil {

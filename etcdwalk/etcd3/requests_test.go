@@ -28,6 +28,7 @@ type talk struct {
 	mu       sync.Mutex
 	requests []*pb.RangeRequest
 	reach    [][]byte // behind the last key of the answer; nil: there is no more
+	counts   []int64  // of the keys in the range, whatever the limit was
 }
 
 // over listens at a relay.
@@ -58,7 +59,7 @@ func (k *talk) over(r *relay) *talk {
 		if answer.More {
 			reach = append(bytes.Clone(answer.Kvs[len(answer.Kvs)-1].Key), 0)
 		}
-		k.reach = append(k.reach, reach)
+		k.reach, k.counts = append(k.reach, reach), append(k.counts, answer.Count)
 		return message, nil
 	}
 	return k
@@ -70,7 +71,8 @@ func TestRequests(t *testing.T) {
 	server, client := served(t, etcdproc.V36, generate(3000, 2000))
 	r := newRelay(t, server.Endpoint)
 	told := new(talk).over(r)
-	v := pin(t, etcd3.Config{Endpoints: []string{r.endpoint}})
+	var journal journal
+	v := pin(t, etcd3.Config{Endpoints: []string{r.endpoint}, Log: journal.log()})
 	wantWhole(t, v, client, nil)
 	if len(told.requests) < 6 || len(told.reach) != len(told.requests) {
 		t.Fatalf("%d requests, %d answers", len(told.requests), len(told.reach))
@@ -95,6 +97,11 @@ func TestRequests(t *testing.T) {
 	if !bytes.Equal(next, count.RangeEnd) {
 		t.Errorf("the pages reach to %q", next)
 	}
+	var passed int64
+	for _, n := range told.counts[2:] {
+		passed += n
+	}
+	journal.want(t, fmt.Sprintf("keys=3000 pages=%d passed=%d", len(pages), passed))
 }
 
 // TestShortPages: a short page is not the end (STYLE.md 6).

@@ -2,7 +2,6 @@ package etcd3
 
 import (
 	"bytes"
-	"slices"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
@@ -13,116 +12,112 @@ import (
 // asked for, to count them (etcd until 3.6, and unary ranges after it), and
 // lock writers out meanwhile. With one and the same end the pages of a range
 // cost the square of its keys. So a request ends soon behind the keys that it
-// can bring: where a namespace begins, or, within a namespace that is too
-// large for a page, where a prefix of the keys ends.
+// can bring, where a sample of other keys, or else the keys of the last page, let
+// expect it. If that was too far, the answer tells how many keys are left up to
+// there, and the next guess is made within.
 type steering struct {
-	cell  cell     // its keys are those that are still to come
-	names [][]byte // of the namespaces: see etcdwalk.Splits
-	// dir is the part of the keys before the namespace; nil: there is none.
-	dir []byte
-	// stride is how many namespaces a request spans.
-	stride int
-	// depth is the length of the prefix at which a request ends; 0: it goes to
-	// the end of a namespace.
-	depth int
-	// left is how many keys there are from the last page to that end.
-	left int64
+	marks  []mark // ahead of the walk, the nearest one last; the first is the cell's end
+	sample *sample
+	// dir is the folder that the walk is in; nil: it is not known. kind is the one
+	// that the cell begins with.
+	dir, kind []byte
+	// first and last are the ends of the last page, of got keys, if there were more.
+	first, last []byte
+	got         int64
+	// wide is by how much more keys a request aims at, after short answers.
+	wide float64
 }
 
-// A request may span a few pages, and some keys in any case: one request too many
-// costs more than going over those.
+// A mark is a place ahead, and how many keys there are up to it.
+type mark struct {
+	end  []byte
+	keys int64
+}
+
+// A request goes up to the next mark if that is no more than a few pages away, or
+// some keys in any case: one request too many costs more than going over those.
+// For the same reason it aims a little further than at a page.
 const (
 	few  = 3
-	some = 1000
+	some = 100
+	aim  = 1.3
 )
 
-// crowded tells whether so many keys are too many for one request.
-func crowded(keys, limit int64) bool { return keys > max(few*limit, some) }
-
-// steer begins a cell. A page takes limit keys.
-func steer(c cell, names [][]byte, limit int64) steering {
-	return steering{cell: c, names: names, dir: c.Start, stride: share(len(names), limit, c.keys)}
-}
-
-// share is the part of n that brings want of have keys, at least 1.
-func share(n int, want, have int64) int {
-	return int(max(1, int64(n)*want/max(1, have)))
+// steer begins a cell. The sample is of the walk so far.
+func steer(c cell, sample *sample) steering {
+	sample.settle()
+	return steering{marks: []mark{{c.End, c.keys}}, sample: sample, dir: c.Start, kind: c.Start, wide: 1}
 }
 
 // end is where a request for limit keys from next on is to end.
 func (s *steering) end(next []byte, limit int64) []byte {
-	switch {
-	case !crowded(s.cell.keys, limit):
-		return s.cell.End
-	case s.depth > 0:
-		prefix := next[:min(s.depth, len(next))]
-		return etcdwalk.MinEnd(s.namespaceEnd(next), etcdwalk.Prefix(string(prefix)).End)
+	mark := s.marks[len(s.marks)-1]
+	wanted := s.wide * aim * float64(limit)
+	part := wanted / float64(mark.keys)
+	if mark.keys <= max(few*limit, some) || part >= 1 {
+		return mark.end
 	}
-	return s.namespaceEnd(next)
-}
-
-// namespaceEnd is where the last namespace of a request from next on ends.
-func (s *steering) namespaceEnd(next []byte) []byte {
-	rest, inside := bytes.CutPrefix(next, s.dir)
-	if s.dir == nil || !inside {
-		return s.cell.End
+	end := mark.end
+	if s.dir != nil && bytes.HasPrefix(next, s.dir) {
+		end, part = s.sample.place(s.dir, next, etcdwalk.MinEnd(end, etcdwalk.Prefix(string(s.dir)).End), part)
 	}
-	i, found := slices.BinarySearchFunc(s.names, rest, bytes.Compare)
-	if found {
-		i++
+	if part < 1 {
+		end = along(next, end, part)
+		if s.got > 0 {
+			end = etcdwalk.MinEnd(end, along(s.first, s.last, 1+wanted/float64(s.got)))
+		}
 	}
-	if i += s.stride - 1; i < len(s.names) {
-		return etcdwalk.MinEnd(s.cell.End, slices.Concat(s.dir, s.names[i]))
+	if end != nil && bytes.Compare(end, next) <= 0 { // bytes that along cannot tell apart
+		alike := max(common(next, mark.end), common(s.first, s.last))
+		end = etcdwalk.Prefix(string(next[:min(alike+1, len(next))])).End
 	}
-	return etcdwalk.MinEnd(s.cell.End, etcdwalk.Prefix(string(s.dir)).End)
+	return etcdwalk.MinEnd(end, mark.end)
 }
 
 // learn takes what the server answered to a request for limit keys of asked.
 func (s *steering) learn(p *page, asked etcdwalk.Range, limit int64) {
 	got := int64(len(p.entries))
-	s.cell.keys -= got
-	if s.left -= got; s.depth == 0 {
-		s.left = p.count - got
+	s.mark(asked.End, got, p.count, p.more)
+	switch {
+	case !p.more && 2*got < limit:
+		s.wide *= 2
+	case p.more && p.count > 2*limit:
+		s.wide = 1
 	}
-	if got > 0 {
-		s.dir = s.namespaced(p.entries[got-1].Key)
+	s.got = 0
+	if got == 0 {
+		return
 	}
-	switch tooMany := p.more && crowded(p.count, limit); {
-	case tooMany && s.dir != nil && s.depth == 0 && s.stride > 1:
-		s.stride = min(s.stride-1, share(s.stride, limit, p.count))
-	case tooMany && s.depth == 0:
-		s.depth = common(p.entries[0].Key, p.entries[got-1].Key) + 1
-	case tooMany:
-		s.depth++
-	case s.depth > 0 && !crowded(s.left, limit):
-		s.depth = 0 // what is left of the namespace is not too much
-	case s.depth > 0 && !p.more && 4*got < limit:
-		s.depth = max(0, min(s.depth, len(asked.Start))-1)
-	case s.depth == 0 && !p.more && 2*got < limit:
-		s.stride = min(4*s.stride, share(s.stride, limit, got), len(s.names)+1)
+	last := p.entries[got-1].Key
+	if p.more {
+		s.first, s.last, s.got = bytes.Clone(p.entries[0].Key), bytes.Clone(last), got
+	}
+	if s.dir != nil {
+		s.sample.see(s.dir, p.entries)
+	}
+	dir := s.sample.folder(last)
+	if dir == nil && bytes.HasPrefix(last, s.kind) {
+		dir = s.kind
+	}
+	if !bytes.Equal(dir, s.dir) {
+		s.sample.settle()
+		s.dir = dir
 	}
 }
 
-// common is the length of what two keys have in common.
-func common(a, b []byte) int {
-	n := 0
-	for n < min(len(a), len(b)) && a[n] == b[n] {
-		n++
+// mark keeps what an answer tells of the place up to which it was asked for: that
+// there are count keys, of which it has got the first.
+func (s *steering) mark(end []byte, got, count int64, more bool) {
+	for i := range s.marks {
+		s.marks[i].keys -= got
 	}
-	return n
-}
-
-// namespaced is the part of a key before its namespace; nil if it has none.
-func (s *steering) namespaced(key []byte) []byte {
-	for end := bytes.LastIndexByte(key, '/'); end > 0; {
-		begin := bytes.LastIndexByte(key[:end], '/')
-		if begin < 0 {
-			break
-		}
-		if _, found := slices.BinarySearchFunc(s.names, key[begin+1:end+1], bytes.Compare); found {
-			return bytes.Clone(key[:begin+1])
-		}
-		end = begin
+	nearest := len(s.marks) - 1
+	switch there := bytes.Equal(end, s.marks[nearest].end); {
+	case more && there:
+		s.marks[nearest].keys = count - got
+	case more:
+		s.marks = append(s.marks, mark{end, count - got})
+	case there && nearest > 0:
+		s.marks = s.marks[:nearest]
 	}
-	return nil
 }

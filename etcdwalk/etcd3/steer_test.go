@@ -38,8 +38,8 @@ func (l *ledger) page(r etcdwalk.Range, limit int64) *page {
 }
 
 // read goes over a cell as a scanner does.
-func (l *ledger) read(c cell, names [][]byte, limit int64) (read [][]byte) {
-	course := steer(c, names, limit)
+func (l *ledger) read(c cell, sample *sample, limit int64) (read [][]byte) {
+	course := steer(c, sample)
 	for next := c.Start; ; {
 		asked := etcdwalk.Range{Start: next, End: course.end(next, limit)}
 		if !bytes.Equal(asked.End, c.End) {
@@ -107,6 +107,12 @@ func TestSteeringCostsAServerLittle(t *testing.T) {
 		{"events under hashes", "/registry/events/", 1200, hundred, func(int) string {
 			return skewed[random.IntN(len(skewed))] + "/web." + hash()
 		}},
+		{"bytes that are in no name", "/registry/", 300, hundred, func(i int) string {
+			return string([]byte{0x80, byte(i >> 8), byte(i), byte(random.Uint32())})
+		}},
+		{"names in upper case", "/registry/ipam/", 300, nil, func(int) string {
+			return fmt.Sprintf("BLOCK_%08X", random.Uint32())
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			unique := map[string]bool{}
@@ -119,7 +125,7 @@ func TestSteeringCostsAServerLittle(t *testing.T) {
 			}
 			slices.SortFunc(l.keys, bytes.Compare)
 			whole := cell{Range: etcdwalk.Prefix(tt.kind), keys: int64(len(l.keys))}
-			read := l.read(whole, namesOf(tt.names), tt.limit)
+			read := l.read(whole, newSample(namesOf(tt.names)), tt.limit)
 			if !slices.EqualFunc(read, l.keys, bytes.Equal) {
 				t.Fatalf("%d keys came, want %d in order", len(read), len(l.keys))
 			}
@@ -148,7 +154,7 @@ func TestSteeringMissesNothing(t *testing.T) {
 		if rapid.Bool().Draw(t, "bounded") {
 			c.End = []byte("0")
 		}
-		read := l.read(c, names, rapid.Int64Range(1, 8).Draw(t, "limit"))
+		read := l.read(c, newSample(names), rapid.Int64Range(1, 8).Draw(t, "limit"))
 		if !slices.EqualFunc(read, l.keys, bytes.Equal) {
 			t.Fatalf("got %q, want %q", read, l.keys)
 		}
@@ -169,7 +175,7 @@ func TestSteeringLeavesEmptyPlacesQuickly(t *testing.T) {
 			l.keys = append(l.keys, fmt.Appendf(nil, "/registry/secrets/apps/sh.helm.release.v1.service-%03d.v%d", i/10*3, i%10))
 		}
 		c := cell{Range: etcdwalk.Prefix("/registry/secrets/"), keys: 3000}
-		if read := l.read(c, namesOf([]string{"apps"}), limit); !slices.EqualFunc(read, l.keys, bytes.Equal) {
+		if read := l.read(c, newSample(namesOf([]string{"apps"})), limit); !slices.EqualFunc(read, l.keys, bytes.Equal) {
 			t.Fatalf("limit %d: %d keys came, want %d in order", limit, len(read), len(l.keys))
 		}
 		if pages := 3000 / limit; l.requests > 6*pages+1000 {

@@ -51,8 +51,8 @@ func TestSuites(t *testing.T) {
 // TestWalkChoosesItsPath looks at the log: streams where the server has them.
 func TestWalkChoosesItsPath(t *testing.T) {
 	for version, says := range map[string]string{
-		etcdproc.V35: "no streaming range",
-		etcdproc.V36: "no streaming range",
+		etcdproc.V35: "read in pages",
+		etcdproc.V36: "read in pages",
 		etcdproc.V37: "read as a stream",
 	} {
 		t.Run("etcd "+version, func(t *testing.T) {

@@ -39,13 +39,13 @@ func (v *View) scan(ctx context.Context, sel etcdwalk.Selection, emit func([]etc
 	if _, err := v.Count(ctx, sel); err != nil { // all at once; from here on they are known
 		return err
 	}
-	streams, pages := true, &turns{}
+	streams, pages, sample := true, &turns{}, newSample(sel.Splits.Namespaces)
 	for _, r := range sel.Ranges {
 		cells, err := v.cells(ctx, etcdwalk.Selection{Ranges: etcdwalk.Ranges{r}, Splits: sel.Splits})
 		if err != nil {
 			return err
 		}
-		s := &scanner{view: v, r: r, next: r.Start, limit: firstLimit, names: sel.Splits.Namespaces, pages: pages, emit: emit}
+		s := &scanner{view: v, r: r, next: r.Start, limit: firstLimit, sample: sample, pages: pages, emit: emit}
 		if streams, err = s.scan(ctx, cells, streams); err != nil {
 			return err
 		}
@@ -84,15 +84,17 @@ func (s *scanner) scan(ctx context.Context, cells []*cell, streams bool) (bool, 
 // A scanner reads one range, ascending. It may change from the stream to pages
 // on the way; next says where to go on.
 type scanner struct {
-	view  *View
-	r     etcdwalk.Range
-	names [][]byte // of namespaces
-	next  []byte   // the first key that was not yet received
-	limit int64    // of keys in the next page
-	read  int64    // keys so far
-	order etcdwalk.Order
-	pages *turns
-	emit  func([]etcdwalk.Entry) error
+	view   *View
+	r      etcdwalk.Range
+	sample *sample // of the whole walk
+	next   []byte  // the first key that was not yet received
+	limit  int64   // of keys in the next page
+	read   int64   // keys so far
+	asked  int64   // pages so far
+	passed int64   // keys that the server went over for them, as it told
+	order  etcdwalk.Order
+	pages  *turns
+	emit   func([]etcdwalk.Entry) error
 }
 
 // turns are two pages that take turns: one is received while the entries of
