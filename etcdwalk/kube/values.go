@@ -2,10 +2,8 @@ package kube
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -161,93 +159,3 @@ func fields(message []byte, what string, want ...protowire.Number) ([][]byte, er
 	}
 	return got, nil
 }
-
-// errShape: valid JSON, but of another type than metadata has.
-var errShape = errors.New("the JSON object has a member of a wrong type")
-
-// readJSON reads apiVersion, kind and metadata; all other members are passed
-// over. Unlike json.Unmarshal it minds the case of names: a custom resource may
-// have a member called metaData.
-func (m *Meta) readJSON(value []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(value))
-	err := eachMember(dec, func(name string) error {
-		switch name {
-		case "apiVersion":
-			return dec.Decode(&m.APIVersion)
-		case "kind":
-			return dec.Decode(&m.Kind)
-		case "metadata":
-			return eachMember(dec, func(name string) error { return m.readMember(dec, name) })
-		}
-		return dec.Decode(&skipped{})
-	})
-	if err != nil {
-		return jsonError(err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the JSON object")
-	}
-	return nil
-}
-
-func (m *Meta) readMember(dec *json.Decoder, name string) error {
-	switch name {
-	case "name":
-		return dec.Decode(&m.Name)
-	case "namespace":
-		return dec.Decode(&m.Namespace)
-	case "uid":
-		return dec.Decode(&m.UID)
-	case "deletionTimestamp":
-		var at *string
-		err := dec.Decode(&at)
-		m.Deleting = at != nil
-		return err
-	}
-	return dec.Decode(&skipped{})
-}
-
-// eachMember reads a JSON object and calls f before the value of each member,
-// which f must take.
-func eachMember(dec *json.Decoder, f func(name string) error) error {
-	if t, err := dec.Token(); err != nil {
-		return err
-	} else if t != json.Delim('{') {
-		return errShape
-	}
-	for dec.More() {
-		t, err := dec.Token()
-		if err != nil {
-			return err
-		}
-		name, ok := t.(string)
-		if !ok {
-			return errShape
-		}
-		if err := f(name); err != nil {
-			return err
-		}
-	}
-	_, err := dec.Token()
-	return err
-}
-
-// jsonError says what is wrong without a byte of the value, which encoding/json
-// quotes in some of its errors.
-func jsonError(err error) error {
-	var syntax *json.SyntaxError
-	switch {
-	case errors.As(err, &syntax):
-		return fmt.Errorf("no JSON at byte %d", syntax.Offset)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("the JSON object breaks off")
-	default:
-		return errShape
-	}
-}
-
-// skipped takes any JSON value and keeps nothing of it.
-type skipped struct{}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (skipped) UnmarshalJSON([]byte) error { return nil }

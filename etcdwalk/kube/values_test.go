@@ -1,6 +1,7 @@
 package kube_test
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -138,7 +139,7 @@ func FuzzMetaOf(f *testing.F) {
 	for _, e := range values(f) {
 		f.Add(e.Value)
 	}
-	for _, seed := range []string{"{", "{}", "k8s\x00", "k8s:enc:a:b:c:d", "\xd9\xd9\xf7", `{"metadata":{"name":1}}`} {
+	for _, seed := range []string{"{", "{}", "k8s\x00", "k8s:enc:a:b:c:d", "\xd9\xd9\xf7", `{"metadata":{"name":1}}`, `{"kind":null,"kind":"\ud800","a":[1e5,-0.1,true]}`, "{\"\xff\":{}}"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, value []byte) {
@@ -149,6 +150,12 @@ func FuzzMetaOf(f *testing.F) {
 		}
 		if err == nil && encoding != kube.Protobuf && encoding != kube.JSON {
 			t.Errorf("metadata of a value that is %s", encoding)
+		}
+		// encoding/json, which reads more slowly, must see no less and no more in it.
+		valid := json.Valid(value)
+		shaped := err == nil || strings.Contains(err.Error(), "of a wrong type")
+		if encoding == kube.JSON && (err == nil && !valid || valid && !shaped) {
+			t.Errorf("valid JSON: %v, but got %v", valid, err)
 		}
 	})
 }
