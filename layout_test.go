@@ -45,6 +45,7 @@ var layers = map[string]row{
 	},
 
 	"etcdwalk":          {never: slices.Concat([]string{"go.etcd.io/...", "google.golang.org/grpc/..."}, commandLine, testTools)},
+	"etcdwalk/connect":  {may: []string{"etcdwalk"}, never: slices.Concat([]string{"archive/...", "cmd/..."}, etcdClients, stores, testTools)},
 	"etcdwalk/etcd3":    driver,
 	"etcdwalk/etcd2":    driver,
 	"etcdwalk/snapshot": driver,
@@ -66,7 +67,7 @@ var layers = map[string]row{
 }
 
 var driver = row{
-	may:   []string{"etcdwalk", "etcdwalk/replay"},
+	may:   []string{"etcdwalk", "etcdwalk/connect", "etcdwalk/replay"},
 	never: slices.Concat([]string{"archive/...", "cmd/..."}, stores, testTools),
 }
 
@@ -81,6 +82,7 @@ var homes = map[string][]string{
 	"github.com/minio/minio-go/...":     {"remote/s3"},
 	"github.com/spf13/cobra/...":        {"cmd"},
 	"github.com/spf13/viper/...":        {"cmd"},
+	"go.etcd.io/etcd/client/v2/...":     {"etcdwalk/etcd2"},
 	"go.etcd.io/etcd/server/...":        {"etcdwalk/embedded"},
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 func TestReaderIsAView(t *testing.T) {
-	walktest.Views(t, func(t *testing.T, entries []etcdwalk.Entry) etcdwalk.View {
+	walktest.Views(t, walktest.Traits{}, func(t *testing.T, entries []etcdwalk.Entry) etcdwalk.View {
 		return mustOpen(t, build(t, entries...))
 	})
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 	"github.com/kubeferry/kubeferry/remote/dir"
@@ -111,11 +110,11 @@ func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter
 	if o.verify == verifyFull && len(recipients) > 0 && recipients[0].IsPassphrase() {
 		return usagef("--verify=full adds a key of its own for this run, which a passphrase does not allow; run kubeferry verify afterwards")
 	}
-	cluster, err := o.connection.dial(ctx, p, s)
+	cluster, err := o.connection.dial(ctx, p, s, filter.Prefixes)
 	if err != nil {
 		return err
 	}
-	defer cluster.Close()
+	defer cluster.close()
 	host, err := p.sh.hostname()
 	if err != nil {
 		return fmt.Errorf("asking for this machine's name: %w", err)
@@ -123,7 +122,7 @@ func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter
 	tell, stop := p.progress()
 	defer stop()
 	done, err := ferry.Backup{
-		Pin:        pinning(cluster),
+		Pin:        cluster.pin,
 		Filter:     filter,
 		AllowEmpty: o.allowEmpty,
 		Recipients: recipients,
@@ -151,14 +150,14 @@ func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter
 func (o *backupOptions) report(p *printer, to place, done ferry.BackedUp, opener string) error {
 	r, path := done.Receipt, to.path(done.Receipt.Name)
 	if to.stdout { // where the archive is, nothing else may go
-		p.talk("%s, %d keys of %d kinds at revision %d in %s; stdout keeps no receipt and was not read back",
-			bytesText(r.Size), r.Keys, r.Kinds, r.Revision, done.Duration.Round(time.Millisecond))
+		p.talk("%s, %d keys of %d kinds at %s in %s; stdout keeps no receipt and was not read back",
+			bytesText(r.Size), r.Keys, r.Kinds, moment(done.Outcome, r.Revision), done.Duration.Round(time.Millisecond))
 		return nil
 	}
 	p.result = backupResult{Path: path, Receipt: r, Outcome: done.Outcome, Seconds: done.Duration.Seconds()}
 	p.data("%s", path)
-	p.talk("%s: %s, %d keys of %d kinds at revision %d in %s, verified. Next: kubeferry describe %s%s",
-		path, bytesText(r.Size), r.Keys, r.Kinds, r.Revision, done.Duration.Round(time.Millisecond), path, opener)
+	p.talk("%s: %s, %d keys of %d kinds at %s in %s, verified. Next: kubeferry describe %s%s",
+		path, bytesText(r.Size), r.Keys, r.Kinds, moment(done.Outcome, r.Revision), done.Duration.Round(time.Millisecond), path, opener)
 	return nil
 }
 
@@ -171,14 +170,14 @@ type backupResult struct {
 
 // look counts what a backup would take.
 func (o *backupOptions) look(ctx context.Context, p *printer, s *settings, filter kube.Filter) error {
-	cluster, err := o.connection.dial(ctx, p, s)
+	cluster, err := o.connection.dial(ctx, p, s, filter.Prefixes)
 	if err != nil {
 		return err
 	}
-	defer cluster.Close()
+	defer cluster.close()
 	tell, stop := p.progress()
 	defer stop()
-	counted, err := ferry.Tally(ctx, pinning(cluster), filter, o.allowEmpty, tell)
+	counted, err := ferry.Tally(ctx, cluster.pin, filter, o.allowEmpty, tell)
 	stop()
 	if err != nil {
 		return err
@@ -189,8 +188,17 @@ func (o *backupOptions) look(ctx context.Context, p *printer, s *settings, filte
 	}
 	p.result = counted
 	p.table(rows)
-	p.talk("%d keys, %s at revision %d; nothing was written", counted.Keys, bytesText(counted.Bytes), counted.Revision)
+	p.talk("%d keys, %s at %s; nothing was written", counted.Keys, bytesText(counted.Bytes), moment(counted.Outcome, counted.Revision))
 	return nil
+}
+
+// moment says of when the entries are. API v2 reads no past: there it may be of
+// more than one moment, which must not go unseen.
+func moment(o etcdwalk.Outcome, revision int64) string {
+	if o.Consistent {
+		return fmt.Sprintf("revision %d", revision)
+	}
+	return fmt.Sprintf("no single moment (somebody wrote between index %d and %d)", o.FirstIndex, o.LastIndex)
 }
 
 // kindText names the keys that belong to no kind.
@@ -199,11 +207,4 @@ func kindText(kind string) string {
 		return "<other>"
 	}
 	return kind
-}
-
-// pinning lets a story open the cluster's keyspace.
-func pinning(cluster *etcd3.Cluster) ferry.Pin {
-	return func(ctx context.Context, ranges etcdwalk.Ranges) (ferry.Snapshot, error) {
-		return cluster.Pin(ctx, ranges)
-	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/remote"
@@ -27,8 +27,8 @@ import (
 func TestEachClassOfErrorsHasItsCode(t *testing.T) {
 	classes := map[error]exitCode{
 		etcdwalk.ErrCompacted: 15, etcdwalk.ErrUnavailable: 15, etcdwalk.ErrInvariant: 13, etcdwalk.ErrDenied: 17,
-		etcd3.ErrInsecureTransport: 19,
-		replay.ErrNoSpace:          20, replay.ErrConflict: 18, replay.ErrRefused: 19,
+		connect.ErrInsecureTransport: 19,
+		replay.ErrNoSpace:            20, replay.ErrConflict: 18, replay.ErrRefused: 19,
 		remote.ErrNoSpace: 20, remote.ErrDigest: 13, dir.ErrShared: 19,
 		catalog.ErrMismatch: 14, catalog.ErrReceipt: 14, catalog.ErrLabel: 64,
 		crypt.ErrNoMatch: 12, crypt.ErrDamaged: 13, crypt.ErrNotEncrypted: 13, crypt.ErrKey: 78,

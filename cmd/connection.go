@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
+	"github.com/kubeferry/kubeferry/etcdwalk/etcd2"
 )
 
 // A connection is the flags that name a cluster, spelt as etcdctl spells them.
@@ -24,6 +24,9 @@ type connection struct {
 	dialTimeout, commandTimeout   time.Duration
 	keepaliveTime, keepaliveLimit time.Duration
 	skipVerify, insecure          bool
+
+	api       string
+	maxAnswer int64 // bytes of an answer of API v2
 }
 
 const defaultEndpoint = "127.0.0.1:2379"
@@ -43,48 +46,34 @@ func (c *connection) addFlags(flags *pflag.FlagSet) {
 	own.BoolVar(&c.skipVerify, "insecure-skip-tls-verify", false, "do not check the server's certificate; warns on each run")
 	own.BoolVar(&c.insecure, "insecure-transport", false, "allow plain text to an endpoint that is not this machine")
 	own.VisitAll(func(f *pflag.Flag) { f.Annotations = map[string][]string{etcdctlFlag: nil} })
+	flags.StringVar(&c.api, "api", apiAuto, "etcd API that holds the cluster: v3, v2, or auto, which looks")
+	flags.Int64Var(&c.maxAnswer, "max-v2-answer", etcd2.DefaultMaxAnswer, "most bytes that API v2 may answer at once; it has no pages")
 	own.StringVar(&c.passwordFile, "password-file", "", "file with the etcd user's password, mode 0600")
 	_ = own.MarkHidden("password") // the flag was defined above
 	flags.AddFlagSet(own)
-}
-
-// dial connects to the cluster and gets a first answer from it.
-func (c *connection) dial(ctx context.Context, p *printer, s *settings) (*etcd3.Cluster, error) {
-	config, err := c.resolve(ctx, p, s)
-	if err != nil {
-		return nil, err
-	}
-	if c.skipVerify {
-		p.warn("--insecure-skip-tls-verify: the server's certificate is not checked; anybody on the way can read and change everything")
-	}
-	cluster, err := etcd3.Dial(ctx, config)
-	if err != nil && !isAny(err, etcdwalk.ErrUnavailable, etcdwalk.ErrDenied, etcd3.ErrInsecureTransport, context.Canceled, context.DeadlineExceeded) {
-		return nil, configf("%w", err) // by its contract: a configuration that cannot work
-	}
-	return cluster, err
 }
 
 func isAny(err error, causes ...error) bool {
 	return slices.ContainsFunc(causes, func(cause error) bool { return errors.Is(err, cause) })
 }
 
-func (c *connection) resolve(ctx context.Context, p *printer, s *settings) (etcd3.Config, error) {
+func (c *connection) resolve(ctx context.Context, p *printer, s *settings) (connect.Config, error) {
 	user, password, err := c.credentials(ctx, s)
 	if err != nil {
-		return etcd3.Config{}, err
+		return connect.Config{}, err
 	}
 	for flag, d := range map[string]time.Duration{
 		"dial-timeout": c.dialTimeout, "command-timeout": c.commandTimeout,
 		"keepalive-time": c.keepaliveTime, "keepalive-timeout": c.keepaliveLimit,
 	} {
 		if d <= 0 {
-			return etcd3.Config{}, usagef("--%s=%s: it takes a time above 0", flag, d)
+			return connect.Config{}, usagef("--%s=%s: it takes a time above 0", flag, d)
 		}
 	}
 	if (c.cert == "") != (c.key == "") {
-		return etcd3.Config{}, usagef("--cert and --key go together")
+		return connect.Config{}, usagef("--cert and --key go together")
 	}
-	return etcd3.Config{
+	return connect.Config{
 		Endpoints: c.endpoints,
 		CACert:    c.caCert, Cert: c.cert, Key: c.key,
 		InsecureSkipTLSVerify: c.skipVerify, InsecureTransport: c.insecure,

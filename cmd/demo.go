@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/embedded"
-	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 )
 
@@ -39,7 +39,7 @@ type demo struct {
 	p       *printer
 	dir     string
 	server  *embedded.Server
-	cluster *etcd3.Cluster
+	cluster *cluster
 }
 
 func runDemo(ctx context.Context, p *printer) (err error) {
@@ -53,17 +53,17 @@ func runDemo(ctx context.Context, p *printer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.server.Close()) }()
-	if d.cluster, err = etcd3.Dial(ctx, etcd3.Config{Endpoints: []string{d.server.Endpoint()}, Log: p.log()}); err != nil {
+	if d.cluster, _, err = dialV3(ctx, connect.Config{Endpoints: []string{d.server.Endpoint()}, Log: p.log()}); err != nil {
 		return err
 	}
-	defer d.cluster.Close()
+	defer d.cluster.close()
 	return d.play(ctx)
 }
 
 // play is the story: each step in one line, with the command that a user would
 // type. The commands are run as they are printed.
 func (d *demo) play(ctx context.Context) error {
-	loaded, err := ferry.Load(ctx, embedded.Sample(), pinning(d.cluster), d.cluster.Target())
+	loaded, err := ferry.Load(ctx, embedded.Sample(), d.cluster.pin, d.cluster.target)
 	if err != nil {
 		return fmt.Errorf("loading the sample: %w", err)
 	}
@@ -72,7 +72,7 @@ func (d *demo) play(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	before, err := d.cluster.Pin(ctx, layout.Scope())
+	before, err := d.cluster.pin(ctx, layout.Scope())
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (d *demo) play(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	after, err := d.cluster.Pin(ctx, layout.Scope())
+	after, err := d.cluster.pin(ctx, layout.Scope())
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (d *demo) step(ctx context.Context, what string, args ...string) (string, e
 
 // lose is the accident.
 func (d *demo) lose(ctx context.Context, layout *kube.Layout) (int64, error) {
-	view, err := d.cluster.Pin(ctx, layout.Scope())
+	view, err := d.cluster.pin(ctx, layout.Scope())
 	if err != nil {
 		return 0, err
 	}

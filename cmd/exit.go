@@ -14,7 +14,8 @@ import (
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
+	"github.com/kubeferry/kubeferry/etcdwalk/etcd2"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/remote"
@@ -68,13 +69,13 @@ var exits = []exit{
 	{exitDone, "done: complete, verified and durable", nil},
 	{exitFailure, "other failure", []error{errTimeout}},
 	{exitInterrupted, "interrupted, by whichever signal", []error{errInterrupted}},
-	{exitUsage, "wrong usage", []error{errUsage, kube.ErrFilter, kube.ErrUnknownKind, catalog.ErrLabel}},
+	{exitUsage, "wrong usage", []error{errUsage, kube.ErrFilter, kube.ErrUnknownKind, catalog.ErrLabel, ferry.ErrAmbiguous}},
 	{exitConfig, "wrong configuration", []error{errConfig, crypt.ErrKey}},
 	{exitKey, "wrong or missing decryption key", []error{crypt.ErrNoMatch, ferry.ErrNoKey}},
 	{exitIntegrity, "integrity failure", []error{crypt.ErrDamaged, archive.ErrDamaged, archive.ErrTooNew, etcdwalk.ErrInvariant, remote.ErrDigest}},
 	{exitPolicy, "refused by policy", []error{ferry.ErrPolicy, catalog.ErrMismatch, catalog.ErrReceipt}},
 	{exitConflict, "conflict, or already exists", []error{replay.ErrConflict, fs.ErrExist}},
-	{exitGuard, "refused by a safety guard", []error{replay.ErrRefused, etcd3.ErrInsecureTransport, dir.ErrShared}},
+	{exitGuard, "refused by a safety guard", []error{replay.ErrRefused, etcd2.ErrTooLarge, connect.ErrInsecureTransport, dir.ErrShared}},
 	{exitNoSpace, "no space, or quota exceeded", []error{remote.ErrNoSpace, replay.ErrNoSpace}},
 	{exitDenied, "permission denied", []error{etcdwalk.ErrDenied, fs.ErrPermission}},
 	{exitNotFound, "backup, store or selected objects not found", []error{ferry.ErrEmpty, fs.ErrNotExist}},

@@ -8,7 +8,8 @@ import (
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
+	"github.com/kubeferry/kubeferry/etcdwalk/etcd2"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/remote/dir"
 )
@@ -30,7 +31,10 @@ var hints = []struct {
 	{archive.ErrDamaged, "", "take another copy of the archive, or an older archive"},
 	{ferry.ErrPolicy, "", "if you trust this archive nevertheless: --accept-unencrypted takes one in the clear; a receipt that disagrees must be moved away"},
 	{replay.ErrConflict, "", "--on-conflict=skip keeps what the cluster holds, =overwrite takes the archive's; --dry-run shows the plan"},
-	{etcd3.ErrInsecureTransport, "", "use https:// endpoints with --cacert, --cert and --key, or say --insecure-transport"},
+	{ferry.ErrAmbiguous, "", "name the one that is meant with --api v2 or --api v3"},
+	{etcd2.ErrNoAPI, "", "--api v3 speaks to it over the API that it has"},
+	{etcd2.ErrTooLarge, "", "select less, such as one kind or namespace at a time, or allow more memory with --max-v2-answer BYTES"},
+	{connect.ErrInsecureTransport, "", "use https:// endpoints with --cacert, --cert and --key, or say --insecure-transport"},
 	{dir.ErrShared, "", "chmod o-w the folder, name another, or say --allow-shared-folder"},
 	{ferry.ErrEmpty, "backup", "kubeferry backup --dry-run shows what there is; --allow-empty takes an empty selection"},
 	{ferry.ErrEmpty, "restore", "kubeferry describe ARCHIVE shows what it holds; --allow-empty takes an empty selection"},

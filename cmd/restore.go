@@ -122,11 +122,11 @@ func (o *restoreOptions) run(ctx context.Context, p *printer, s *settings, filte
 	if a.Receipt == nil {
 		p.talk("There is no receipt beside %s: it may be unfinished business of somebody, or a copy.", o.from)
 	}
-	cluster, err := o.connection.dial(ctx, p, s)
+	cluster, err := o.connection.dial(ctx, p, s, a.Filter(filter).Prefixes)
 	if err != nil {
 		return err
 	}
-	defer cluster.Close()
+	defer cluster.close()
 	report, err := openReport(o.report)
 	if err != nil {
 		return err
@@ -135,10 +135,13 @@ func (o *restoreOptions) run(ctx context.Context, p *printer, s *settings, filte
 
 	r := ferry.Restore{
 		Archive: a, Filter: filter,
-		Pin: pinning(cluster), Target: cluster.Target(),
+		Pin: cluster.pin, Target: cluster.target,
 		Policy: o.policy, Scenario: o.scenario, Regrant: o.leases == "regrant",
 		Raw: o.raw, AllowEmpty: o.allowEmpty, InFlight: o.inFlight,
 		Record: report.record, Progress: tell,
+	}
+	if cluster.api == etcdwalk.V2 {
+		r.InFlight = min(r.InFlight, 1) // directories first; the driver has several requests under way by itself
 	}
 	watch.lap() // connecting is nobody's step
 	planned, err := r.Plan(ctx)

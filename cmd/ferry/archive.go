@@ -31,6 +31,9 @@ type Archive struct {
 	// would read under its key. Who reads it again gets the same values: each
 	// segment is held against the manifest, which is in memory.
 	storable bool
+	// mortals are the directories of API v2 that have a TTL, with their leases.
+	// Verify finds them.
+	mortals map[string]int64
 }
 
 // A counted object counts the bytes that are read from it.
@@ -179,7 +182,11 @@ func (a *Archive) Verify(ctx context.Context, progress Progress) (Verified, erro
 	}
 	tell := told(progress)
 	size := a.object.Size()
+	mortals := map[string]int64{}
 	check := func(e etcdwalk.Entry) error {
+		if e.Lease != 0 && a.Info().API == etcdwalk.V2 && isDirectory(e.Key) {
+			mortals[string(e.Key)] = e.Lease
+		}
 		v.Encodings[string(kube.EncodingOf(e.Value))]++
 		if err := layout.CheckValue(e.Key, e.Value); err != nil {
 			v.Unstorable++
@@ -197,7 +204,7 @@ func (a *Archive) Verify(ctx context.Context, progress Progress) (Verified, erro
 	// Only now: damage has a clearer name when age or the manifest finds it.
 	// What is left for the receipt to find is another archive in this one's place.
 	v.ReceiptChecked, err = a.checkDigest(ctx)
-	a.storable = err == nil && v.Unstorable == 0
+	a.storable, a.mortals = err == nil && v.Unstorable == 0, mortals
 	return v, err
 }
 

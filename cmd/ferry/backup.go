@@ -17,8 +17,12 @@ import (
 )
 
 // maxRestarts is how often a walk is begun again after its revision was
-// compacted away (WK4).
+// compacted away (WK4), or because somebody wrote in between where there are no
+// revisions (WV1).
 const maxRestarts = 3
+
+// errMoved: the entries are not of one moment, and another walk may do better.
+var errMoved = errors.New("the store was written while it was read")
 
 // A Backup carries the selected part of a cluster into one archive.
 type Backup struct {
@@ -55,8 +59,11 @@ func (b Backup) Run(ctx context.Context) (BackedUp, error) {
 	begun := b.Now()
 	for restarts := 0; ; restarts++ {
 		walked := b.Now()
-		done, err := b.once(ctx, restarts)
+		done, err := b.once(ctx, restarts, restarts < allowed)
 		done.Duration = b.Now().Sub(begun)
+		if errors.Is(err, errMoved) {
+			continue
+		}
 		if !errors.Is(err, etcdwalk.ErrCompacted) {
 			return done, err
 		}
@@ -68,8 +75,9 @@ func (b Backup) Run(ctx context.Context) (BackedUp, error) {
 	}
 }
 
-// once is one attempt, at one revision.
-func (b Backup) once(ctx context.Context, restarts int) (done BackedUp, err error) {
+// once is one attempt, at one revision. If it may be repeated, it is given up with
+// errMoved when it turns out not to be of one moment.
+func (b Backup) once(ctx context.Context, restarts int, repeatable bool) (done BackedUp, err error) {
 	d, err := b.draft(ctx)
 	if err != nil {
 		return done, err
@@ -82,7 +90,7 @@ func (b Backup) once(ctx context.Context, restarts int) (done BackedUp, err erro
 	if err := b.unclaimed(ctx, d.name); err != nil {
 		return done, err
 	}
-	done, digest, err := b.write(ctx, upload, d, restarts)
+	done, digest, err := b.write(ctx, upload, d, restarts, repeatable)
 	if err != nil {
 		return done, err
 	}
@@ -138,7 +146,7 @@ func (b Backup) unclaimed(ctx context.Context, name string) error {
 }
 
 // write makes the archive of a draft: segments, compressed, zipped, encrypted.
-func (b Backup) write(ctx context.Context, upload remote.Upload, d draft, restarts int) (BackedUp, remote.Digest, error) {
+func (b Backup) write(ctx context.Context, upload remote.Upload, d draft, restarts int, repeatable bool) (BackedUp, remote.Digest, error) {
 	failed := func(err error) (BackedUp, remote.Digest, error) {
 		return BackedUp{}, remote.Digest{}, storing(err, "writing the archive "+d.name)
 	}
@@ -154,7 +162,9 @@ func (b Backup) write(ctx context.Context, upload remote.Upload, d draft, restar
 	if err != nil {
 		return BackedUp{}, remote.Digest{}, err
 	}
-	ending.Outcome.Restarts = restarts
+	if ending.Outcome.Restarts = restarts; !ending.Outcome.Consistent && repeatable {
+		return BackedUp{}, remote.Digest{}, errMoved
+	}
 	manifest, err := w.Close(ending)
 	if err != nil {
 		return failed(err)
@@ -228,7 +238,7 @@ func (b Backup) walk(ctx context.Context, w *archive.Writer, c *choice) (archive
 	progress, done := told(b.Progress), int64(0)
 	stats, err := etcdwalk.Copy(ctx, sink{w}, c.view, c.sel, func(etcdwalk.Entry) {
 		done++
-		progress(Walking, done, c.total)
+		progress(Walking, done, max(0, c.total))
 	})
 	if err != nil {
 		return archive.Ending{}, err
@@ -241,7 +251,7 @@ func (b Backup) walk(ctx context.Context, w *archive.Writer, c *choice) (archive
 	if err != nil {
 		return archive.Ending{}, err
 	}
-	return archive.Ending{Outcome: etcdwalk.Outcome{Consistent: true}, Leases: list, TakenAt: taken}, nil
+	return archive.Ending{Outcome: c.view.Outcome(), Leases: list, TakenAt: taken}, nil
 }
 
 // sink marks the errors of an archive being written as those of its store:

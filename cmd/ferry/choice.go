@@ -15,7 +15,7 @@ type choice struct {
 	layout *kube.Layout
 	view   Snapshot
 	sel    etcdwalk.Selection
-	total  int64 // keys in the ranges of sel
+	total  int64 // keys in the ranges of sel; less than 0: not known
 }
 
 // choose opens the cluster at its newest revision and resolves the filter there.

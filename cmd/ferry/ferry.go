@@ -49,8 +49,11 @@ const (
 // A Snapshot is a view that knows how many keys it holds, without reading them.
 type Snapshot interface {
 	etcdwalk.View
-	// Count tells how many keys the ranges of a selection hold.
+	// Count tells how many keys the ranges of a selection hold; less than 0: it
+	// is not known.
 	Count(ctx context.Context, sel etcdwalk.Selection) (int64, error)
+	// Outcome tells, after a walk, whether all that was read is of one moment.
+	Outcome() etcdwalk.Outcome
 }
 
 // A Pin opens a cluster's keyspace at its newest revision, for these ranges.

@@ -14,6 +14,7 @@ import (
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 	"github.com/kubeferry/kubeferry/remote"
@@ -60,6 +61,8 @@ func (c counted) Count(ctx context.Context, sel etcdwalk.Selection) (int64, erro
 	}
 	return n, nil
 }
+
+func (counted) Outcome() etcdwalk.Outcome { return etcdwalk.Outcome{Consistent: true} }
 
 // pinned is the pin of a view in memory.
 func pinned(v *walktest.View) ferry.Pin {
@@ -113,7 +116,7 @@ func contents(t testing.TB, store remote.Store, name string, keys ferry.Keys) []
 // dial connects to real servers.
 func dial(t testing.TB, servers ...*etcdproc.Server) *etcd3.Cluster {
 	t.Helper()
-	cluster, err := etcd3.Dial(t.Context(), etcd3.Config{Endpoints: etcdproc.Endpoints(servers)})
+	cluster, err := etcd3.Dial(t.Context(), connect.Config{Endpoints: etcdproc.Endpoints(servers)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ import (
 
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
@@ -222,7 +223,7 @@ func TestEveryTenthAnswerIsLost(t *testing.T) {
 		t.Run(fmt.Sprintf("%s, etcd %s, %d in flight", policy, version, s.inFlight), func(t *testing.T) {
 			server := etcdproc.Start(t, etcdproc.Options{Version: version, Flags: []string{"--max-txn-ops=16"}})
 			f := newForgetter(t, server.Endpoint, 10)
-			cluster, err := etcd3.Dial(t.Context(), etcd3.Config{Endpoints: []string{f.endpoint}})
+			cluster, err := etcd3.Dial(t.Context(), connect.Config{Endpoints: []string{f.endpoint}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -276,7 +277,7 @@ func TestFullServer(t *testing.T) {
 	s.inFlight = 1 // in full batches
 	server := etcdproc.Start(t, etcdproc.Options{Flags: []string{"--quota-backend-bytes=12000000"}})
 	f := newForgetter(t, server.Endpoint, 1<<40) // it only counts
-	cluster, err := etcd3.Dial(t.Context(), etcd3.Config{Endpoints: []string{f.endpoint}})
+	cluster, err := etcd3.Dial(t.Context(), connect.Config{Endpoints: []string{f.endpoint}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,12 +66,12 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 		return planned, err
 	}
 	planned.job = replay.Job{
-		Source:     r.Archive,
+		Source:     r.source(planned.Target.API),
 		Selections: r.ranks(layout, sel),
 		Target:     r.Target,
 		Policy:     r.Policy,
 		Regrant:    r.Regrant,
-		Rule:       r.rule(layout, !r.Raw && !r.checked()),
+		Rule:       r.rule(layout, planned.Target.API, !r.Raw && !r.checked()),
 		InFlight:   r.InFlight,
 		Since:      planned.Target.Revision,
 	}
@@ -118,12 +118,20 @@ func (r Restore) ranks(layout *kube.Layout, sel etcdwalk.Selection) []etcdwalk.S
 // whatever the error.
 func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, error) {
 	planned.job.Record = r.counting(Applying, planned.total)
-	planned.job.Rule = r.rule(planned.layout, false) // the plan would have refused
+	planned.job.Rule = r.rule(planned.layout, planned.Target.API, false) // the plan would have refused
 	done, err := planned.job.Apply(ctx, planned.Plan)
 	if err == nil && !done.Complete() {
 		err = fmt.Errorf("some keys were not restored: %w", ErrIncomplete)
 	}
 	return done, err
+}
+
+// source is the archive as the target can take it.
+func (r Restore) source(target etcdwalk.API) etcdwalk.View {
+	if r.Archive.Info().API == etcdwalk.V2 && target != etcdwalk.V2 {
+		return mortality{r.Archive}
+	}
+	return r.Archive
 }
 
 // total is the number of keys that a pass may look at; 0 if it is not known.
@@ -156,8 +164,15 @@ func (r Restore) checked() bool {
 // rule joins what Kubernetes forbids: keys that are never restored, keys that
 // the scenario passes over, and, if they are to be looked at, values that would
 // break their resource.
-func (r Restore) rule(layout *kube.Layout, values bool) func(etcdwalk.Entry) (replay.Outcome, string) {
+func (r Restore) rule(layout *kube.Layout, target etcdwalk.API, values bool) func(etcdwalk.Entry) (replay.Outcome, string) {
+	source := r.Archive.Info().API
 	return func(e etcdwalk.Entry) (replay.Outcome, string) {
+		switch excluded, refused := across(source, target, e); {
+		case excluded != "":
+			return replay.Excluded, excluded
+		case refused != "":
+			return replay.Refused, refused
+		}
 		if verdict := layout.Judge(r.Scenario, e); verdict.Severity != kube.Allow {
 			return replay.Excluded, verdict.Reason
 		}

@@ -11,10 +11,11 @@ import (
 
 // Tallied is what a selection holds, by kind.
 type Tallied struct {
-	Revision int64       `json:"revision"`
-	Keys     int64       `json:"keys"`
-	Bytes    int64       `json:"bytes"`
-	Kinds    []KindTally `json:"kinds"`
+	Revision int64            `json:"revision"`
+	Outcome  etcdwalk.Outcome `json:"outcome"`
+	Keys     int64            `json:"keys"`
+	Bytes    int64            `json:"bytes"`
+	Kinds    []KindTally      `json:"kinds"`
 }
 
 // A KindTally counts the keys of one kind; Kind is empty for the keys of none.
@@ -39,7 +40,7 @@ func Tally(ctx context.Context, pin Pin, filter kube.Filter, allowEmpty bool, pr
 	tell, done := told(progress), int64(0)
 	stats, err := etcdwalk.Copy(ctx, t, c.view, c.sel, func(etcdwalk.Entry) {
 		done++
-		tell(Walking, done, c.total)
+		tell(Walking, done, max(0, c.total))
 	})
 	if err != nil {
 		return Tallied{}, err
@@ -47,7 +48,7 @@ func Tally(ctx context.Context, pin Pin, filter kube.Filter, allowEmpty bool, pr
 	if stats.Keys == 0 && !allowEmpty {
 		return Tallied{}, empty(filter)
 	}
-	counted := Tallied{Revision: c.view.Info().Revision, Keys: stats.Keys, Bytes: stats.Bytes}
+	counted := Tallied{Revision: c.view.Info().Revision, Outcome: c.view.Outcome(), Keys: stats.Keys, Bytes: stats.Bytes}
 	for kind, s := range t.kinds {
 		counted.Kinds = append(counted.Kinds, KindTally{Kind: kind, Keys: s.Keys, Bytes: s.Bytes})
 	}

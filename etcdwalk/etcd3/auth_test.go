@@ -16,6 +16,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
@@ -44,8 +45,8 @@ func guarded(t *testing.T, version string, entries []etcdwalk.Entry, flags ...st
 	return server, etcdproc.NewClient(t, clientv3.Config{Endpoints: []string{server.Endpoint}, Username: "root", Password: "toor"})
 }
 
-func asBackup(endpoint string) etcd3.Config {
-	return etcd3.Config{Endpoints: []string{endpoint}, Username: "backup", Password: func() string { return "secret-of-backup" }}
+func asBackup(endpoint string) connect.Config {
+	return connect.Config{Endpoints: []string{endpoint}, Username: "backup", Password: func() string { return "secret-of-backup" }}
 }
 
 // TestCredentials: E15.
@@ -58,7 +59,7 @@ func TestCredentials(t *testing.T) {
 	} {
 		t.Run(name+" is refused at once", func(t *testing.T) {
 			r := newRelay(t, server.Endpoint)
-			cfg := etcd3.Config{Endpoints: []string{r.endpoint}, Username: tt.user, Password: func() string { return tt.password }}
+			cfg := connect.Config{Endpoints: []string{r.endpoint}, Username: tt.user, Password: func() string { return tt.password }}
 			c, err := etcd3.Dial(t.Context(), cfg)
 			if err == nil { // 3.5 answers the first question to anybody
 				t.Cleanup(c.Close)

@@ -14,6 +14,7 @@ import (
 	grpcbackoff "google.golang.org/grpc/backoff"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 )
 
 // window is the flow control window of a stream and of a connection. gRPC's
@@ -22,8 +23,8 @@ const window = 4 << 20
 
 // A Cluster is a connection to an etcd cluster through one or more endpoints.
 type Cluster struct {
-	cfg       Config
-	endpoints []endpoint
+	cfg       connect.Config
+	endpoints []connect.Endpoint
 	client    *clientv3.Client
 	kv        pb.KVClient
 	leases    pb.LeaseClient
@@ -37,10 +38,10 @@ type Cluster struct {
 // then names each endpoint with its reason, and wraps etcdwalk.ErrDenied if
 // credentials were refused, otherwise etcdwalk.ErrUnavailable. A configuration
 // that cannot work is refused: plain text to another machine with
-// [ErrInsecureTransport], and endpoints of two clusters.
-func Dial(ctx context.Context, cfg Config) (*Cluster, error) {
-	cfg = cfg.withDefaults()
-	endpoints, err := cfg.endpoints()
+// [connect.ErrInsecureTransport], and endpoints of two clusters.
+func Dial(ctx context.Context, cfg connect.Config) (*Cluster, error) {
+	cfg = cfg.WithDefaults()
+	endpoints, err := cfg.Parse()
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +55,7 @@ func Dial(ctx context.Context, cfg Config) (*Cluster, error) {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("connecting to etcd: %w", ctx.Err())
 		}
-		return nil, fmt.Errorf("connecting to etcd: %w", c.explain(ctx, settings.TLS, err))
+		return nil, fmt.Errorf("connecting to etcd: %w", c.explain(ctx, err))
 	}
 	if err := c.oneCluster(ctx); err != nil {
 		c.Close()
@@ -66,7 +67,7 @@ func Dial(ctx context.Context, cfg Config) (*Cluster, error) {
 
 // settings are those of etcd's client.
 func (c *Cluster) settings() (clientv3.Config, error) {
-	password, err := c.cfg.password()
+	password, err := c.cfg.UserPassword()
 	if err != nil {
 		return clientv3.Config{}, err
 	}
@@ -87,8 +88,8 @@ func (c *Cluster) settings() (clientv3.Config, error) {
 	for _, e := range c.endpoints {
 		settings.Endpoints = append(settings.Endpoints, e.String())
 	}
-	if c.endpoints[0].secure {
-		if settings.TLS, err = c.cfg.tlsConfig(); err != nil {
+	if c.endpoints[0].Secure {
+		if settings.TLS, err = c.cfg.TLS(); err != nil {
 			return clientv3.Config{}, err
 		}
 		if c.cfg.ServerName != "" { // gRPC takes no notice of the one in settings.TLS
@@ -143,11 +144,14 @@ func (c *Cluster) Close() {
 	}
 }
 
+// Version is that of the member that was dialled: "3.6.16".
+func (c *Cluster) Version() string { return c.version }
+
 // addresses is the list of endpoints, for messages.
 func (c *Cluster) addresses() string {
 	var texts []string
 	for _, e := range c.endpoints {
-		texts = append(texts, e.text)
+		texts = append(texts, e.Text)
 	}
 	return strings.Join(texts, ", ")
 }

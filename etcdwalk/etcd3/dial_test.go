@@ -18,13 +18,14 @@ import (
 	"time"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
 
 // wantDialError dials and wants an error of this kind that holds all texts, in
 // one line and in less than five seconds.
-func wantDialError(t *testing.T, cfg etcd3.Config, kind error, texts ...string) {
+func wantDialError(t *testing.T, cfg connect.Config, kind error, texts ...string) {
 	t.Helper()
 	within(t, 5*time.Second, func() {
 		c, err := etcd3.Dial(t.Context(), cfg)
@@ -52,7 +53,7 @@ func TestTLS(t *testing.T) {
 	leaf := ca.Issue(t, "server", nil)
 	server := etcdproc.Start(t, etcdproc.Options{TLS: &etcdproc.TLS{Cert: leaf.Cert, Key: leaf.Key, ClientCA: ca.File}})
 	good := ca.Issue(t, "client", nil)
-	cfg := etcd3.Config{Endpoints: []string{server.Endpoint}, CACert: ca.File, Cert: good.Cert, Key: good.Key}
+	cfg := connect.Config{Endpoints: []string{server.Endpoint}, CACert: ca.File, Cert: good.Cert, Key: good.Key}
 
 	t.Run("a good certificate connects", func(t *testing.T) { pin(t, cfg) })
 	t.Run("an endpoint without scheme is TLS if certificates are given", func(t *testing.T) {
@@ -114,7 +115,7 @@ func TestTLS(t *testing.T) {
 		wantDialError(t, bad, etcdwalk.ErrUnavailable, "does not speak TLS", "http://")
 	})
 	t.Run("http to a TLS port", func(t *testing.T) {
-		bad := etcd3.Config{Endpoints: []string{strings.Replace(server.Endpoint, "https", "http", 1)}}
+		bad := connect.Config{Endpoints: []string{strings.Replace(server.Endpoint, "https", "http", 1)}}
 		wantDialError(t, bad, etcdwalk.ErrUnavailable, "speaks TLS", server.Endpoint)
 	})
 }
@@ -125,7 +126,7 @@ func TestServerTLS(t *testing.T) {
 	t.Run("the server's certificate is expired", func(t *testing.T) {
 		old := ca.Issue(t, "old-server", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
 		server := etcdproc.Start(t, etcdproc.Options{TLS: &etcdproc.TLS{Cert: old.Cert, Key: old.Key}})
-		wantDialError(t, etcd3.Config{Endpoints: []string{server.Endpoint}, CACert: ca.File},
+		wantDialError(t, connect.Config{Endpoints: []string{server.Endpoint}, CACert: ca.File},
 			etcdwalk.ErrUnavailable, server.Endpoint, "expired")
 	})
 	t.Run("the server speaks TLS 1.1 at most", func(t *testing.T) {
@@ -139,7 +140,7 @@ func TestServerTLS(t *testing.T) {
 		server.Config.ErrorLog = log.New(io.Discard, "", 0)
 		server.StartTLS()
 		t.Cleanup(server.Close)
-		wantDialError(t, etcd3.Config{Endpoints: []string{server.URL}, CACert: ca.File},
+		wantDialError(t, connect.Config{Endpoints: []string{server.URL}, CACert: ca.File},
 			etcdwalk.ErrUnavailable, server.URL, "no TLS version from 1.2 on")
 	})
 }
@@ -173,7 +174,7 @@ func TestNotEtcd(t *testing.T) {
 		"no such socket":       {"unix:///no/such/socket", "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := etcd3.Config{Endpoints: []string{tt.endpoint}, DialTimeout: 500 * time.Millisecond}
+			cfg := connect.Config{Endpoints: []string{tt.endpoint}, DialTimeout: 500 * time.Millisecond}
 			wantDialError(t, cfg, etcdwalk.ErrUnavailable, tt.endpoint, tt.want)
 		})
 	}
@@ -185,21 +186,21 @@ func TestNotEtcd(t *testing.T) {
 		server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: http.NotFoundHandler()}}
 		server.Start()
 		t.Cleanup(server.Close)
-		wantDialError(t, etcd3.Config{Endpoints: []string{server.URL}}, etcdwalk.ErrUnavailable, server.URL, "HTTP status 404")
+		wantDialError(t, connect.Config{Endpoints: []string{server.URL}}, etcdwalk.ErrUnavailable, server.URL, "HTTP status 404")
 	})
 	t.Run("every endpoint is named with its reason", func(t *testing.T) {
 		other := answering(404, "text/plain", "")
-		wantDialError(t, etcd3.Config{Endpoints: []string{"127.0.0.1:1", other}},
+		wantDialError(t, connect.Config{Endpoints: []string{"127.0.0.1:1", other}},
 			etcdwalk.ErrUnavailable, "127.0.0.1:1: ", "connection refused", other, "HTTP status 404")
 	})
 	t.Run("one good endpoint is enough", func(t *testing.T) {
 		server, client := served(t, etcdproc.V36, generate(300, 1000))
-		wantWhole(t, pin(t, etcd3.Config{Endpoints: []string{"127.0.0.1:1", server.Endpoint}}), client, nil)
+		wantWhole(t, pin(t, connect.Config{Endpoints: []string{"127.0.0.1:1", server.Endpoint}}), client, nil)
 	})
 	t.Run("a cancelled context ends dialling", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := etcd3.Dial(ctx, etcd3.Config{Endpoints: []string{"127.0.0.1:1"}}); !errors.Is(err, context.Canceled) {
+		if _, err := etcd3.Dial(ctx, connect.Config{Endpoints: []string{"127.0.0.1:1"}}); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, want %v", err, context.Canceled)
 		}
 	})
@@ -208,7 +209,7 @@ func TestNotEtcd(t *testing.T) {
 // TestPaused: E21, a black hole after the connection was made.
 func TestPaused(t *testing.T) {
 	server, _ := served(t, etcdproc.V36, generate(3000, 2000))
-	v := pin(t, etcd3.Config{Endpoints: []string{server.Endpoint}, CommandTimeout: 300 * time.Millisecond, RetryBudget: time.Second})
+	v := pin(t, connect.Config{Endpoints: []string{server.Endpoint}, CommandTimeout: 300 * time.Millisecond, RetryBudget: time.Second})
 	within(t, 5*time.Second, func() {
 		_, err := walk(t.Context(), v, func(n int) {
 			if n == 10 {
@@ -231,37 +232,37 @@ func TestConfigIsRefused(t *testing.T) {
 	missing := filepath.Join(dir, "missing.pem")
 	local := []string{"https://127.0.0.1:1"}
 	for name, tt := range map[string]struct {
-		cfg  etcd3.Config
+		cfg  connect.Config
 		kind error
 		want string
 	}{
-		"without endpoints":                  {etcd3.Config{}, nil, "no etcd endpoint"},
-		"with plain text to another machine": {etcd3.Config{Endpoints: []string{"http://192.0.2.1:2379"}}, etcd3.ErrInsecureTransport, "192.0.2.1"},
-		"with no scheme to another machine":  {etcd3.Config{Endpoints: []string{"etcd.example.com:2379"}}, etcd3.ErrInsecureTransport, "etcd.example.com"},
-		"with one plain endpoint of two":     {etcd3.Config{Endpoints: []string{"https://127.0.0.1:1", "http://127.0.0.1:2"}}, nil, "do not mix"},
-		"with an unknown scheme":             {etcd3.Config{Endpoints: []string{"ftp://127.0.0.1:1"}}, nil, "unknown scheme"},
-		"with an endpoint without a port":    {etcd3.Config{Endpoints: []string{"127.0.0.1"}}, nil, "host and port"},
-		"with a path":                        {etcd3.Config{Endpoints: []string{"http://127.0.0.1:1/v2"}}, nil, "not of the form"},
-		"with a missing CA":                  {etcd3.Config{Endpoints: local, CACert: missing}, os.ErrNotExist, missing},
-		"with a CA that is none":             {etcd3.Config{Endpoints: local, CACert: junk}, nil, junk},
-		"with a missing certificate":         {etcd3.Config{Endpoints: local, Cert: missing, Key: junk}, os.ErrNotExist, missing},
-		"with a missing key":                 {etcd3.Config{Endpoints: local, Cert: junk, Key: missing}, os.ErrNotExist, missing},
-		"with a certificate that is none":    {etcd3.Config{Endpoints: local, Cert: junk, Key: junk}, nil, junk},
-		"with a certificate without a key":   {etcd3.Config{Endpoints: local, Cert: junk}, nil, "go together"},
-		"with a user without a password":     {etcd3.Config{Endpoints: local, Username: "backup"}, nil, "needs a password"},
+		"without endpoints":                  {connect.Config{}, nil, "no etcd endpoint"},
+		"with plain text to another machine": {connect.Config{Endpoints: []string{"http://192.0.2.1:2379"}}, connect.ErrInsecureTransport, "192.0.2.1"},
+		"with no scheme to another machine":  {connect.Config{Endpoints: []string{"etcd.example.com:2379"}}, connect.ErrInsecureTransport, "etcd.example.com"},
+		"with one plain endpoint of two":     {connect.Config{Endpoints: []string{"https://127.0.0.1:1", "http://127.0.0.1:2"}}, nil, "do not mix"},
+		"with an unknown scheme":             {connect.Config{Endpoints: []string{"ftp://127.0.0.1:1"}}, nil, "unknown scheme"},
+		"with an endpoint without a port":    {connect.Config{Endpoints: []string{"127.0.0.1"}}, nil, "host and port"},
+		"with a path":                        {connect.Config{Endpoints: []string{"http://127.0.0.1:1/v2"}}, nil, "not of the form"},
+		"with a missing CA":                  {connect.Config{Endpoints: local, CACert: missing}, os.ErrNotExist, missing},
+		"with a CA that is none":             {connect.Config{Endpoints: local, CACert: junk}, nil, junk},
+		"with a missing certificate":         {connect.Config{Endpoints: local, Cert: missing, Key: junk}, os.ErrNotExist, missing},
+		"with a missing key":                 {connect.Config{Endpoints: local, Cert: junk, Key: missing}, os.ErrNotExist, missing},
+		"with a certificate that is none":    {connect.Config{Endpoints: local, Cert: junk, Key: junk}, nil, junk},
+		"with a certificate without a key":   {connect.Config{Endpoints: local, Cert: junk}, nil, "go together"},
+		"with a user without a password":     {connect.Config{Endpoints: local, Username: "backup"}, nil, "needs a password"},
 	} {
 		t.Run(name, func(t *testing.T) { wantDialError(t, tt.cfg, tt.kind, tt.want) })
 	}
 	t.Run("and an endpoint with a password is not shown", func(t *testing.T) {
 		for _, scheme := range []string{"http", "htps", "", "root:hunter2"} {
-			_, err := etcd3.Dial(t.Context(), etcd3.Config{Endpoints: []string{scheme + "://root:hunter2@127.0.0.1:1"}})
+			_, err := etcd3.Dial(t.Context(), connect.Config{Endpoints: []string{scheme + "://root:hunter2@127.0.0.1:1"}})
 			if err == nil || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("scheme %s: got %v", scheme, err)
 			}
 		}
 	})
 	t.Run("and printing a configuration does not show the password", func(t *testing.T) {
-		cfg := etcd3.Config{Username: "backup", Password: func() string { return "hunter2" }}
+		cfg := connect.Config{Username: "backup", Password: func() string { return "hunter2" }}
 		if s := fmt.Sprintf("%v %+v %#v", cfg, cfg, cfg); strings.Contains(s, "hunter2") {
 			t.Errorf("got %s", s)
 		}
@@ -270,7 +271,7 @@ func TestConfigIsRefused(t *testing.T) {
 
 func TestPlainTextOnRequest(t *testing.T) {
 	// Nobody is there, but nothing is refused either.
-	wantDialError(t, etcd3.Config{Endpoints: []string{"http://no-such-host.invalid:2379"}, InsecureTransport: true},
+	wantDialError(t, connect.Config{Endpoints: []string{"http://no-such-host.invalid:2379"}, InsecureTransport: true},
 		etcdwalk.ErrUnavailable, "no such host")
 }
 
@@ -280,5 +281,5 @@ func TestUnixSocket(t *testing.T) {
 	etcdproc.Start(t, etcdproc.Options{Flags: []string{"--listen-client-urls=unix://" + socket + ":0"}})
 	client := etcdproc.NewClient(t, clientConfig("unix://"+socket+":0"))
 	load(t, client, generate(200, 100))
-	wantWhole(t, pin(t, etcd3.Config{Endpoints: []string{"unix://" + socket + ":0"}}), client, nil)
+	wantWhole(t, pin(t, connect.Config{Endpoints: []string{"unix://" + socket + ":0"}}), client, nil)
 }

@@ -98,3 +98,19 @@ func isDropped(err error) bool {
 
 // passing tells whether a judged error may be gone at the next attempt.
 func passing(err error) bool { return errors.Is(err, etcdwalk.ErrUnavailable) }
+
+// explain says why dialling failed, which gRPC hides in most cases.
+func (c *Cluster) explain(ctx context.Context, cause error) error {
+	if err := c.judge(ctx, cause); errors.Is(err, etcdwalk.ErrDenied) {
+		if errors.Is(cause, rpctypes.ErrAuthFailed) {
+			return fmt.Errorf("%s refuses user %q and its password: %w", c.addresses(), c.cfg.Username, err)
+		}
+		return fmt.Errorf("%s: %w", c.addresses(), err)
+	}
+	return c.cfg.Diagnose(ctx, c.endpoints, errors.New(status.Convert(cause).Message()), func(version string) error {
+		if major, _, _ := strings.Cut(version, "."); major != "3" {
+			return fmt.Errorf("this etcd has version %s, which does not know the v3 API", version)
+		}
+		return nil
+	})
+}

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
@@ -37,7 +38,7 @@ func TestCompaction(t *testing.T) {
 	for _, version := range both {
 		t.Run("a compaction ends the walk on "+version, func(t *testing.T) {
 			server, client := served(t, version, generate(10000, 2000))
-			v := pin(t, etcd3.Config{Endpoints: []string{server.Endpoint}})
+			v := pin(t, connect.Config{Endpoints: []string{server.Endpoint}})
 			compactions := 0
 			got, err := walk(t.Context(), v, func(n int) {
 				if n != 10 {
@@ -69,7 +70,7 @@ func TestBrokenStream(t *testing.T) {
 		p := newPipe(t, server.Endpoint)
 		p.after.Store(3 << 20)
 		var journal journal
-		wantWhole(t, pin(t, etcd3.Config{Endpoints: []string{p.endpoint}, Log: journal.log()}), client, nil)
+		wantWhole(t, pin(t, connect.Config{Endpoints: []string{p.endpoint}, Log: journal.log()}), client, nil)
 		if p.fired.Load() != 1 {
 			t.Errorf("%d connections were cut, want 1", p.fired.Load())
 		}
@@ -86,7 +87,7 @@ func TestBrokenStream(t *testing.T) {
 			return message, ctx.Err()
 		}
 		var journal journal
-		v := pin(t, etcd3.Config{Endpoints: []string{r.endpoint}, CommandTimeout: 300 * time.Millisecond, Log: journal.log()})
+		v := pin(t, connect.Config{Endpoints: []string{r.endpoint}, CommandTimeout: 300 * time.Millisecond, Log: journal.log()})
 		within(t, 5*time.Second, func() { wantWhole(t, v, client, nil) })
 		if stalled.Load() != 1 || r.count("RangeStream") != 1 {
 			t.Errorf("%d streams stalled of %d, want 1 of 1", stalled.Load(), r.count("RangeStream"))
@@ -95,7 +96,7 @@ func TestBrokenStream(t *testing.T) {
 	})
 	t.Run("a slow consumer is not taken for a stalled stream", func(t *testing.T) {
 		var journal journal
-		v := pin(t, etcd3.Config{Endpoints: []string{server.Endpoint}, CommandTimeout: 200 * time.Millisecond, Log: journal.log()})
+		v := pin(t, connect.Config{Endpoints: []string{server.Endpoint}, CommandTimeout: 200 * time.Millisecond, Log: journal.log()})
 		wantWhole(t, v, client, func(n int) {
 			if n == 20 {
 				time.Sleep(500 * time.Millisecond)
@@ -127,7 +128,7 @@ func TestPassingErrors(t *testing.T) {
 				}
 				return nil
 			}
-			wantWhole(t, pin(t, etcd3.Config{Endpoints: []string{r.endpoint}}), client, nil)
+			wantWhole(t, pin(t, connect.Config{Endpoints: []string{r.endpoint}}), client, nil)
 			if fired.Load() != 3 {
 				t.Errorf("%d faults, want 3", fired.Load())
 			}
@@ -143,7 +144,7 @@ func TestPassingErrors(t *testing.T) {
 			}
 			return message, ctx.Err()
 		}
-		wantWhole(t, pin(t, etcd3.Config{Endpoints: []string{r.endpoint}, CommandTimeout: 100 * time.Millisecond}), client, nil)
+		wantWhole(t, pin(t, connect.Config{Endpoints: []string{r.endpoint}, CommandTimeout: 100 * time.Millisecond}), client, nil)
 		if fired.Load() == 0 {
 			t.Error("no answer was slow")
 		}
@@ -156,7 +157,7 @@ func TestPassingErrors(t *testing.T) {
 			}
 			return nil
 		}
-		_, err := walk(t.Context(), pin(t, etcd3.Config{Endpoints: []string{r.endpoint}}), nil)
+		_, err := walk(t.Context(), pin(t, connect.Config{Endpoints: []string{r.endpoint}}), nil)
 		if err == nil || !strings.Contains(err.Error(), "what is this") || r.count("Range") != 3 {
 			t.Errorf("got %v after %d requests, want the error after 3", err, r.count("Range"))
 		}
@@ -166,7 +167,7 @@ func TestPassingErrors(t *testing.T) {
 // TestGone: the server goes away for good.
 func TestGone(t *testing.T) {
 	server, _ := served(t, etcdproc.V36, generate(3000, 2000))
-	cfg := etcd3.Config{Endpoints: []string{server.Endpoint}, RetryBudget: time.Second, CommandTimeout: time.Second}
+	cfg := connect.Config{Endpoints: []string{server.Endpoint}, RetryBudget: time.Second, CommandTimeout: time.Second}
 	v := pin(t, cfg)
 	within(t, 5*time.Second, func() {
 		_, err := walk(t.Context(), v, func(n int) {
@@ -192,7 +193,7 @@ func TestEarlyStop(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			server, _ := served(t, version, generate(5000, 2000))
 			before := goleak.IgnoreCurrent()
-			c, err := etcd3.Dial(t.Context(), etcd3.Config{Endpoints: []string{server.Endpoint}})
+			c, err := etcd3.Dial(t.Context(), connect.Config{Endpoints: []string{server.Endpoint}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -220,7 +221,7 @@ func TestEarlyStop(t *testing.T) {
 func TestEarlyStopAsksForNoMore(t *testing.T) {
 	server, _ := served(t, etcdproc.V36, generate(5000, 2000))
 	r := newRelay(t, server.Endpoint)
-	v := pin(t, etcd3.Config{Endpoints: []string{r.endpoint}})
+	v := pin(t, connect.Config{Endpoints: []string{r.endpoint}})
 	for range v.Walk(t.Context(), walktest.Everything()) {
 		break
 	}

@@ -13,6 +13,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 )
@@ -21,7 +22,7 @@ import (
 var everything = etcdwalk.Ranges{{}}
 
 // dial connects, and fails the test if that fails.
-func dial(t testing.TB, cfg etcd3.Config) *etcd3.Cluster {
+func dial(t testing.TB, cfg connect.Config) *etcd3.Cluster {
 	t.Helper()
 	c, err := etcd3.Dial(t.Context(), cfg)
 	if err != nil {
@@ -32,7 +33,7 @@ func dial(t testing.TB, cfg etcd3.Config) *etcd3.Cluster {
 }
 
 // pin dials and pins the whole keyspace.
-func pin(t testing.TB, cfg etcd3.Config) *etcd3.View {
+func pin(t testing.TB, cfg connect.Config) *etcd3.View {
 	t.Helper()
 	v, err := dial(t, cfg).Pin(t.Context(), everything)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
@@ -138,7 +138,7 @@ func TestGarbledAnswers(t *testing.T) {
 					garbled.Add(1)
 					return garble(message), nil
 				}
-				_, err := walk(t.Context(), pin(t, etcd3.Config{Endpoints: []string{r.endpoint}}), nil)
+				_, err := walk(t.Context(), pin(t, connect.Config{Endpoints: []string{r.endpoint}}), nil)
 				if !errors.Is(err, etcdwalk.ErrInvariant) {
 					t.Errorf("got %v, want %v", err, etcdwalk.ErrInvariant)
 				}
@@ -177,7 +177,7 @@ func testLie(t *testing.T, endpoint, method string, from int, tell lie) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	c := dial(t, etcd3.Config{Endpoints: []string{r.endpoint}})
+	c := dial(t, connect.Config{Endpoints: []string{r.endpoint}})
 	pods := etcdwalk.Prefix("/registry/pods/")
 	v, err := c.Pin(ctx, etcdwalk.Ranges{pods})
 	if err == nil {
@@ -215,7 +215,7 @@ func TestTargetLies(t *testing.T) {
 				tell(&response)
 				return proto.Marshal(&response)
 			}
-			target := dial(t, etcd3.Config{Endpoints: []string{r.endpoint}}).Target()
+			target := dial(t, connect.Config{Endpoints: []string{r.endpoint}}).Target()
 			if got := target.Apply(t.Context(), []replay.Write{{Key: []byte(name)}})[0]; got.State != replay.Failed || !errors.Is(got.Err, etcdwalk.ErrInvariant) {
 				t.Errorf("got %+v", got)
 			}
@@ -244,7 +244,7 @@ func TestAnotherClusterStopsTheApply(t *testing.T) {
 		response.Header.ClusterId++
 		return proto.Marshal(&response)
 	}
-	results := dial(t, etcd3.Config{Endpoints: []string{r.endpoint}}).Target().Apply(t.Context(), creates(generate(500, 10)))
+	results := dial(t, connect.Config{Endpoints: []string{r.endpoint}}).Target().Apply(t.Context(), creates(generate(500, 10)))
 	want := map[replay.State]int{replay.Applied: 128, replay.Failed: 372}
 	if diff := cmp.Diff(want, tally(results)); diff != "" {
 		t.Errorf("states (-want +got):\n%s", diff)
@@ -261,7 +261,7 @@ func TestAnotherClusterStopsTheApply(t *testing.T) {
 // read or written; one that is not there is passed over.
 func TestTwoClusters(t *testing.T) {
 	one, other := etcdproc.Start(t, etcdproc.Options{}), etcdproc.Start(t, etcdproc.Options{})
-	wantDialError(t, etcd3.Config{Endpoints: []string{one.Endpoint, other.Endpoint}}, nil, "two clusters", one.Endpoint, other.Endpoint)
-	pin(t, etcd3.Config{Endpoints: []string{one.Endpoint, "http://127.0.0.1:1"}})
-	within(t, 4*time.Second, func() { pin(t, etcd3.Config{Endpoints: []string{one.Endpoint, deaf(t)}}) })
+	wantDialError(t, connect.Config{Endpoints: []string{one.Endpoint, other.Endpoint}}, nil, "two clusters", one.Endpoint, other.Endpoint)
+	pin(t, connect.Config{Endpoints: []string{one.Endpoint, "http://127.0.0.1:1"}})
+	within(t, 4*time.Second, func() { pin(t, connect.Config{Endpoints: []string{one.Endpoint, deaf(t)}}) })
 }

@@ -32,7 +32,7 @@ func (c *Cluster) oneCluster(ctx context.Context) error {
 				return // what does not answer is not written to either
 			}
 			if id := etcdwalk.ClusterID(status.Header.GetClusterId()); id != c.id {
-				strangers[i] = fmt.Errorf("the endpoints %s are of two clusters: %s is of %s, another of %s", c.addresses(), e.text, id, c.id)
+				strangers[i] = fmt.Errorf("the endpoints %s are of two clusters: %s is of %s, another of %s", c.addresses(), e.Text, id, c.id)
 			}
 		})
 	}

@@ -11,7 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
@@ -32,7 +32,7 @@ func TestMemberKilled(t *testing.T) {
 			}
 			client := etcdproc.NewClient(t, clientv3.Config{Endpoints: etcdproc.Endpoints(members)})
 			load(t, client, generate(10000, 2000))
-			v := pin(t, etcd3.Config{Endpoints: endpoints})
+			v := pin(t, connect.Config{Endpoints: endpoints})
 			killed := -1
 			wantWhole(t, v, client, func(n int) {
 				if n != 1000 {
@@ -58,7 +58,7 @@ func TestLeaderMoves(t *testing.T) {
 	members := etcdproc.StartCluster(t, 3, etcdproc.Options{})
 	client := etcdproc.NewClient(t, clientv3.Config{Endpoints: etcdproc.Endpoints(members)})
 	load(t, client, generate(5000, 2000))
-	c := dial(t, etcd3.Config{Endpoints: etcdproc.Endpoints(members)})
+	c := dial(t, connect.Config{Endpoints: etcdproc.Endpoints(members)})
 	v, err := c.Pin(t.Context(), everything)
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +117,7 @@ func TestQuorumLost(t *testing.T) {
 	members := etcdproc.StartCluster(t, 3, etcdproc.Options{})
 	client := etcdproc.NewClient(t, clientv3.Config{Endpoints: etcdproc.Endpoints(members)})
 	load(t, client, generate(300, 100))
-	c := dial(t, etcd3.Config{Endpoints: etcdproc.Endpoints(members), RetryBudget: time.Second, CommandTimeout: time.Second})
+	c := dial(t, connect.Config{Endpoints: etcdproc.Endpoints(members), RetryBudget: time.Second, CommandTimeout: time.Second})
 	members[0].Kill()
 	members[1].Kill()
 	within(t, 5*time.Second, func() {

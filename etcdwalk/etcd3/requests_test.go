@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
@@ -72,7 +73,7 @@ func TestRequests(t *testing.T) {
 	r := newRelay(t, server.Endpoint)
 	told := new(talk).over(r)
 	var journal journal
-	v := pin(t, etcd3.Config{Endpoints: []string{r.endpoint}, Log: journal.log()})
+	v := pin(t, connect.Config{Endpoints: []string{r.endpoint}, Log: journal.log()})
 	wantWhole(t, v, client, nil)
 	if len(told.requests) < 6 || len(told.reach) != len(told.requests) {
 		t.Fatalf("%d requests, %d answers", len(told.requests), len(told.reach))
@@ -121,7 +122,7 @@ func TestShortPages(t *testing.T) {
 		answer.Kvs, answer.More = answer.Kvs[:7], true
 		return proto.Marshal(answer)
 	}
-	wantWhole(t, pin(t, etcd3.Config{Endpoints: []string{r.endpoint}}), client, nil)
+	wantWhole(t, pin(t, connect.Config{Endpoints: []string{r.endpoint}}), client, nil)
 	if short.Load() < 10 {
 		t.Errorf("%d pages were short", short.Load())
 	}
@@ -141,7 +142,7 @@ func TestEndlessStream(t *testing.T) {
 		return proto.Marshal(&pb.RangeStreamResponse{RangeResponse: &pb.RangeResponse{}})
 	}
 	within(t, 10*time.Second, func() {
-		_, err := walk(t.Context(), pin(t, etcd3.Config{Endpoints: []string{r.endpoint}}), nil)
+		_, err := walk(t.Context(), pin(t, connect.Config{Endpoints: []string{r.endpoint}}), nil)
 		if !errors.Is(err, etcdwalk.ErrInvariant) || !strings.Contains(err.Error(), "without a key") {
 			t.Errorf("got %v, want %v", err, etcdwalk.ErrInvariant)
 		}
@@ -171,7 +172,7 @@ func TestLaggingMember(t *testing.T) {
 		refused.Add(1)
 		return rpctypes.ErrGRPCFutureRev
 	}
-	v := pin(t, etcd3.Config{Endpoints: []string{lagging.endpoint, healthy.endpoint}})
+	v := pin(t, connect.Config{Endpoints: []string{lagging.endpoint, healthy.endpoint}})
 	close(pinned)
 	wantWhole(t, v, client, nil)
 	if refused.Load() == 0 {
@@ -222,7 +223,7 @@ func TestBlackHole(t *testing.T) {
 	for _, scheme := range []string{"http", "https"} {
 		endpoint := scheme + "://" + deaf(t)
 		t.Run(scheme, func(t *testing.T) {
-			wantDialError(t, etcd3.Config{Endpoints: []string{endpoint}, DialTimeout: 700 * time.Millisecond},
+			wantDialError(t, connect.Config{Endpoints: []string{endpoint}, DialTimeout: 700 * time.Millisecond},
 				etcdwalk.ErrUnavailable, endpoint, "no connection within")
 		})
 	}
@@ -233,7 +234,7 @@ func TestBlackHole(t *testing.T) {
 		timeout := 8 * time.Second
 		endpoint := "http://" + deaf(t)
 		within(t, timeout+5*time.Second, func() {
-			if _, err := etcd3.Dial(t.Context(), etcd3.Config{Endpoints: []string{endpoint}, DialTimeout: timeout}); !errors.Is(err, etcdwalk.ErrUnavailable) {
+			if _, err := etcd3.Dial(t.Context(), connect.Config{Endpoints: []string{endpoint}, DialTimeout: timeout}); !errors.Is(err, etcdwalk.ErrUnavailable) {
 				t.Errorf("got %v, want %v", err, etcdwalk.ErrUnavailable)
 			}
 		})

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
@@ -31,7 +31,7 @@ func TestLargeValues(t *testing.T) {
 		t.Run("small keys, then large ones, then a huge one, on "+version, func(t *testing.T) {
 			server, _ := served(t, version, entries, "--max-request-bytes=25000000")
 			var journal journal
-			v := pin(t, etcd3.Config{Endpoints: []string{server.Endpoint}, Log: journal.log()})
+			v := pin(t, connect.Config{Endpoints: []string{server.Endpoint}, Log: journal.log()})
 			var (
 				peak   uint64
 				memory runtime.MemStats
@@ -71,7 +71,7 @@ func TestLong(t *testing.T) {
 		p := newPipe(t, server.Endpoint)
 		p.stall = true
 		p.after.Store(3 << 20)
-		v := pin(t, etcd3.Config{Endpoints: []string{p.endpoint}, CommandTimeout: 2 * time.Second})
+		v := pin(t, connect.Config{Endpoints: []string{p.endpoint}, CommandTimeout: 2 * time.Second})
 		within(t, 30*time.Second, func() { wantWhole(t, v, client, nil) })
 		if p.fired.Load() != 1 {
 			t.Errorf("%d connections stalled, want 1", p.fired.Load())
@@ -89,7 +89,7 @@ func TestLong(t *testing.T) {
 			if _, err := client.Put(t.Context(), "/registry/configmaps/huge", strings.Repeat("x", 10<<20)); err != nil {
 				t.Fatal(err)
 			}
-			v := pin(t, etcd3.Config{Endpoints: []string{server.Endpoint}})
+			v := pin(t, connect.Config{Endpoints: []string{server.Endpoint}})
 			var (
 				peak   uint64
 				memory runtime.MemStats

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
@@ -34,7 +35,7 @@ func held(keys [][]byte, size int) []etcdwalk.Entry {
 }
 
 // looking is a target behind a relay that holds entries.
-func looking(t *testing.T, cfg etcd3.Config, entries []etcdwalk.Entry) (*etcd3.Target, *relay) {
+func looking(t *testing.T, cfg connect.Config, entries []etcdwalk.Entry) (*etcd3.Target, *relay) {
 	t.Helper()
 	server, _ := served(t, etcdproc.V36, entries)
 	r := newRelay(t, server.Endpoint)
@@ -79,7 +80,7 @@ func TestLookingInRanges(t *testing.T) {
 		{"keys of two kinds", keys, [][]byte{[]byte("/registry/leases/shop/x"), keys[0]}, func(i int) bool { return i == 1 }, 0, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			target, r := looking(t, etcd3.Config{}, held(tt.there, 10))
+			target, r := looking(t, connect.Config{}, held(tt.there, 10))
 			var mu sync.Mutex
 			r.received = func(method string, message []byte) {
 				request := &pb.RangeRequest{}
@@ -104,7 +105,7 @@ func TestLookingInRanges(t *testing.T) {
 // key by key, and these in parts.
 func TestLookingInRangesAnswersTooLarge(t *testing.T) {
 	keys := names(64, 1)
-	target, r := looking(t, etcd3.Config{MaxRecvBytes: 200 << 10}, held(keys, 20<<10))
+	target, r := looking(t, connect.Config{MaxRecvBytes: 200 << 10}, held(keys, 20<<10))
 	found, err := target.Lookup(t.Context(), keys)
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +146,7 @@ func TestLookingInRangesIsNotLiedTo(t *testing.T) {
 	for _, name := range []string{"a key is outside the range", "keys are out of order", "the cluster is another", "there is no header"} {
 		t.Run(name, func(t *testing.T) {
 			keys := names(100, 1)
-			target, r := looking(t, etcd3.Config{}, held(keys, 10))
+			target, r := looking(t, connect.Config{}, held(keys, 10))
 			told := false
 			r.answered = func(_ context.Context, method string, _ int, message []byte) ([]byte, error) {
 				answer := &pb.RangeResponse{}

@@ -11,7 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
@@ -23,13 +23,13 @@ func TestSuites(t *testing.T) {
 		t.Run("etcd "+version, func(t *testing.T) {
 			server := etcdproc.Start(t, etcdproc.Options{Version: version})
 			client := server.Client(t)
-			cfg := etcd3.Config{Endpoints: []string{server.Endpoint}}
+			cfg := connect.Config{Endpoints: []string{server.Endpoint}}
 			open := func(t *testing.T, entries []etcdwalk.Entry) etcdwalk.View {
 				wipe(t, client)
 				load(t, client, entries)
 				return pin(t, cfg)
 			}
-			t.Run("view", func(t *testing.T) { walktest.Views(t, open) })
+			t.Run("view", func(t *testing.T) { walktest.Views(t, walktest.Traits{}, open) })
 			t.Run("pinned view", func(t *testing.T) {
 				walktest.Pinned(t, open, func(t *testing.T, key, value []byte) {
 					if _, err := client.Put(t.Context(), string(key), string(value)); err != nil {
@@ -38,7 +38,7 @@ func TestSuites(t *testing.T) {
 				})
 			})
 			t.Run("target", func(t *testing.T) {
-				walktest.Targets(t, func(t *testing.T) (replay.Target, func() []etcdwalk.Entry) {
+				walktest.Targets(t, walktest.Traits{}, func(t *testing.T) (replay.Target, func() []etcdwalk.Entry) {
 					wipe(t, client)
 					read := func() []etcdwalk.Entry { return contents(t, client, 0) }
 					return dial(t, cfg).Target(), read
@@ -63,7 +63,7 @@ func TestWalkChoosesItsPath(t *testing.T) {
 				t.Fatal(err)
 			}
 			var journal journal
-			v := pin(t, etcd3.Config{Endpoints: []string{server.Endpoint}, Log: journal.log()})
+			v := pin(t, connect.Config{Endpoints: []string{server.Endpoint}, Log: journal.log()})
 			wantWhole(t, v, client, nil)
 			journal.want(t, says)
 			if info := v.Info(); info.API != etcdwalk.V3 || info.ClusterID == 0 || info.Revision < 24 ||
@@ -91,7 +91,7 @@ func TestManyNamespaces(t *testing.T) {
 			server, client := served(t, version, entries)
 			want := contents(t, client, 0)
 			for _, splits := range []etcdwalk.Splits{{}, splits} {
-				v := pin(t, etcd3.Config{Endpoints: []string{server.Endpoint}})
+				v := pin(t, connect.Config{Endpoints: []string{server.Endpoint}})
 				sel := etcdwalk.Selection{Ranges: etcdwalk.Ranges{etcdwalk.Prefix("/registry/")}, Splits: splits}
 				if n, err := v.Count(t.Context(), sel); err != nil || n != int64(len(want)) {
 					t.Fatalf("counted %d keys, %v, want %d", n, err, len(want))
@@ -138,7 +138,7 @@ func TestLeases(t *testing.T) {
 		}
 		return nil
 	}
-	v := pin(t, etcd3.Config{Endpoints: []string{r.endpoint}})
+	v := pin(t, connect.Config{Endpoints: []string{r.endpoint}})
 	var got []etcdwalk.Lease
 	for _, id := range granted { // one by one, so that the second is the one denied
 		leases, err := v.Leases(t.Context(), []int64{id})

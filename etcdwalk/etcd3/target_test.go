@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
@@ -62,7 +62,7 @@ func wantTruth(t *testing.T, client *clientv3.Client, writes []replay.Write, res
 // TestLostAnswers: R02, R03.
 func TestLostAnswers(t *testing.T) {
 	writes := creates(generate(1000, 100)) // 8 transactions
-	cfg := etcd3.Config{CommandTimeout: 300 * time.Millisecond}
+	cfg := connect.Config{CommandTimeout: 300 * time.Millisecond}
 	for name, lose := range map[string]func(context.Context) error{
 		"the connection breaks":            func(context.Context) error { return status.Error(codes.Unavailable, "error reading from server: EOF") },
 		"no answer comes in time":          func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
@@ -100,7 +100,7 @@ func TestLostAnswers(t *testing.T) {
 	t.Run("the connection is cut", func(t *testing.T) {
 		server := etcdproc.Start(t, etcdproc.Options{})
 		p := newPipe(t, server.Endpoint)
-		c := dial(t, etcd3.Config{Endpoints: []string{p.endpoint}})
+		c := dial(t, connect.Config{Endpoints: []string{p.endpoint}})
 		p.after.Store(p.passed.Load() + 2000)
 		results := c.Target().Apply(t.Context(), writes)
 		wantTruth(t, server.Client(t), writes, results)
@@ -128,7 +128,7 @@ func TestRefusedForNow(t *testing.T) {
 				return nil
 			}
 			writes := creates(generate(100, 100))
-			results := dial(t, etcd3.Config{Endpoints: []string{r.endpoint}}).Target().Apply(t.Context(), writes)
+			results := dial(t, connect.Config{Endpoints: []string{r.endpoint}}).Target().Apply(t.Context(), writes)
 			wantTruth(t, server.Client(t), writes, results)
 			if got := tally(results); got[replay.Applied] != 100 || r.count("Txn") != 3 {
 				t.Errorf("got states %v after %d transactions, want all applied by the third", got, r.count("Txn"))
@@ -140,7 +140,7 @@ func TestRefusedForNow(t *testing.T) {
 // TestTargetGone: nobody is there, so nothing was sent.
 func TestTargetGone(t *testing.T) {
 	server := etcdproc.Start(t, etcdproc.Options{})
-	c := dial(t, etcd3.Config{Endpoints: []string{server.Endpoint}, RetryBudget: 500 * time.Millisecond})
+	c := dial(t, connect.Config{Endpoints: []string{server.Endpoint}, RetryBudget: 500 * time.Millisecond})
 	server.Kill()
 	writes := creates(generate(5000, 100))
 	within(t, 3*time.Second, func() {
@@ -165,7 +165,7 @@ func TestLimits(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			server := etcdproc.Start(t, etcdproc.Options{Version: version, Flags: []string{"--max-txn-ops=16", "--max-request-bytes=65536"}})
 			client := server.Client(t)
-			c := dial(t, etcd3.Config{Endpoints: []string{server.Endpoint}, MaxRecvBytes: 64 << 10})
+			c := dial(t, connect.Config{Endpoints: []string{server.Endpoint}, MaxRecvBytes: 64 << 10})
 			entries := generate(300, 500)
 			entries[7].Value = make([]byte, 60000)
 			entries[150].Value = make([]byte, 3<<20) // beyond gRPC's limit at the server, too
@@ -206,7 +206,7 @@ func TestLimits(t *testing.T) {
 	t.Run("the limit of operations is learnt", func(t *testing.T) {
 		server := etcdproc.Start(t, etcdproc.Options{Flags: []string{"--max-txn-ops=16"}})
 		r := newRelay(t, server.Endpoint)
-		results := dial(t, etcd3.Config{Endpoints: []string{r.endpoint}}).Target().Apply(t.Context(), creates(generate(1280, 10)))
+		results := dial(t, connect.Config{Endpoints: []string{r.endpoint}}).Target().Apply(t.Context(), creates(generate(1280, 10)))
 		// 80 transactions are needed, and seven that are too large until it is found out.
 		if got := tally(results); got[replay.Applied] != 1280 || r.count("Txn") > 87 {
 			t.Errorf("got states %v after %d transactions, want all applied after at most 87", got, r.count("Txn"))
@@ -220,7 +220,7 @@ func TestLimits(t *testing.T) {
 		for i, e := range entries {
 			keys[i] = e.Key
 		}
-		found, err := dial(t, etcd3.Config{Endpoints: []string{server.Endpoint}, MaxRecvBytes: 100 << 10}).Target().Lookup(t.Context(), keys)
+		found, err := dial(t, connect.Config{Endpoints: []string{server.Endpoint}, MaxRecvBytes: 100 << 10}).Target().Lookup(t.Context(), keys)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -239,10 +239,11 @@ func TestLimits(t *testing.T) {
 
 // TestNoSpace: RS6, R04.
 func TestNoSpace(t *testing.T) {
-	server := etcdproc.Start(t, etcdproc.Options{Flags: []string{"--quota-backend-bytes=10000000"}})
+	// Each write is committed by itself, or the server would see its size too late.
+	server := etcdproc.Start(t, etcdproc.Options{Flags: []string{"--quota-backend-bytes=10000000", "--backend-batch-limit=1"}})
 	r := newRelay(t, server.Endpoint)
 	writes := creates(generate(100, 300<<10))
-	results := dial(t, etcd3.Config{Endpoints: []string{r.endpoint}}).Target().Apply(t.Context(), writes)
+	results := dial(t, connect.Config{Endpoints: []string{r.endpoint}}).Target().Apply(t.Context(), writes)
 	wantTruth(t, server.Client(t), writes, results)
 	got := tally(results)
 	if got[replay.Applied] == 0 || got[replay.Failed] == 0 || got[replay.Raced] != 0 {
@@ -257,7 +258,7 @@ func TestNoSpace(t *testing.T) {
 	if n, most := r.count("Txn"), got[replay.Applied]/3+3; n > most {
 		t.Errorf("%d transactions, want at most %d: it did not stop at once", n, most)
 	}
-	if _, err := dial(t, etcd3.Config{Endpoints: []string{r.endpoint}}).Target().Grant(t.Context(), 60); !errors.Is(err, replay.ErrNoSpace) {
+	if _, err := dial(t, connect.Config{Endpoints: []string{r.endpoint}}).Target().Grant(t.Context(), 60); !errors.Is(err, replay.ErrNoSpace) {
 		t.Errorf("Grant: got %v, want %v", err, replay.ErrNoSpace)
 	}
 }
@@ -274,7 +275,7 @@ func TestNoSpaceAfterAll(t *testing.T) {
 		return message, nil
 	}
 	writes := creates(generate(10, 10))
-	results := dial(t, etcd3.Config{Endpoints: []string{r.endpoint}}).Target().Apply(t.Context(), writes)
+	results := dial(t, connect.Config{Endpoints: []string{r.endpoint}}).Target().Apply(t.Context(), writes)
 	wantTruth(t, server.Client(t), writes, results)
 	if got := tally(results); got[replay.Unknown] != 10 || !errors.Is(results[0].Err, replay.ErrNoSpace) {
 		t.Errorf("got states %v, %v", got, results[0].Err)
@@ -296,7 +297,7 @@ func TestCancelledInFlight(t *testing.T) {
 		return message, nil
 	}
 	writes := creates(generate(1000, 100))
-	results := dial(t, etcd3.Config{Endpoints: []string{r.endpoint}}).Target().Apply(ctx, writes)
+	results := dial(t, connect.Config{Endpoints: []string{r.endpoint}}).Target().Apply(ctx, writes)
 	wantTruth(t, server.Client(t), writes, results)
 	if got := tally(results); got[replay.Applied] != 2*128 || got[replay.Unknown] != 128 || got[replay.Failed] != 1000-3*128 || !errors.Is(results[999].Err, context.Canceled) {
 		t.Errorf("got states %v, and %v at the end", got, results[999].Err)
@@ -306,7 +307,7 @@ func TestCancelledInFlight(t *testing.T) {
 // TestGrant: R08.
 func TestGrant(t *testing.T) {
 	server := etcdproc.Start(t, etcdproc.Options{})
-	target := dial(t, etcd3.Config{Endpoints: []string{server.Endpoint}}).Target()
+	target := dial(t, connect.Config{Endpoints: []string{server.Endpoint}}).Target()
 	for _, ttl := range []int64{-1, 0, 1 << 40} {
 		if id, err := target.Grant(t.Context(), ttl); err == nil || !strings.Contains(err.Error(), fmt.Sprint(ttl)) {
 			t.Errorf("a lease of %d s: got %x, %v", ttl, id, err)

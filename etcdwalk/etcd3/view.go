@@ -70,6 +70,9 @@ func (v *View) Count(ctx context.Context, sel etcdwalk.Selection) (int64, error)
 	return sum, err
 }
 
+// Outcome tells that all that was read is of one moment: the view's revision.
+func (*View) Outcome() etcdwalk.Outcome { return etcdwalk.Outcome{Consistent: true} }
+
 // A cell is a piece of a range that is counted by itself.
 type cell struct {
 	etcdwalk.Range

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
@@ -17,7 +17,7 @@ func TestTokenExpiresBetweenWrites(t *testing.T) {
 			t.Parallel()
 			server, root := guarded(t, version, generate(1, 1), "--auth-token=simple", "--auth-token-ttl=1")
 			r := newRelay(t, server.Endpoint)
-			c := dial(t, etcd3.Config{Endpoints: []string{r.endpoint}, Username: "root", Password: func() string { return "toor" }})
+			c := dial(t, connect.Config{Endpoints: []string{r.endpoint}, Username: "root", Password: func() string { return "toor" }})
 			writes := creates(generate(301, 100)[1:])
 			var results []replay.Result
 			for n := 0; n < 300; n += 100 {

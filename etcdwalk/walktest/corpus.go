@@ -40,7 +40,7 @@ func Corpus() []etcdwalk.Entry {
 	for i := range entries {
 		entries[i].CreateRevision, entries[i].ModRevision, entries[i].Version = int64(i+2), int64(2*i+2), int64(i%4+1)
 	}
-	return sortedCopy(entries)
+	return Sorted(entries)
 }
 
 func entry(key, value string) etcdwalk.Entry {

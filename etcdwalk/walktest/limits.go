@@ -2,6 +2,7 @@ package walktest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -14,7 +15,7 @@ import (
 
 func testTooLarge(t *testing.T, f fixture) {
 	writes := many(3, 100)
-	writes[1].Value = bytes.Repeat([]byte("x"), 4<<20)
+	writes[1].Value = bytes.Repeat([]byte("x"), cmp.Or(f.traits.TooLarge, 4<<20))
 	results := f.Apply(t.Context(), writes)
 	if len(results) != 3 || results[1].State != replay.Failed || !errors.Is(results[1].Err, replay.ErrTooLarge) {
 		t.Fatalf("the large write among 3: %+v, want it failed with ErrTooLarge", results)
@@ -39,12 +40,12 @@ func testLeases(t *testing.T, f fixture) {
 	revisions := f.put(t, writes...)
 	wantEntries(t, f.contents(), written(writes))
 	for i, e := range f.contents() {
-		if e.Lease != writes[i].Lease {
+		if e.Lease != writes[i].Lease && !f.traits.OwnLeases {
 			t.Errorf("key %q is under lease %x, want %x", e.Key, e.Lease, writes[i].Lease)
 		}
 	}
 	found, err := f.Lookup(t.Context(), [][]byte{writes[1].Key})
-	if err != nil || found[0] == nil || found[0].Lease != two {
+	if err != nil || found[0] == nil || (found[0].Lease != two) != f.traits.OwnLeases || found[0].Lease == 0 {
 		t.Errorf("the lookup of a key under lease %x tells %+v, error %v", two, found, err)
 	}
 	writes[2].Lease, writes[2].Seen = 0, revisions[2]
@@ -87,10 +88,10 @@ func testCancelled(t *testing.T, f fixture) {
 			t.Errorf("write %d is called failed and took effect", i)
 		}
 	}
-	if _, err := f.Heads(ctx, [][]byte{[]byte("k")}); !errors.Is(err, context.Canceled) {
+	if _, err := f.Heads(ctx, [][]byte{[]byte("/k")}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Heads under a cancelled context: %v, want %v", err, context.Canceled)
 	}
-	if _, err := f.Lookup(ctx, [][]byte{[]byte("k")}); !errors.Is(err, context.Canceled) {
+	if _, err := f.Lookup(ctx, [][]byte{[]byte("/k")}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Lookup under a cancelled context: %v, want %v", err, context.Canceled)
 	}
 }
@@ -104,12 +105,12 @@ func testTwoWriters(t *testing.T, f fixture) {
 	for id := range 2 {
 		writers.Go(func() {
 			for range rounds {
-				heads, err := f.Heads(t.Context(), [][]byte{[]byte("k")})
+				heads, err := f.Heads(t.Context(), [][]byte{[]byte("/k")})
 				if err != nil {
 					t.Errorf("writer %d: %v", id, err)
 					return
 				}
-				w := replay.Write{Key: []byte("k"), Value: []byte{byte(id)}, Seen: heads[0]}
+				w := replay.Write{Key: []byte("/k"), Value: []byte{byte(id)}, Seen: heads[0]}
 				if r := f.Apply(t.Context(), []replay.Write{w})[0]; r.State == replay.Applied {
 					applied.Add(1)
 				} else if r.State != replay.Raced {
@@ -120,7 +121,7 @@ func testTwoWriters(t *testing.T, f fixture) {
 	}
 	writers.Wait()
 	got := f.contents()
-	if len(got) != 1 || got[0].Version != applied.Load() || applied.Load() < rounds {
+	if len(got) != 1 || got[0].Version != applied.Load() && !f.traits.NoVersions || applied.Load() < rounds {
 		t.Errorf("%d writes were applied, the target holds %+v", applied.Load(), got)
 	}
 }
@@ -159,7 +160,7 @@ func testAtOnce(t *testing.T, f fixture) {
 				t.Errorf("lookup: %v", err)
 			}
 			for i, e := range found {
-				if e == nil || e.ModRevision != heads[i] || (e.Lease == lease) != (i > 0) {
+				if e == nil || e.ModRevision != heads[i] || (e.Lease != 0) != (i > 0) || e.Lease != 0 && e.Lease != lease && !f.traits.OwnLeases {
 					t.Errorf("key %q: %+v at %d, under lease %x", keys[i], e, heads[i], lease)
 				}
 			}

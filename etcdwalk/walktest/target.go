@@ -67,7 +67,7 @@ func NewTarget(entries ...etcdwalk.Entry) *Target {
 		lease:    0x7a0000,
 		fired:    map[Fault]int{},
 	}
-	for _, e := range sortedCopy(entries) {
+	for _, e := range Sorted(entries) {
 		if e.Lease != 0 {
 			t.leases[e.Lease] = 3600
 		}
@@ -116,7 +116,7 @@ func (t *Target) put(key, value []byte, lease int64) int64 {
 func (t *Target) Entries() []etcdwalk.Entry {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return sortedCopy(slices.Collect(maps.Values(t.kvs)))
+	return Sorted(slices.Collect(maps.Values(t.kvs)))
 }
 
 // View is what the target holds, at its present revision.

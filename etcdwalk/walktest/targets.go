@@ -14,7 +14,7 @@ import (
 type NewDriver func(t *testing.T) (target replay.Target, contents func() []etcdwalk.Entry)
 
 // Targets is the suite that every driver of replay.Target must pass.
-func Targets(t *testing.T, open NewDriver) {
+func Targets(t *testing.T, traits Traits, open NewDriver) {
 	for _, tt := range []struct {
 		name string
 		test func(*testing.T, fixture)
@@ -38,7 +38,7 @@ func Targets(t *testing.T, open NewDriver) {
 			if got := contents(); len(got) != 0 {
 				t.Fatalf("the target starts with %d keys, want 0", len(got))
 			}
-			tt.test(t, fixture{target, contents})
+			tt.test(t, fixture{target, contents, traits})
 		})
 	}
 }
@@ -46,6 +46,7 @@ func Targets(t *testing.T, open NewDriver) {
 type fixture struct {
 	replay.Target
 	contents func() []etcdwalk.Entry
+	traits   Traits
 }
 
 // put applies writes that must all succeed, and returns their revisions.
@@ -92,12 +93,12 @@ func written(writes []replay.Write) []etcdwalk.Entry {
 	for i, w := range writes {
 		entries[i] = etcdwalk.Entry{Key: w.Key, Value: w.Value, Lease: w.Lease}
 	}
-	return sortedCopy(entries)
+	return Sorted(entries)
 }
 
 func testLookups(t *testing.T, f fixture) {
-	revisions := f.put(t, write("c", "3"), write("a", "1"), write("b", ""))
-	keys := [][]byte{[]byte("b"), []byte("nobody"), []byte("c"), []byte("a"), []byte("a\x00")}
+	revisions := f.put(t, write("/c", "3"), write("/a", "1"), write("/b", ""))
+	keys := [][]byte{[]byte("/b"), []byte("/nobody"), []byte("/c"), []byte("/a"), []byte("/a\x00")}
 	want := []int64{revisions[2], 0, revisions[0], revisions[1], 0}
 	heads, err := f.Heads(t.Context(), keys)
 	if err != nil || len(heads) != len(keys) {
@@ -133,20 +134,20 @@ func testNothing(t *testing.T, f fixture) {
 }
 
 func testCreate(t *testing.T, f fixture) {
-	f.put(t, write("k", "first"))
-	f.wantState(t, write("k", "second"), replay.Raced)
-	wantEntries(t, f.contents(), written([]replay.Write{write("k", "first")}))
+	f.put(t, write("/k", "first"))
+	f.wantState(t, write("/k", "second"), replay.Raced)
+	wantEntries(t, f.contents(), written([]replay.Write{write("/k", "first")}))
 }
 
 func testReplace(t *testing.T, f fixture) {
-	first := f.put(t, write("k", "first"))[0]
-	second := replay.Write{Key: []byte("k"), Value: []byte("second"), Seen: first}
+	first := f.put(t, write("/k", "first"))[0]
+	second := replay.Write{Key: []byte("/k"), Value: []byte("second"), Seen: first}
 	revision := f.put(t, second)[0]
-	if heads, err := f.Heads(t.Context(), [][]byte{[]byte("k")}); err != nil || heads[0] != revision || revision <= first {
+	if heads, err := f.Heads(t.Context(), [][]byte{[]byte("/k")}); err != nil || heads[0] != revision || revision <= first {
 		t.Errorf("the replace at %d told revision %d, the key is at %v, error %v", first, revision, heads, err)
 	}
-	f.wantState(t, replay.Write{Key: []byte("k"), Value: []byte("third"), Seen: first}, replay.Raced)
-	f.wantState(t, replay.Write{Key: []byte("absent"), Value: []byte("third"), Seen: first}, replay.Raced)
+	f.wantState(t, replay.Write{Key: []byte("/k"), Value: []byte("third"), Seen: first}, replay.Raced)
+	f.wantState(t, replay.Write{Key: []byte("/absent"), Value: []byte("third"), Seen: first}, replay.Raced)
 	wantEntries(t, f.contents(), written([]replay.Write{second}))
 }
 
@@ -156,7 +157,7 @@ func testOdd(t *testing.T, f fixture) {
 		keys   [][]byte
 		want   []etcdwalk.Entry
 	)
-	for _, e := range Corpus() {
+	for _, e := range f.traits.corpus() {
 		if e.Lease == 0 {
 			writes = append(writes, replay.Write{Key: e.Key, Value: e.Value})
 			keys, want = append(keys, e.Key), append(want, e)

@@ -29,7 +29,7 @@ var _ etcdwalk.View = (*View)(nil)
 
 // NewView makes a view of copies of the entries, sorted by key.
 func NewView(entries ...etcdwalk.Entry) *View {
-	sorted := sortedCopy(entries)
+	sorted := Sorted(entries)
 	return Generated(len(sorted), func(i int) etcdwalk.Entry { return sorted[i] })
 }
 
@@ -103,7 +103,8 @@ func Everything() etcdwalk.Selection {
 	return etcdwalk.Selection{Ranges: etcdwalk.Ranges{{}}}
 }
 
-func sortedCopy(entries []etcdwalk.Entry) []etcdwalk.Entry {
+// Sorted are copies of the entries, by key.
+func Sorted(entries []etcdwalk.Entry) []etcdwalk.Entry {
 	sorted := make([]etcdwalk.Entry, len(entries))
 	for i, e := range entries {
 		sorted[i] = e.Clone()

@@ -17,8 +17,8 @@ import (
 type Open func(t *testing.T, entries []etcdwalk.Entry) etcdwalk.View
 
 // Views is the suite that every driver of etcdwalk.View must pass.
-func Views(t *testing.T, open Open) {
-	corpus := Corpus()
+func Views(t *testing.T, traits Traits, open Open) {
+	corpus := traits.corpus()
 	view := open(t, corpus)
 	selections(t, view, corpus)
 	leases(t, view)

@@ -9,7 +9,7 @@ import (
 )
 
 func TestView(t *testing.T) {
-	walktest.Views(t, func(_ *testing.T, entries []etcdwalk.Entry) etcdwalk.View {
+	walktest.Views(t, walktest.Traits{}, func(_ *testing.T, entries []etcdwalk.Entry) etcdwalk.View {
 		return walktest.NewView(entries...)
 	})
 }
@@ -24,7 +24,7 @@ func TestPinned(t *testing.T) {
 }
 
 func TestTarget(t *testing.T) {
-	walktest.Targets(t, func(*testing.T) (replay.Target, func() []etcdwalk.Entry) {
+	walktest.Targets(t, walktest.Traits{}, func(*testing.T) (replay.Target, func() []etcdwalk.Entry) {
 		target := walktest.NewTarget()
 		return target, target.Entries
 	})

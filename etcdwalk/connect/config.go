@@ -1,4 +1,4 @@
-package etcd3
+package connect
 
 import (
 	"errors"
@@ -42,7 +42,8 @@ type Config struct {
 	Log          *slog.Logger // told of paths chosen and of retries; nil: nobody
 }
 
-func (c Config) withDefaults() Config {
+// WithDefaults fills in what was left out.
+func (c Config) WithDefaults() Config {
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
@@ -66,8 +67,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// password is the user's password; empty without a user.
-func (c Config) password() (string, error) {
+// UserPassword is the user's password; empty without a user.
+func (c Config) UserPassword() (string, error) {
 	if c.Username == "" {
 		return "", nil
 	}
@@ -76,72 +77,73 @@ func (c Config) password() (string, error) {
 			return p, nil
 		}
 	}
-	// etcd's client would silently go on without authentication.
+	// etcd's clients would silently go on without authentication.
 	return "", fmt.Errorf("user %q needs a password, and there is none", c.Username)
 }
 
-// An endpoint is one of Config.Endpoints, taken apart.
-type endpoint struct {
-	text             string // as it was given
-	network, address string // to dial
-	host             string // to verify, and to name to the server
-	secure           bool   // TLS
+// An Endpoint is one of Config.Endpoints, taken apart.
+type Endpoint struct {
+	Text             string // as it was given
+	Network, Address string // to dial
+	Host             string // to verify, and to name to the server
+	Secure           bool   // TLS
 }
 
-// String is the endpoint with a scheme that leaves nothing to etcd's client to
+// String is the endpoint with a scheme that leaves nothing to etcd's clients to
 // guess.
-func (e endpoint) String() string {
+func (e Endpoint) String() string {
 	scheme := "http"
-	if e.network == "unix" {
+	if e.Network == "unix" {
 		scheme = "unix"
 	}
-	if e.secure {
+	if e.Secure {
 		scheme += "s"
 	}
-	return scheme + "://" + e.address
+	return scheme + "://" + e.Address
 }
 
 // local tells whether what is sent stays on this machine.
-func (e endpoint) local() bool {
-	ip := net.ParseIP(e.host)
-	return e.network == "unix" || e.host == "localhost" || ip != nil && ip.IsLoopback()
+func (e Endpoint) local() bool {
+	ip := net.ParseIP(e.Host)
+	return e.Network == "unix" || e.Host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// endpoints takes all endpoints apart and checks that they go together.
-func (c Config) endpoints() ([]endpoint, error) {
+// Parse takes all endpoints apart and checks that they go together: plain text to
+// another machine is an [ErrInsecureTransport].
+func (c Config) Parse() ([]Endpoint, error) {
 	if len(c.Endpoints) == 0 {
 		return nil, errors.New("no etcd endpoint is given")
 	}
-	var all []endpoint
+	var all []Endpoint
 	for _, text := range c.Endpoints {
 		e, err := c.endpoint(strings.TrimSpace(text))
 		if err != nil {
 			return nil, err
 		}
-		if !e.secure && !e.local() && !c.InsecureTransport {
-			return nil, fmt.Errorf("endpoint %s: %w", e.text, ErrInsecureTransport)
+		if !e.Secure && !e.local() && !c.InsecureTransport {
+			return nil, fmt.Errorf("endpoint %s: %w", e.Text, ErrInsecureTransport)
 		}
-		if e.secure != (len(all) > 0 && all[0].secure) && len(all) > 0 {
-			return nil, fmt.Errorf("endpoints %s and %s: TLS and plain text do not mix", all[0].text, e.text)
+		if e.Secure != (len(all) > 0 && all[0].Secure) && len(all) > 0 {
+			return nil, fmt.Errorf("endpoints %s and %s: TLS and plain text do not mix", all[0].Text, e.Text)
 		}
 		all = append(all, e)
 	}
 	return all, nil
 }
 
-func (c Config) endpoint(text string) (endpoint, error) {
-	e := endpoint{text: text, network: "tcp"}
+func (c Config) endpoint(text string) (Endpoint, error) {
+	e := Endpoint{Text: text, Network: "tcp"}
 	scheme, rest, found := strings.Cut(text, "://")
 	if !found {
 		scheme, rest = "", text
-		e.secure = c.CACert != "" || c.Cert != "" || c.Key != "" || c.ServerName != "" || c.InsecureSkipTLSVerify
+		e.Secure = c.CACert != "" || c.Cert != "" || c.Key != "" || c.ServerName != "" || c.InsecureSkipTLSVerify
 	}
 	switch scheme {
 	case "unix", "unixs":
-		e.network, e.address, e.host, e.secure = "unix", rest, "localhost", scheme == "unixs"
+		e.Network, e.Address, e.Host, e.Secure = "unix", rest, "localhost", scheme == "unixs"
 		return e, nil
 	case "http", "https":
-		e.secure = scheme == "https"
+		e.Secure = scheme == "https"
 	case "":
 	default:
 		// Not shown, since it may hold a password.
@@ -151,9 +153,9 @@ func (c Config) endpoint(text string) (endpoint, error) {
 	if err != nil || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
 		return e, errors.New("an endpoint is not of the form host:port, http://host:port, https://host:port or unix://path")
 	}
-	if e.host = u.Hostname(); e.host == "" || u.Port() == "" {
+	if e.Host = u.Hostname(); e.Host == "" || u.Port() == "" {
 		return e, fmt.Errorf("endpoint %s: host and port are needed", text)
 	}
-	e.address = u.Host
+	e.Address = u.Host
 	return e, nil
 }

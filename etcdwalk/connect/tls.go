@@ -1,4 +1,4 @@
-package etcd3
+package connect
 
 import (
 	"crypto/tls"
@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// tlsConfig reads the files that c names. Errors name the file.
-func (c Config) tlsConfig() (*tls.Config, error) {
+// TLS reads the files that c names. Errors name the file.
+func (c Config) TLS() (*tls.Config, error) {
 	config := &tls.Config{
 		MinVersion:         tls.VersionTLS12,
 		ServerName:         c.ServerName,

@@ -1,4 +1,4 @@
-package etcd3
+package connect
 
 import (
 	"bufio"
@@ -15,9 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-	"google.golang.org/grpc/status"
-
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
@@ -25,26 +22,26 @@ import (
 // waited for twice.
 const probeTime = 4 * time.Second
 
-// explain says why dialling failed. gRPC hides it in most cases, so each
-// endpoint is tried once more, by hand.
-func (c *Cluster) explain(ctx context.Context, config *tls.Config, cause error) error {
-	if err := c.judge(ctx, cause); errors.Is(err, etcdwalk.ErrDenied) {
-		if errors.Is(cause, rpctypes.ErrAuthFailed) {
-			return fmt.Errorf("%s refuses user %q and its password: %w", c.addresses(), c.cfg.Username, err)
-		}
-		return fmt.Errorf("%s: %w", c.addresses(), err)
-	}
-	ctx, done := context.WithTimeout(ctx, min(c.cfg.DialTimeout, probeTime))
+// Diagnose says why no endpoint served, when cause is all that a client tells: it
+// tries each of them once more, by hand. usable, told an etcd's version, says what
+// is wrong with it, if anything. Its error names each endpoint with its reason,
+// and wraps etcdwalk.ErrDenied if credentials were refused, otherwise
+// etcdwalk.ErrUnavailable. It takes no longer than four seconds.
+func (c Config) Diagnose(ctx context.Context, endpoints []Endpoint, cause error, usable func(version string) error) error {
+	ctx, done := context.WithTimeout(ctx, min(c.DialTimeout, probeTime))
 	defer done()
-	reasons := make([]error, len(c.endpoints))
+	reasons := make([]error, len(endpoints))
 	var probes sync.WaitGroup
-	for i, e := range c.endpoints {
+	for i, e := range endpoints {
 		probes.Go(func() {
-			err := c.probe(ctx, config, e)
-			if err == nil { // an etcd, and yet it would not serve
-				err = errors.New(status.Convert(cause).Message())
+			version, err := c.probe(ctx, e)
+			if err == nil {
+				err = usable(version)
 			}
-			reasons[i] = fmt.Errorf("%s: %w", e.text, err)
+			if err == nil { // it should, and yet it would not serve
+				err = cause
+			}
+			reasons[i] = fmt.Errorf("%s: %w", e.Text, err)
 		})
 	}
 	probes.Wait()
@@ -59,41 +56,46 @@ func (c *Cluster) explain(ctx context.Context, config *tls.Config, cause error) 
 	return fmt.Errorf("%w: %s", sentinel, strings.Join(texts, "; "))
 }
 
-// probe tries one endpoint, layer by layer, and returns what is wrong with it.
-func (c *Cluster) probe(ctx context.Context, config *tls.Config, e endpoint) error {
+// probe tries one endpoint, layer by layer, and returns the version of the etcd
+// there, or what is wrong.
+func (c Config) probe(ctx context.Context, e Endpoint) (version string, err error) {
 	conn, err := e.dial(ctx)
 	if err != nil {
 		if isTimeout(err) {
-			return fmt.Errorf("no connection within %s", c.cfg.DialTimeout)
+			return "", fmt.Errorf("no connection within %s", c.DialTimeout)
 		}
-		return err
+		return "", err
 	}
 	defer conn.Close()
-	if !e.secure {
-		err := askVersion(conn, e)
+	if !e.Secure {
+		version, err = askVersion(conn, e)
 		if err != nil && speaksTLS(ctx, e) {
-			return fmt.Errorf("the server speaks TLS, the endpoint says plain text; use https://%s", e.address)
+			return "", fmt.Errorf("the server speaks TLS, the endpoint says plain text; use https://%s", e.Address)
 		}
-		return c.slow(err)
+		return version, c.slow(err)
 	}
-	config = config.Clone()
+	config, err := c.TLS()
+	if err != nil {
+		return "", err
+	}
 	if config.ServerName == "" {
-		config.ServerName = e.host
+		config.ServerName = e.Host
 	}
 	secure := tls.Client(conn, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		if speaksPlain(ctx, e) {
-			return fmt.Errorf("the server does not speak TLS; use http://%s, if that is meant", e.address)
+			return "", fmt.Errorf("the server does not speak TLS; use http://%s, if that is meant", e.Address)
 		}
-		return c.handshake(err)
+		return "", c.handshake(err)
 	}
 	// With TLS 1.3 the server's opinion of our certificate comes only now.
-	return c.handshake(askVersion(secure, e))
+	version, err = askVersion(secure, e)
+	return version, c.handshake(err)
 }
 
 // dial connects to an endpoint. The connection ends with the deadline of ctx.
-func (e endpoint) dial(ctx context.Context) (net.Conn, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, e.network, e.address)
+func (e Endpoint) dial(ctx context.Context) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, e.Network, e.Address)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +109,7 @@ func (e endpoint) dial(ctx context.Context) (net.Conn, error) {
 }
 
 // handshake explains an error of a TLS connection.
-func (c *Cluster) handshake(err error) error {
+func (c Config) handshake(err error) error {
 	var (
 		unknown x509.UnknownAuthorityError
 		invalid x509.CertificateInvalidError
@@ -133,29 +135,29 @@ func (c *Cluster) handshake(err error) error {
 }
 
 // refused explains the server's refusal of our certificate, or of having none.
-func (c *Cluster) refused(err error) error {
-	if c.cfg.Cert == "" {
+func (c Config) refused(err error) error {
+	if c.Cert == "" {
 		return fmt.Errorf("%w: the server wants a client certificate, and none is given (%w)", etcdwalk.ErrDenied, err)
 	}
-	if since := c.cfg.expired(time.Now()); !since.IsZero() {
+	if since := c.expired(time.Now()); !since.IsZero() {
 		return fmt.Errorf("%w: the client certificate %s expired on %s (%w)",
-			etcdwalk.ErrDenied, c.cfg.Cert, since.UTC().Format(time.RFC3339), err)
+			etcdwalk.ErrDenied, c.Cert, since.UTC().Format(time.RFC3339), err)
 	}
-	return fmt.Errorf("%w: the server refuses the client certificate %s (%w)", etcdwalk.ErrDenied, c.cfg.Cert, err)
+	return fmt.Errorf("%w: the server refuses the client certificate %s (%w)", etcdwalk.ErrDenied, c.Cert, err)
 }
 
 // authorities names who may sign a server's certificate.
-func (c *Cluster) authorities() string {
-	if c.cfg.CACert == "" {
+func (c Config) authorities() string {
+	if c.CACert == "" {
 		return "an authority that this system knows"
 	}
-	return "the CA in " + c.cfg.CACert
+	return "the CA in " + c.CACert
 }
 
 // slow puts a timeout into words.
-func (c *Cluster) slow(err error) error {
+func (c Config) slow(err error) error {
 	if err != nil && isTimeout(err) {
-		return fmt.Errorf("connected, but no answer within %s", c.cfg.DialTimeout)
+		return fmt.Errorf("connected, but no answer within %s", c.DialTimeout)
 	}
 	return err
 }
@@ -165,45 +167,42 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// askVersion asks over HTTP/1.1 for what every etcd answers since 2.0, and
-// says what else it found.
-func askVersion(conn net.Conn, e endpoint) error {
+// askVersion asks over HTTP/1.1 for what every etcd answers since 2.0, its
+// version, and says what else it found.
+func askVersion(conn net.Conn, e Endpoint) (string, error) {
 	request, err := http.NewRequest(http.MethodGet, "http://localhost/version", nil)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if e.network != "unix" {
-		request.Host = e.address // etcd may want its name: --host-whitelist
+	if e.Network != "unix" {
+		request.Host = e.Address // etcd may want its name: --host-whitelist
 	}
 	if err := request.Write(conn); err != nil {
-		return err
+		return "", err
 	}
 	response, err := http.ReadResponse(bufio.NewReader(io.LimitReader(conn, 1<<16)), request)
 	if err != nil {
 		if isTimeout(err) || strings.Contains(err.Error(), "remote error") {
-			return err
+			return "", err
 		}
-		return fmt.Errorf("this does not look like an etcd: it does not answer HTTP (%w)", err)
+		return "", fmt.Errorf("this does not look like an etcd: it does not answer HTTP (%w)", err)
 	}
 	defer response.Body.Close()
 	var version struct{ Etcdserver string }
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("this does not look like an etcd: it answers with HTTP status %d", response.StatusCode)
+		return "", fmt.Errorf("this does not look like an etcd: it answers with HTTP status %d", response.StatusCode)
 	}
 	if json.NewDecoder(response.Body).Decode(&version) != nil || version.Etcdserver == "" {
-		return fmt.Errorf("this does not look like an etcd: it answers with %q", response.Header.Get("Content-Type"))
+		return "", fmt.Errorf("this does not look like an etcd: it answers with %q", response.Header.Get("Content-Type"))
 	}
-	if major, _, _ := strings.Cut(version.Etcdserver, "."); major != "3" {
-		return fmt.Errorf("this etcd has version %s, which does not know the v3 API", version.Etcdserver)
-	}
-	return nil
+	return version.Etcdserver, nil
 }
 
 // speaksTLS tells whether a TLS server listens at an endpoint.
-func speaksTLS(ctx context.Context, e endpoint) bool {
+func speaksTLS(ctx context.Context, e Endpoint) bool {
 	// Nothing is sent or believed, hence nothing is verified.
 	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10}}
-	conn, err := dialer.DialContext(ctx, e.network, e.address)
+	conn, err := dialer.DialContext(ctx, e.Network, e.Address)
 	if err != nil {
 		var alert tls.AlertError
 		return errors.As(err, &alert) || strings.Contains(err.Error(), "remote error: tls:")
@@ -213,11 +212,12 @@ func speaksTLS(ctx context.Context, e endpoint) bool {
 }
 
 // speaksPlain tells whether a server without TLS listens at an endpoint.
-func speaksPlain(ctx context.Context, e endpoint) bool {
+func speaksPlain(ctx context.Context, e Endpoint) bool {
 	conn, err := e.dial(ctx)
 	if err != nil {
 		return false
 	}
 	defer conn.Close()
-	return askVersion(conn, e) == nil
+	_, err = askVersion(conn, e)
+	return err == nil
 }

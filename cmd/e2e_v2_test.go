@@ -1,0 +1,122 @@
+package cmd
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	client "go.etcd.io/etcd/client/v2"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
+)
+
+// startV2 runs an etcd 3.5 that serves both APIs.
+func startV2(t *testing.T) (*etcdproc.Server, client.KeysAPI) {
+	t.Helper()
+	server := etcdproc.Start(t, etcdproc.Options{Version: etcdproc.V35, Flags: []string{"--enable-v2"}})
+	c, err := client.New(client.Config{Endpoints: []string{server.Endpoint}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return server, client.NewKeysAPI(c)
+}
+
+func setV2(t *testing.T, keys client.KeysAPI, key, value string, o client.SetOptions) {
+	t.Helper()
+	if _, err := keys.Set(t.Context(), key, value, &o); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func configMapJSON(name string) string { return objectJSON("ConfigMap", name) }
+
+func objectJSON(kind, name string) string {
+	return fmt.Sprintf(`{"kind":%q,"apiVersion":"v1","metadata":{"name":%q,"namespace":"shop"},"data":{"k":"v"}}`, kind, name)
+}
+
+// The old store goes out, back in, and over to v3. What it could not keep is
+// refused before anything is written.
+func TestOldStore(t *testing.T) {
+	keys, folder := newPair(t), t.TempDir()
+	old, tree := startV2(t)
+	for i := range 30 {
+		name := fmt.Sprintf("cm-%02d", i)
+		setV2(t, tree, "/registry/configmaps/shop/"+name, configMapJSON(name), client.SetOptions{})
+	}
+	setV2(t, tree, "/registry/events/shop", "", client.SetOptions{Dir: true, TTL: 20 * time.Minute})
+	setV2(t, tree, "/registry/events/shop/short", objectJSON("Event", "short"), client.SetOptions{TTL: 5 * time.Minute})
+	setV2(t, tree, "/registry/events/shop/long", objectJSON("Event", "long"), client.SetOptions{TTL: time.Hour})
+	archive := keys.backUp(t, old.Endpoint, folder) // auto: only v2 holds Kubernetes' keys
+	must(t, exitDone, "verify", archive, "-i", keys.identity)
+	must(t, exitDone, "describe", archive, "-i", keys.identity).says(t, "One moment:", "true")
+
+	again, into := startV2(t)
+	restore := []string{"restore", "--from", archive, "-i", keys.identity, "--scenario=new", "--leases=regrant", "--yes"}
+	must(t, exitDone, append(restore, "--api=v2", "--endpoints", again.Endpoint)...).says(t, "33 create")
+	answer, err := into.Get(t.Context(), "/registry/configmaps/shop/cm-07", nil)
+	if err != nil || answer.Node.Value != configMapJSON("cm-07") {
+		t.Errorf("a key that went back to v2: %+v, %v", answer, err)
+	}
+	must(t, exitDone, append(restore, "--api=v2", "--endpoints", again.Endpoint)...).says(t, "33 same")
+
+	young := etcdproc.Start(t, etcdproc.Options{Version: etcdproc.V36})
+	must(t, exitDone, append(restore, "--endpoints", young.Endpoint)...).says(t, "32 create", "1 excluded")
+	v3 := young.Client(t)
+	for key, most := range map[string]int64{"/registry/events/shop/short": 300, "/registry/events/shop/long": 1200} {
+		found, err := v3.Get(t.Context(), key)
+		if err != nil || len(found.Kvs) != 1 || found.Kvs[0].Lease == 0 {
+			t.Fatalf("key %s: %+v, %v, want one under a lease", key, found, err)
+		}
+		lease, err := v3.TimeToLive(t.Context(), clientv3.LeaseID(found.Kvs[0].Lease))
+		if err != nil || lease.TTL > most || lease.TTL < most-60 {
+			t.Errorf("key %s has %d seconds, want about %d (%v)", key, lease.TTL, most, err)
+		}
+	}
+}
+
+// A value that is not text is refused by a target of API v2, and nothing is
+// written.
+func TestOldStoreTakesNoBinary(t *testing.T) {
+	keys, folder := newPair(t), t.TempDir()
+	source := etcdproc.Start(t, etcdproc.Options{Version: etcdproc.V36})
+	fill(t, source.Client(t), 20, func(i int) (string, string) { return configMap(i, 100) })
+	if _, err := source.Client(t).Put(t.Context(), "/registry/secrets/shop/binary", "k8s\x00\xff\xfe"); err != nil {
+		t.Fatal(err)
+	}
+	archive := strings.TrimSpace(must(t, exitDone, "backup", "--endpoints", source.Endpoint, "--to", folder, "-r", keys.recipient).stdout)
+	old, tree := startV2(t)
+	must(t, exitGuard, "restore", "--from", archive, "-i", keys.identity, "--endpoints", old.Endpoint, "--api=v2", "--scenario=new", "--yes", "--raw").
+		says(t, "nothing was written", "/registry/secrets/shop/binary", "UTF-8")
+	answer, err := tree.Get(t.Context(), "/", nil)
+	if err != nil || len(answer.Node.Nodes) != 0 {
+		t.Errorf("the tree holds %+v, %v", answer, err)
+	}
+}
+
+// Which API holds the cluster is found out, or asked for.
+func TestWhichAPI(t *testing.T) {
+	server, tree := startV2(t)
+	v3 := server.Client(t)
+	look := []string{"backup", "--dry-run", "--endpoints", server.Endpoint}
+	must(t, exitNotFound, look...)
+	setV2(t, tree, "/registry/configmaps/shop/a", configMapJSON("a"), client.SetOptions{})
+	must(t, exitDone, look...).says(t, "configmaps   1")
+	if _, err := v3.Put(t.Context(), "/registry/configmaps/shop/b", configMapJSON("b")); err != nil {
+		t.Fatal(err)
+	}
+	must(t, exitUsage, look...).says(t, "--api", "both v2 and v3")
+	if _, err := v3.Put(t.Context(), "/registry/masterleases/192.0.2.1", "{}"); err != nil {
+		t.Fatal(err)
+	}
+	must(t, exitDone, look...).says(t, "masterleases") // and not the stale v2 store
+	if out := must(t, exitDone, append(look, "--api=v2")...); strings.Contains(out.stdout, "masterleases") {
+		t.Errorf("v3 was taken, and v2 asked for:\n%s", out.stdout)
+	}
+	setV2(t, tree, "/registry/masterleases/192.0.2.1", "{}", client.SetOptions{})
+	must(t, exitUsage, look...).says(t, "an API server uses either")
+	must(t, exitUsage, append(look, "--api=v4")...)
+	young := etcdproc.Start(t, etcdproc.Options{Version: etcdproc.V36})
+	must(t, exitCluster, "backup", "--dry-run", "--endpoints", young.Endpoint, "--api=v2").says(t, "--enable-v2", "--api v3")
+}

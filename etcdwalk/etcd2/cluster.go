@@ -1,0 +1,228 @@
+package etcd2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	client "go.etcd.io/etcd/client/v2"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
+)
+
+// DefaultMaxAnswer is the largest answer that is read, in bytes, unless a Cluster
+// is dialled with another limit.
+const DefaultMaxAnswer = 64 << 20
+
+// A Cluster is a set of endpoints of one etcd cluster. It may be used by several
+// goroutines.
+type Cluster struct {
+	cfg       connect.Config
+	endpoints []connect.Endpoint
+	members   []client.KeysAPI // one for each endpoint: a client of several repeats writes
+	transport *transport
+	turn      atomic.Int64 // the member that is asked next
+	version   string
+	id        etcdwalk.ClusterID // what every answer must come from
+}
+
+// Dial makes sure that an etcd answers over API v2. It reads no answer of more
+// than maxAnswer bytes; 0: [DefaultMaxAnswer]. The error of an endpoint that does
+// not serve wraps etcdwalk.ErrUnavailable, or ErrDenied if credentials were
+// refused; a configuration that cannot work is refused as it is.
+func Dial(ctx context.Context, cfg connect.Config, maxAnswer int64) (*Cluster, error) {
+	cfg = cfg.WithDefaults()
+	endpoints, err := cfg.Parse()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{cfg: cfg, endpoints: endpoints}
+	if maxAnswer == 0 {
+		maxAnswer = DefaultMaxAnswer
+	}
+	if c.transport, err = newTransport(cfg, endpoints, maxAnswer); err != nil {
+		return nil, err
+	}
+	if err := c.connect(ctx); err != nil {
+		c.Close()
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("connecting to etcd: %w", ctx.Err())
+		}
+		return nil, fmt.Errorf("connecting to etcd: %w", err)
+	}
+	cfg.Log.Debug("connected to etcd over API v2", "endpoints", c.addresses(), "version", c.version)
+	return c, nil
+}
+
+// connect makes the clients and asks each endpoint once. Those that answer must
+// be of one cluster; one at least must answer.
+func (c *Cluster) connect(ctx context.Context) error {
+	password, err := c.cfg.UserPassword()
+	if err != nil {
+		return err
+	}
+	asking, done := context.WithTimeout(ctx, c.cfg.DialTimeout)
+	defer done()
+	greetings := make([]greeting, len(c.endpoints))
+	var asked sync.WaitGroup
+	for i, e := range c.endpoints {
+		one, err := client.New(client.Config{
+			Endpoints: []string{e.String()}, Transport: c.transport, Username: c.cfg.Username, Password: password,
+			CheckRedirect: func(int) error { return errors.New("the answer leads elsewhere") }, // no credential leaves
+		})
+		if err != nil {
+			return err
+		}
+		c.members = append(c.members, client.NewKeysAPI(one))
+		asked.Go(func() {
+			greetings[i] = c.greet(asking, one, c.members[i])
+			if err := greetings[i].err; err == nil || errors.Is(err, ErrNoAPI) {
+				time.AfterFunc(censusTime, done) // the others have that long
+			}
+		})
+	}
+	asked.Wait()
+	var refusal error
+	for i, e := range c.endpoints {
+		switch g := greetings[i]; {
+		case g.err != nil:
+			refusal = worse(refusal, fmt.Errorf("%s: %w", e.Text, g.err))
+		case c.id == 0:
+			c.id, c.version = g.id, g.version
+			c.turn.Store(int64(i))
+		case c.id != g.id:
+			return fmt.Errorf("the endpoints %s are of two clusters: %s is of %s, another of %s", c.addresses(), e.Text, g.id, c.id)
+		}
+	}
+	if c.id != 0 {
+		return nil
+	}
+	if errors.Is(refusal, etcdwalk.ErrDenied) || errors.Is(refusal, ErrNoAPI) {
+		return refusal
+	}
+	return c.cfg.Diagnose(ctx, c.endpoints, refusal, func(string) error { return nil })
+}
+
+// worse keeps the more telling of two errors: that an endpoint refuses us says
+// more than that another does not answer.
+func worse(a, b error) error {
+	if a == nil || errors.Is(b, etcdwalk.ErrDenied) || errors.Is(b, ErrNoAPI) {
+		return b
+	}
+	return a
+}
+
+// ErrNoAPI: an etcd, but without this API. It is an etcdwalk.ErrUnavailable.
+var ErrNoAPI = fmt.Errorf("%w: this etcd does not serve API v2 (etcd 3.6 has none, 3.4 and 3.5 need --enable-v2)", etcdwalk.ErrUnavailable)
+
+// censusTime is how long endpoints are waited for after one has answered: one
+// member of three may be down.
+const censusTime = time.Second
+
+// A greeting is the first answer of a member.
+type greeting struct {
+	version string
+	id      etcdwalk.ClusterID
+	err     error
+}
+
+func (c *Cluster) greet(ctx context.Context, one client.Client, keys client.KeysAPI) (g greeting) {
+	versions, err := one.GetVersion(ctx)
+	if err != nil {
+		return greeting{err: c.judge(ctx, err)}
+	}
+	answer, err := keys.Get(ctx, "/", &client.GetOptions{Quorum: true})
+	if errors.Is(err, client.ErrInvalidJSON) { // the "404 page not found" of a server without
+		return greeting{err: ErrNoAPI}
+	}
+	if err != nil {
+		return greeting{err: c.judge(ctx, err)}
+	}
+	g.version = versions.Server
+	g.id, g.err = clusterID(answer)
+	return g
+}
+
+// clusterID is the id of the cluster that gave an answer.
+func clusterID(answer *client.Response) (etcdwalk.ClusterID, error) {
+	id, err := strconv.ParseUint(answer.ClusterID, 16, 64)
+	if err != nil || id == 0 {
+		return 0, fmt.Errorf("an answer names no cluster: %w", etcdwalk.ErrInvariant)
+	}
+	return etcdwalk.ClusterID(id), nil
+}
+
+// Close ends the connections. The Cluster's views and targets end with it.
+func (c *Cluster) Close() { c.transport.close() }
+
+// addresses is the list of endpoints, for messages.
+func (c *Cluster) addresses() string {
+	var texts []string
+	for _, e := range c.endpoints {
+		texts = append(texts, e.Text)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// get reads a node with quorum; nil: there is none. It tries again, with the next
+// member, until it succeeds, fails for good, or made no progress for the retry
+// budget. key is for the request only: errors do not name it.
+func (c *Cluster) get(ctx context.Context, key string, recursive bool) (*client.Response, error) {
+	var answer *client.Response
+	attempt := func() (struct{}, error) {
+		attempt, done := context.WithTimeout(ctx, c.cfg.CommandTimeout)
+		defer done()
+		var err error
+		answer, err = c.member().Get(attempt, key, &client.GetOptions{Recursive: recursive, Quorum: true})
+		if isCode(err, client.ErrorCodeKeyNotFound) {
+			answer, err = &client.Response{Index: indexOf(err)}, nil
+		}
+		if err = c.judge(ctx, err); err == nil && answer.Node != nil {
+			err = c.checkAnswer(answer)
+		}
+		if errors.Is(err, etcdwalk.ErrUnavailable) {
+			c.turn.Add(1)
+		} else if err != nil {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 20*time.Millisecond, 2*time.Second
+	_, err := backoff.Retry(ctx, attempt, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(c.cfg.RetryBudget),
+		backoff.WithNotify(func(err error, wait time.Duration) {
+			c.cfg.Log.Info("trying again", "in", wait.Round(time.Millisecond), "cause", err)
+		}))
+	return answer, err
+}
+
+// member is the one that is asked at present.
+func (c *Cluster) member() client.KeysAPI {
+	return c.members[c.turn.Load()%int64(len(c.members))]
+}
+
+// checkAnswer makes sure that an answer comes from the cluster that was dialled,
+// and that it can be of the moment that it claims.
+func (c *Cluster) checkAnswer(answer *client.Response) error {
+	id, err := clusterID(answer)
+	if err != nil {
+		return err
+	}
+	if id != c.id {
+		return fmt.Errorf("an answer comes from cluster %s, not from %s: %w", id, c.id, etcdwalk.ErrInvariant)
+	}
+	if answer.Node == nil {
+		return fmt.Errorf("an answer names no node: %w", etcdwalk.ErrInvariant)
+	}
+	if answer.Index < answer.Node.ModifiedIndex {
+		return fmt.Errorf("an answer of index %d tells of index %d: %w", answer.Index, answer.Node.ModifiedIndex, etcdwalk.ErrInvariant)
+	}
+	return nil
+}

@@ -1,0 +1,28 @@
+package etcd2_test
+
+import (
+	"testing"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
+)
+
+// TestSuites runs what every driver must pass against a real server.
+func TestSuites(t *testing.T) {
+	server, keys := serve(t)
+	traits := walktest.Traits{Holds: holds, NoVersions: true, OwnLeases: true, TooLarge: 11 << 20}
+	t.Run("view", func(t *testing.T) {
+		walktest.Views(t, traits, func(t *testing.T, entries []etcdwalk.Entry) etcdwalk.View {
+			wipe(t, keys)
+			load(t, keys, entries)
+			return pin(t, server.Endpoint)
+		})
+	})
+	t.Run("target", func(t *testing.T) {
+		walktest.Targets(t, traits, func(t *testing.T) (replay.Target, func() []etcdwalk.Entry) {
+			wipe(t, keys)
+			return dial(t, server.Endpoint).Target(), func() []etcdwalk.Entry { return contents(t, keys) }
+		})
+	})
+}

@@ -1,0 +1,220 @@
+package etcd2
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	client "go.etcd.io/etcd/client/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+)
+
+// atOnce is how many requests are under way together: the API takes one node a
+// request.
+const atOnce = 16
+
+// A Target writes to a cluster, one node a request. Keys that end in a slash are
+// directories.
+type Target struct {
+	cluster *Cluster
+
+	mu     sync.Mutex
+	leases []time.Time // when those that were granted end, by id less 1
+}
+
+var _ replay.Target = (*Target)(nil)
+
+// Target returns the cluster as something to write to.
+func (c *Cluster) Target() *Target { return &Target{cluster: c} }
+
+// Heads implements replay.Target.
+func (t *Target) Heads(ctx context.Context, keys [][]byte) ([]int64, error) {
+	found, err := t.Lookup(ctx, keys)
+	heads := make([]int64, len(found))
+	for i, e := range found {
+		if e != nil {
+			heads[i] = e.ModRevision
+		}
+	}
+	return heads, err
+}
+
+// Lookup implements replay.Target. A directory where a leaf is asked for, or the
+// reverse, has a value that no value equals.
+func (t *Target) Lookup(ctx context.Context, keys [][]byte) ([]*etcdwalk.Entry, error) {
+	found := make([]*etcdwalk.Entry, len(keys))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for i, key := range keys {
+		group.Go(func() (err error) {
+			found[i], err = t.lookup(ctx, string(key))
+			return err
+		})
+	}
+	return found, group.Wait()
+}
+
+// otherSort is the value of what is a directory where a leaf is asked for, or the
+// reverse. No value of this API is like it, since it is not UTF-8.
+const otherSort = "\xff"
+
+func (t *Target) lookup(ctx context.Context, key string) (*etcdwalk.Entry, error) {
+	if !storable(key) {
+		return nil, nil // nor can it be written: see apply
+	}
+	answer, err := t.cluster.get(ctx, key, false)
+	if err != nil {
+		return nil, fmt.Errorf("looking up key %q: %w", key, err)
+	}
+	if answer.Node == nil {
+		return nil, nil
+	}
+	e := entryOf(answer.Node)
+	if string(e.Key) != key {
+		e.Key, e.Value = []byte(key), []byte(otherSort)
+	}
+	return &e, nil
+}
+
+// storable tells whether the API can address a key: a path in UTF-8, clean, below
+// the root.
+func storable(key string) bool {
+	path := strings.TrimSuffix(key, "/")
+	if !strings.HasPrefix(path, "/") || !utf8.ValidString(path) || strings.ContainsRune(path, utf8.RuneError) {
+		return false
+	}
+	for part := range strings.SplitSeq(path[1:], "/") {
+		if part == "" || part == "." || part == ".." {
+			return false
+		}
+	}
+	return true
+}
+
+// isDirectory tells whether a key stands for a directory.
+func isDirectory(key []byte) bool { return bytes.HasSuffix(key, []byte("/")) }
+
+// Apply implements replay.Target. Who gives keys in several batches gives them one
+// after the other: a leaf makes its directories, and these cannot be given a TTL
+// then.
+func (t *Target) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
+	results := make([]replay.Result, len(writes))
+	for i, w := range writes {
+		if isDirectory(w.Key) { // before its leaves make it, and without its TTL
+			results[i] = t.apply(ctx, w)
+		}
+	}
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, w := range writes {
+		if isDirectory(w.Key) {
+			continue
+		}
+		group.Go(func() error {
+			results[i] = t.apply(ctx, w)
+			return nil
+		})
+	}
+	_ = group.Wait() // each result has its own error
+	return results
+}
+
+// apply makes one write. Nothing is sent that the client would send without its
+// guard: to it an index of 0 and a TTL of 0 mean "not given".
+func (t *Target) apply(ctx context.Context, w replay.Write) replay.Result {
+	failed := func(err error) replay.Result { return replay.Result{State: replay.Failed, Err: err} }
+	key := string(w.Key)
+	options := client.SetOptions{Dir: isDirectory(w.Key)}
+	switch {
+	case ctx.Err() != nil:
+		return failed(ctx.Err())
+	case !storable(key):
+		return failed(errors.New("no node of API v2 can have this key"))
+	case !utf8.Valid(w.Value) || options.Dir && len(w.Value) > 0:
+		return failed(errors.New("API v2 would damage the value: it is not UTF-8"))
+	case w.Seen < 0:
+		return failed(fmt.Errorf("index %d is no guard", w.Seen))
+	case w.Seen == 0:
+		options.PrevExist = client.PrevNoExist
+	default:
+		options.PrevIndex = uint64(w.Seen)
+	}
+	if w.Lease != 0 {
+		var err error
+		if options.TTL, err = t.remaining(w.Lease); err != nil {
+			return failed(err)
+		}
+	}
+	ctx, done := context.WithTimeout(ctx, t.cluster.cfg.CommandTimeout)
+	defer done()
+	answer, err := t.cluster.member().Set(ctx, key, string(w.Value), &options)
+	if err != nil {
+		return t.refused(ctx, err)
+	}
+	if err := t.cluster.checkAnswer(answer); err != nil {
+		return replay.Result{State: replay.Unknown, Err: err}
+	}
+	return replay.Result{State: replay.Applied, Revision: int64(answer.Node.ModifiedIndex)}
+}
+
+// refused tells what the error of a write means. Only an answer of etcd, or no
+// connection at all, is certain to mean that nothing was done.
+func (t *Target) refused(ctx context.Context, err error) replay.Result {
+	_, answered := errors.AsType[client.Error](err)
+	switch {
+	case isCode(err, client.ErrorCodeTestFailed, client.ErrorCodeNodeExist, client.ErrorCodeKeyNotFound):
+		return replay.Result{State: replay.Raced}
+	case isCode(err, client.ErrorCodeNotFile):
+		return replay.Result{State: replay.Failed, Err: errors.New("there is a directory of this name")}
+	case isCode(err, client.ErrorCodeInvalidForm): // Go's limit for a form, 10 MiB
+		return replay.Result{State: replay.Failed, Err: replay.ErrTooLarge}
+	case isCode(err, client.ErrorCodeNotDir):
+		return replay.Result{State: replay.Failed, Err: errors.New("a part of its path is not a directory")}
+	}
+	judged := t.cluster.judge(ctx, err)
+	if errors.Is(judged, etcdwalk.ErrUnavailable) {
+		t.cluster.turn.Add(1)
+	}
+	if answered && !isCode(err, client.ErrorCodeRaftInternal, client.ErrorCodeLeaderElect) || unsent(err) {
+		return replay.Result{State: replay.Failed, Err: judged}
+	}
+	return replay.Result{State: replay.Unknown, Err: judged}
+}
+
+// Grant implements replay.Target. The API has no leases: it is the Target that
+// remembers when a key is to go.
+func (t *Target) Grant(ctx context.Context, ttl int64) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if ttl <= 0 {
+		return 0, fmt.Errorf("a TTL of %d seconds: %w", ttl, replay.ErrNoLease)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.leases = append(t.leases, time.Now().Add(time.Duration(ttl)*time.Second))
+	return int64(len(t.leases)), nil
+}
+
+// remaining is how long a lease still lives, in whole seconds, rounded to the
+// nearest.
+func (t *Target) remaining(id int64) (time.Duration, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if id < 1 || id > int64(len(t.leases)) {
+		return 0, replay.ErrNoLease
+	}
+	left := time.Until(t.leases[id-1]).Round(time.Second)
+	if left <= 0 {
+		return 0, errors.New("nothing is left of its TTL")
+	}
+	return left, nil
+}

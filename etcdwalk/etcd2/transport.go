@@ -1,0 +1,85 @@
+package etcd2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
+)
+
+// ErrTooLarge: an answer is larger than what is to be kept in memory: the API has
+// no pages.
+var ErrTooLarge = errors.New("the answer is too large")
+
+// A transport is HTTP as etcd's client wants it, with a limit on answers: the
+// client reads each as a whole.
+type transport struct {
+	*http.Transport
+
+	most int64
+}
+
+func newTransport(cfg connect.Config, endpoints []connect.Endpoint, most int64) (*transport, error) {
+	t := &transport{most: most, Transport: &http.Transport{
+		MaxIdleConnsPerHost: atOnce,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			for _, e := range endpoints { // a client would look a socket's path up as a host
+				if e.Network == "unix" && address == net.JoinHostPort(e.Address, "80") {
+					network, address = e.Network, e.Address
+				}
+			}
+			return (&net.Dialer{Timeout: cfg.DialTimeout, KeepAlive: cfg.KeepaliveTime}).DialContext(ctx, network, address)
+		},
+		TLSHandshakeTimeout: cfg.DialTimeout,
+	}}
+	if endpoints[0].Secure {
+		config, err := cfg.TLS()
+		if err != nil {
+			return nil, err
+		}
+		t.TLSClientConfig = config
+	}
+	return t, nil
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
+	answer, err := t.Transport.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	answer.Body = &limited{ReadCloser: answer.Body, left: t.most, most: t.most}
+	return answer, nil
+}
+
+// CancelRequest is what etcd's client asks of a transport, and does not call.
+func (*transport) CancelRequest(*http.Request) {}
+
+func (t *transport) close() {
+	if t != nil {
+		t.CloseIdleConnections()
+	}
+}
+
+// limited is a body that fails when it turns out to be too large.
+type limited struct {
+	io.ReadCloser
+
+	left, most int64
+}
+
+// Read implements io.Reader.
+func (l *limited) Read(p []byte) (int, error) {
+	if int64(len(p)) > l.left+1 {
+		p = p[:l.left+1]
+	}
+	n, err := l.ReadCloser.Read(p)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, l.most)
+	}
+	return n, err
+}
