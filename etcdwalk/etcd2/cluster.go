@@ -80,9 +80,10 @@ func (c *Cluster) connect(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c.members = append(c.members, client.NewKeysAPI(one))
+		keys := client.NewKeysAPI(one)
+		c.members = append(c.members, keys)
 		asked.Go(func() {
-			greetings[i] = c.greet(asking, one, c.members[i])
+			greetings[i] = c.greet(asking, one, keys)
 			if err := greetings[i].err; err == nil || errors.Is(err, ErrNoAPI) {
 				time.AfterFunc(censusTime, done) // the others have that long
 			}
