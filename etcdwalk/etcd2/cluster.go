@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	client "go.etcd.io/etcd/client/v2"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
@@ -164,23 +162,14 @@ func clusterID(answer *client.Response) (etcdwalk.ClusterID, error) {
 func (c *Cluster) Close() { c.transport.close() }
 
 // addresses is the list of endpoints, for messages.
-func (c *Cluster) addresses() string {
-	var texts []string
-	for _, e := range c.endpoints {
-		texts = append(texts, e.Text)
-	}
-	return strings.Join(texts, ", ")
-}
+func (c *Cluster) addresses() string { return connect.Addresses(c.endpoints) }
 
 // get reads a node with quorum; nil: there is none. It tries again, with the next
 // member, until it succeeds, fails for good, or made no progress for the retry
 // budget. key is for the request only: errors do not name it.
 func (c *Cluster) get(ctx context.Context, key string, recursive bool) (*client.Response, error) {
 	var answer *client.Response
-	attempt := func() (struct{}, error) {
-		attempt, done := context.WithTimeout(ctx, c.cfg.CommandTimeout)
-		defer done()
-		var err error
+	err := c.cfg.Try(ctx, "reading", func(attempt context.Context) (err error) {
 		answer, err = c.member().Get(attempt, key, &client.GetOptions{Recursive: recursive, Quorum: true})
 		if isCode(err, client.ErrorCodeKeyNotFound) {
 			answer, err = &client.Response{Index: indexOf(err)}, nil
@@ -190,17 +179,9 @@ func (c *Cluster) get(ctx context.Context, key string, recursive bool) (*client.
 		}
 		if errors.Is(err, etcdwalk.ErrUnavailable) {
 			c.turn.Add(1)
-		} else if err != nil {
-			err = backoff.Permanent(err)
 		}
-		return struct{}{}, err
-	}
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = 20*time.Millisecond, 2*time.Second
-	_, err := backoff.Retry(ctx, attempt, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(c.cfg.RetryBudget),
-		backoff.WithNotify(func(err error, wait time.Duration) {
-			c.cfg.Log.Info("trying again", "in", wait.Round(time.Millisecond), "cause", err)
-		}))
+		return err
+	})
 	return answer, err
 }
 

@@ -3,10 +3,8 @@ package etcd3
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
@@ -148,34 +146,16 @@ func (c *Cluster) Close() {
 func (c *Cluster) Version() string { return c.version }
 
 // addresses is the list of endpoints, for messages.
-func (c *Cluster) addresses() string {
-	var texts []string
-	for _, e := range c.endpoints {
-		texts = append(texts, e.Text)
-	}
-	return strings.Join(texts, ", ")
-}
+func (c *Cluster) addresses() string { return connect.Addresses(c.endpoints) }
 
 // try makes a request until it succeeds, fails for good, or made no progress
 // for the retry budget. Each attempt has a deadline and may go to another
 // endpoint. request must be harmless to repeat, and what, which is logged, must
 // name no single key. The error is sorted: see judge.
 func (c *Cluster) try(ctx context.Context, what string, request func(ctx context.Context) error) error {
-	attempt := func() (struct{}, error) {
-		attempt, done := context.WithTimeout(clientv3.WithRequireLeader(ctx), c.cfg.CommandTimeout)
-		defer done()
-		err := c.judge(ctx, request(attempt))
-		if err != nil && !passing(err) {
-			err = backoff.Permanent(err)
-		}
-		return struct{}{}, err
-	}
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = 20*time.Millisecond, 2*time.Second
-	_, err := backoff.Retry(ctx, attempt, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(c.cfg.RetryBudget),
-		backoff.WithNotify(func(err error, wait time.Duration) {
-			c.cfg.Log.Info("trying again", "what", what, "in", wait.Round(time.Millisecond), "cause", err)
-		}))
+	err := c.cfg.Try(ctx, what, func(attempt context.Context) error {
+		return c.judge(ctx, request(clientv3.WithRequireLeader(attempt)))
+	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}

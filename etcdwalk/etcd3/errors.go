@@ -96,9 +96,6 @@ func isDropped(err error) bool {
 	return status.Convert(err).Message() == "raft proposal dropped"
 }
 
-// passing tells whether a judged error may be gone at the next attempt.
-func passing(err error) bool { return errors.Is(err, etcdwalk.ErrUnavailable) }
-
 // explain says why dialling failed, which gRPC hides in most cases.
 func (c *Cluster) explain(ctx context.Context, cause error) error {
 	if err := c.judge(ctx, cause); errors.Is(err, etcdwalk.ErrDenied) {
