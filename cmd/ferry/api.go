@@ -23,6 +23,7 @@ func ChooseAPI(ctx context.Context, prefixes []string, v2, v3 Pin) (etcdwalk.API
 		return "", err
 	}
 	var keys, signs [2]bool // of v2, of v3
+	var denied error        // by v2, which has users of its own
 	for i, pin := range []Pin{v2, v3} {
 		view, err := pin(ctx, layout.Scope())
 		if err == nil {
@@ -31,11 +32,16 @@ func ChooseAPI(ctx context.Context, prefixes []string, v2, v3 Pin) (etcdwalk.API
 		if err == nil && keys[i] {
 			signs[i], err = holds(ctx, view, layout.LiveSigns())
 		}
+		if i == 0 && errors.Is(err, etcdwalk.ErrDenied) {
+			denied, err = err, nil
+		}
 		if err != nil {
 			return "", fmt.Errorf("looking for Kubernetes' keys in API %s: %w", []etcdwalk.API{etcdwalk.V2, etcdwalk.V3}[i], err)
 		}
 	}
 	switch {
+	case denied != nil && !signs[1]:
+		return "", fmt.Errorf("looking for Kubernetes' keys in API v2: %w", denied)
 	case !keys[0], signs[1] && !signs[0]:
 		return etcdwalk.V3, nil
 	case !keys[1], signs[0] && !signs[1]:

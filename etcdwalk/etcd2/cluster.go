@@ -2,8 +2,11 @@ package etcd2
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -78,10 +81,9 @@ func (c *Cluster) connect(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		keys := client.NewKeysAPI(one)
-		c.members = append(c.members, keys)
+		c.members = append(c.members, client.NewKeysAPI(one))
 		asked.Go(func() {
-			greetings[i] = c.greet(asking, one, keys)
+			greetings[i] = c.greet(asking, one)
 			if err := greetings[i].err; err == nil || errors.Is(err, ErrNoAPI) {
 				time.AfterFunc(censusTime, done) // the others have that long
 			}
@@ -101,6 +103,7 @@ func (c *Cluster) connect(ctx context.Context) error {
 		}
 	}
 	if c.id != 0 {
+		c.transport.cluster.Store(uint64(c.id))
 		return nil
 	}
 	if errors.Is(refusal, etcdwalk.ErrDenied) || errors.Is(refusal, ErrNoAPI) {
@@ -132,26 +135,43 @@ type greeting struct {
 	err     error
 }
 
-func (c *Cluster) greet(ctx context.Context, one client.Client, keys client.KeysAPI) (g greeting) {
+// greet asks a member who it is. What a user may read is not asked for here: the
+// rights to one kind do not reach the root.
+func (c *Cluster) greet(ctx context.Context, one client.Client) greeting {
 	versions, err := one.GetVersion(ctx)
 	if err != nil {
 		return greeting{err: c.judge(ctx, err)}
 	}
-	answer, err := keys.Get(ctx, "/", &client.GetOptions{Quorum: true})
-	if errors.Is(err, client.ErrInvalidJSON) { // the "404 page not found" of a server without
-		return greeting{err: ErrNoAPI}
-	}
+	answer, body, err := one.Do(ctx, root{})
 	if err != nil {
 		return greeting{err: c.judge(ctx, err)}
 	}
-	g.version = versions.Server
-	g.id, g.err = clusterID(answer)
-	return g
+	defer answer.Body.Close() // read by now
+	switch known := json.Valid(body); {
+	case answer.StatusCode == http.StatusNotFound && !known: // "404 page not found"
+		return greeting{err: ErrNoAPI}
+	case answer.StatusCode >= http.StatusInternalServerError, !known:
+		return greeting{err: fmt.Errorf("%w: HTTP status %d", etcdwalk.ErrUnavailable, answer.StatusCode)}
+	}
+	id, err := clusterID(answer.Header.Get(idHeader))
+	return greeting{versions.Server, id, err}
 }
 
-// clusterID is the id of the cluster that gave an answer.
-func clusterID(answer *client.Response) (etcdwalk.ClusterID, error) {
-	id, err := strconv.ParseUint(answer.ClusterID, 16, 64)
+// root is the request for the root of the tree. What sends it adds the rest.
+type root struct{}
+
+// HTTPRequest is what etcd's client wants of a request.
+func (root) HTTPRequest(endpoint url.URL) *http.Request {
+	endpoint.Path, endpoint.RawQuery = "/v2/keys/", "quorum=true"
+	return &http.Request{Method: http.MethodGet, URL: &endpoint, Header: http.Header{}}
+}
+
+// idHeader is the header in which each answer names its cluster.
+const idHeader = "X-Etcd-Cluster-Id"
+
+// clusterID reads the id of the cluster that gave an answer.
+func clusterID(text string) (etcdwalk.ClusterID, error) {
+	id, err := strconv.ParseUint(text, 16, 64)
 	if err != nil || id == 0 {
 		return 0, fmt.Errorf("an answer names no cluster: %w", etcdwalk.ErrInvariant)
 	}
@@ -175,7 +195,7 @@ func (c *Cluster) get(ctx context.Context, key string, recursive bool) (*client.
 			answer, err = &client.Response{Index: indexOf(err)}, nil
 		}
 		if err = c.judge(ctx, err); err == nil && answer.Node != nil {
-			err = c.checkAnswer(answer)
+			err = checkAnswer(answer)
 		}
 		if errors.Is(err, etcdwalk.ErrUnavailable) {
 			c.turn.Add(1)
@@ -190,15 +210,11 @@ func (c *Cluster) member() client.KeysAPI {
 	return c.members[c.turn.Load()%int64(len(c.members))]
 }
 
-// checkAnswer makes sure that an answer comes from the cluster that was dialled,
-// and that it can be of the moment that it claims.
-func (c *Cluster) checkAnswer(answer *client.Response) error {
-	id, err := clusterID(answer)
-	if err != nil {
+// checkAnswer makes sure that an answer names the cluster that it comes from, which
+// the transport has looked at, and can be of the moment that it claims.
+func checkAnswer(answer *client.Response) error {
+	if _, err := clusterID(answer.ClusterID); err != nil {
 		return err
-	}
-	if id != c.id {
-		return fmt.Errorf("an answer comes from cluster %s, not from %s: %w", id, c.id, etcdwalk.ErrInvariant)
 	}
 	if answer.Node == nil {
 		return fmt.Errorf("an answer names no node: %w", etcdwalk.ErrInvariant)

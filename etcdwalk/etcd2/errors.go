@@ -53,7 +53,7 @@ func (c *Cluster) judge(ctx context.Context, err error) error {
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.Is(err, ErrTooLarge):
+	case errors.Is(err, ErrTooLarge), errors.Is(err, etcdwalk.ErrInvariant):
 		return err
 	case errors.Is(err, client.ErrInvalidJSON), errors.Is(err, client.ErrEmptyBody):
 		return fmt.Errorf("an answer that cannot be read: %w", etcdwalk.ErrInvariant)

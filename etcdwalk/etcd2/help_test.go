@@ -16,9 +16,9 @@ import (
 )
 
 // serve starts an etcd 3.5 that has API v2, and returns etcd's own client for it.
-func serve(t *testing.T) (*etcdproc.Server, client.KeysAPI) {
+func serve(t *testing.T, flags ...string) (*etcdproc.Server, client.KeysAPI) {
 	t.Helper()
-	server := etcdproc.Start(t, etcdproc.Options{Version: etcdproc.V35, Flags: []string{"--enable-v2"}})
+	server := etcdproc.Start(t, etcdproc.Options{Version: etcdproc.V35, Flags: append(flags, "--enable-v2")})
 	return server, keysOf(t, server.Endpoint)
 }
 

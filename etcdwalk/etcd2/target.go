@@ -27,13 +27,14 @@ type Target struct {
 	cluster *Cluster
 
 	mu     sync.Mutex
-	leases []time.Time // when those that were granted end, by id less 1
+	leases []time.Time      // when those that were granted end, by id less 1
+	lost   map[string]int64 // leases of writes whose answer was lost, by key
 }
 
 var _ replay.Target = (*Target)(nil)
 
 // Target returns the cluster as something to write to.
-func (c *Cluster) Target() *Target { return &Target{cluster: c} }
+func (c *Cluster) Target() *Target { return &Target{cluster: c, lost: map[string]int64{}} }
 
 // Heads implements replay.Target.
 func (t *Target) Heads(ctx context.Context, keys [][]byte) ([]int64, error) {
@@ -81,7 +82,26 @@ func (t *Target) lookup(ctx context.Context, key string) (*etcdwalk.Entry, error
 	if string(e.Key) != key {
 		e.Key, e.Value = []byte(key), []byte(otherSort)
 	}
+	if e.Lease != 0 {
+		e.Lease = t.recognise(key, answer.Node.TTL, e.Lease)
+	}
 	return &e, nil
+}
+
+// recognise tells the lease of a node that has ttl seconds left: one of ours if the
+// answer to a write under it was lost and the times agree, else that of the node.
+func (t *Target) recognise(key string, ttl, own int64) int64 {
+	t.mu.Lock()
+	id := t.lost[key]
+	t.mu.Unlock()
+	if id == 0 {
+		return own
+	}
+	left, err := t.remaining(id)
+	if err != nil || (left-time.Duration(ttl)*time.Second).Abs() > 2*time.Second {
+		return own
+	}
+	return id
 }
 
 // storable tells whether the API can address a key: a path in UTF-8, clean, below
@@ -104,12 +124,17 @@ func isDirectory(key []byte) bool { return bytes.HasSuffix(key, []byte("/")) }
 
 // Apply implements replay.Target. Who gives keys in several batches gives them one
 // after the other: a leaf makes its directories, and these cannot be given a TTL
-// then.
+// then. So directories go first, and hold up what is below them.
 func (t *Target) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
 	results := make([]replay.Result, len(writes))
+	held := map[string]error{}
 	for i, w := range writes {
-		if isDirectory(w.Key) { // before its leaves make it, and without its TTL
-			results[i] = t.apply(ctx, w)
+		if !isDirectory(w.Key) {
+			continue
+		}
+		results[i] = t.applyBelow(ctx, w, held)
+		if err := holdUp(results[i]); err != nil {
+			held[string(w.Key)] = fmt.Errorf("its directory %q comes first: %w", w.Key, err)
 		}
 	}
 	var group errgroup.Group
@@ -119,12 +144,37 @@ func (t *Target) Apply(ctx context.Context, writes []replay.Write) []replay.Resu
 			continue
 		}
 		group.Go(func() error {
-			results[i] = t.apply(ctx, w)
+			results[i] = t.applyBelow(ctx, w, held)
 			return nil
 		})
 	}
 	_ = group.Wait() // each result has its own error
 	return results
+}
+
+// holdUp tells why nothing may be written below a directory that came to this end;
+// nil: it may.
+func holdUp(r replay.Result) error {
+	switch {
+	case r.State == replay.Unknown: // it may be there or not
+		return fmt.Errorf("%w: %w", etcdwalk.ErrUnavailable, r.Err)
+	case errors.Is(r.Err, etcdwalk.ErrUnavailable), errors.Is(r.Err, replay.ErrExpired):
+		return r.Err
+	}
+	return nil
+}
+
+// applyBelow makes one write, unless a directory above holds it up.
+func (t *Target) applyBelow(ctx context.Context, w replay.Write, held map[string]error) replay.Result {
+	for at := 1; at < len(w.Key); at++ {
+		if w.Key[at-1] != '/' {
+			continue
+		}
+		if err := held[string(w.Key[:at])]; err != nil {
+			return replay.Result{State: replay.Failed, Err: err}
+		}
+	}
+	return t.apply(ctx, w)
 }
 
 // apply makes one write. Nothing is sent that the client would send without its
@@ -142,6 +192,8 @@ func (t *Target) apply(ctx context.Context, w replay.Write) replay.Result {
 		return failed(errors.New("API v2 would damage the value: it is not UTF-8"))
 	case w.Seen < 0:
 		return failed(fmt.Errorf("index %d is no guard", w.Seen))
+	case w.Seen > 0 && options.Dir:
+		return failed(errors.New("API v2 cannot change a directory under a guard"))
 	case w.Seen == 0:
 		options.PrevExist = client.PrevNoExist
 	default:
@@ -156,13 +208,19 @@ func (t *Target) apply(ctx context.Context, w replay.Write) replay.Result {
 	ctx, done := context.WithTimeout(ctx, t.cluster.cfg.CommandTimeout)
 	defer done()
 	answer, err := t.cluster.member().Set(ctx, key, string(w.Value), &options)
-	if err != nil {
-		return t.refused(ctx, err)
+	if err == nil {
+		err = checkAnswer(answer)
 	}
-	if err := t.cluster.checkAnswer(answer); err != nil {
-		return replay.Result{State: replay.Unknown, Err: err}
+	if err == nil {
+		return replay.Result{State: replay.Applied, Revision: int64(answer.Node.ModifiedIndex)}
 	}
-	return replay.Result{State: replay.Applied, Revision: int64(answer.Node.ModifiedIndex)}
+	result := t.refused(ctx, err)
+	if result.State == replay.Unknown && w.Lease != 0 {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.lost[key] = w.Lease
+	}
+	return result
 }
 
 // refused tells what the error of a write means. Only an answer of etcd, or no
@@ -214,7 +272,7 @@ func (t *Target) remaining(id int64) (time.Duration, error) {
 	}
 	left := time.Until(t.leases[id-1]).Round(time.Second)
 	if left <= 0 {
-		return 0, errors.New("nothing is left of its TTL")
+		return 0, replay.ErrExpired
 	}
 	return left, nil
 }

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 
+	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 )
 
@@ -16,11 +18,13 @@ import (
 var ErrTooLarge = errors.New("the answer is too large")
 
 // A transport is HTTP as etcd's client wants it, with a limit on answers: the
-// client reads each as a whole.
+// client reads each as a whole. Once the cluster is known it takes no answer of
+// another, whatever the answer says.
 type transport struct {
 	*http.Transport
 
-	most int64
+	most    int64
+	cluster atomic.Uint64 // 0: not known yet
 }
 
 func newTransport(cfg connect.Config, endpoints []connect.Endpoint, most int64) (*transport, error) {
@@ -51,6 +55,10 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	answer, err := t.Transport.RoundTrip(request)
 	if err != nil {
 		return nil, err
+	}
+	want := etcdwalk.ClusterID(t.cluster.Load())
+	if id, err := clusterID(answer.Header.Get(idHeader)); want != 0 && err == nil && id != want {
+		return nil, errors.Join(fmt.Errorf("an answer comes from cluster %s, not from %s: %w", id, want, etcdwalk.ErrInvariant), answer.Body.Close())
 	}
 	answer.Body = &limited{ReadCloser: answer.Body, left: t.most, most: t.most}
 	return answer, nil

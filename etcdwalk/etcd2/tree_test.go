@@ -109,41 +109,14 @@ func TestRequestsAreFew(t *testing.T) {
 			set(t, keys, "/registry/"+kind+"/"+ns+"/deep/er/x", "1", client.SetOptions{})
 		}
 	}
-	requests := 0
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		requests++
-		forward(t, w, r, server.Endpoint)
-	}))
-	t.Cleanup(proxy.Close)
-	v := pin(t, proxy.URL)
-	before := requests
+	r := newRelay(t, server.Endpoint)
+	v := pin(t, r.endpoint)
+	before := r.count(http.MethodGet)
 	if n := len(walk(t, v, etcdwalk.Selection{Ranges: etcdwalk.Ranges{etcdwalk.Prefix("/registry/")}})); n != 12 {
 		t.Errorf("%d keys, want 12", n)
 	}
-	if n := requests - before; n != 4 {
+	if n := r.count(http.MethodGet) - before; n != 4 {
 		t.Errorf("%d requests for the list and three kinds, want 4", n)
-	}
-}
-
-func forward(t *testing.T, w http.ResponseWriter, r *http.Request, endpoint string) {
-	request, err := http.NewRequestWithContext(r.Context(), r.Method, endpoint+r.URL.RequestURI(), r.Body)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	request.Header = r.Header
-	answer, err := http.DefaultTransport.RoundTrip(request)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	defer answer.Body.Close()
-	for name, values := range answer.Header {
-		w.Header()[name] = values
-	}
-	w.WriteHeader(answer.StatusCode)
-	if _, err := io.Copy(w, answer.Body); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -179,6 +179,9 @@ func (p *pass) failed(it *item, err error) (settled bool, stop error) {
 		return false, err
 	case errors.Is(err, ErrNoLease) && p.leases.renew(it):
 		return false, nil
+	case errors.Is(err, ErrExpired):
+		it.Outcome, it.Reason = Expired, "its time ran out before it was written"
+		return true, nil
 	case errors.Is(err, ErrNoSpace), errors.Is(err, etcdwalk.ErrDenied), errors.Is(err, etcdwalk.ErrInvariant):
 		stop = err
 	}

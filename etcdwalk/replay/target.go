@@ -66,4 +66,7 @@ var (
 	ErrTooLarge = errors.New("too large for the target's request limit")
 	// ErrNoLease: the lease that the write names does not exist (any more).
 	ErrNoLease = errors.New("the lease does not exist on the target")
+	// ErrExpired: nothing is left by now of the time of the lease that the write
+	// names. The key would have gone.
+	ErrExpired = errors.New("nothing is left of its time")
 )

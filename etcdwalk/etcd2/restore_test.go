@@ -1,0 +1,187 @@
+package etcd2_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
+)
+
+// restore replays a view into a server and returns each key's outcome.
+func restore(t *testing.T, source etcdwalk.View, endpoint string, policy replay.Policy, first func()) (map[string]replay.Outcome, error) {
+	t.Helper()
+	outcomes := map[string]replay.Outcome{}
+	job := replay.Job{
+		Source: source, Selections: []etcdwalk.Selection{walktest.Everything()},
+		Target: dial(t, endpoint).Target(), Policy: policy, Regrant: true, InFlight: 1, Patience: 3 * time.Second,
+	}
+	plan, err := job.Plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first() // between the plan and the apply
+	job.Record = func(r replay.Record) error {
+		key := string(r.Key)
+		if _, twice := outcomes[key]; twice {
+			t.Errorf("key %s has two outcomes", key)
+		}
+		outcomes[key] = r.Outcome
+		return nil
+	}
+	_, err = job.Apply(t.Context(), plan)
+	return outcomes, err
+}
+
+func nothing() {}
+
+func entry(key, value string, revision int64) etcdwalk.Entry {
+	return etcdwalk.Entry{Key: []byte(key), Value: []byte(value), CreateRevision: 1, ModRevision: revision, Version: 1}
+}
+
+// TestRaces: Z07. Another changes the node between the look and the write. Each
+// policy decides again; nothing is written blindly, nor for ever.
+func TestRaces(t *testing.T) {
+	server, keys := serve(t)
+	const key = "/registry/configmaps/a/x"
+	put := func(value string) {
+		if _, err := keys.Set(t.Context(), key, value, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	remove := func() {
+		if _, err := keys.Delete(t.Context(), key, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		there  bool
+		meddle func()
+		times  int
+		policy replay.Policy
+		want   replay.Outcome
+		holds  string
+		puts   int
+	}{
+		{"created (105)", false, func() { put("theirs") }, 1, replay.Fail, replay.Conflicting, "theirs", 1},
+		{"created (105)", false, func() { put("theirs") }, 1, replay.Skip, replay.Skipped, "theirs", 1},
+		{"created (105)", false, func() { put("theirs") }, 1, replay.Newer, replay.Skipped, "theirs", 1},
+		{"created (105)", false, func() { put("theirs") }, 1, replay.Overwrite, replay.Replaced, "ours", 2},
+		{"changed (101)", true, func() { put("theirs") }, 1, replay.Overwrite, replay.Replaced, "ours", 2},
+		{"deleted (100)", true, remove, 1, replay.Overwrite, replay.Created, "ours", 2},
+		{"changed again and again", true, func() { put("theirs") }, always, replay.Overwrite, replay.Conflicting, "theirs", 4},
+	} {
+		t.Run(fmt.Sprint(tt.name, " under ", &tt.policy), func(t *testing.T) {
+			wipe(t, keys)
+			if tt.there {
+				put("old")
+			}
+			r := newRelay(t, server.Endpoint, &rule{method: http.MethodPut, prefix: key, left: tt.times, harm: before(tt.meddle)})
+			got, err := restore(t, walktest.NewView(entry(key, "ours", 1)), r.endpoint, tt.policy, nothing)
+			if (err != nil) != (tt.policy == replay.Fail) || got[key] != tt.want {
+				t.Errorf("outcome %s, %v, want %s", got[key], err, tt.want)
+			}
+			if answer, err := keys.Get(t.Context(), key, nil); err != nil || answer.Node.Value != tt.holds {
+				t.Errorf("the store holds %+v, %v, want %s", answer, err, tt.holds)
+			}
+			if n := r.count(http.MethodPut); n != tt.puts {
+				t.Errorf("%d writes, want %d", n, tt.puts)
+			}
+		})
+	}
+}
+
+// TestLostAnswers: Z08. A read with quorum tells that the write took effect. It is
+// not made again, under a TTL neither.
+func TestLostAnswers(t *testing.T) {
+	server, keys := serve(t)
+	r := newRelay(t, server.Endpoint,
+		&rule{method: http.MethodPut, prefix: "/registry/configmaps/a/x", left: 1, harm: lose},
+		&rule{method: http.MethodPut, prefix: "/registry/events/a/x", left: 1, harm: lose},
+		&rule{method: http.MethodPut, prefix: "/registry/mortal", left: 1, harm: lose})
+	view := walktest.NewView(
+		entry("/registry/configmaps/a/x", "1", 1), entry("/registry/configmaps/a/y", "2", 1),
+		under(entry("/registry/events/a/x", "3", 1), 7), under(entry("/registry/mortal/", "", 1), 7))
+	view.TTLs = map[int64]etcdwalk.Lease{7: {ID: 7, State: etcdwalk.LeaseLive, Granted: 100, Remaining: 100}}
+	got, err := restore(t, view, r.endpoint, replay.Fail, nothing)
+	if err != nil || len(got) != 4 {
+		t.Errorf("%d outcomes, %v", len(got), err)
+	}
+	for key, outcome := range got {
+		if outcome != replay.Created {
+			t.Errorf("%s: %s, want %s", key, outcome, replay.Created)
+		}
+	}
+	if n := r.count(http.MethodPut); n != 4 {
+		t.Errorf("%d writes for 4 keys", n)
+	}
+	if n := len(contents(t, keys)); n != 4 {
+		t.Errorf("the store holds %d keys", n)
+	}
+}
+
+func under(e etcdwalk.Entry, lease int64) etcdwalk.Entry {
+	e.Lease = lease
+	return e
+}
+
+// TestDirectoryHoldsUp: a leaf would make its directory, without the TTL.
+func TestDirectoryHoldsUp(t *testing.T) {
+	server, keys := serve(t)
+	r := newRelay(t, server.Endpoint, &rule{
+		method: http.MethodPut, prefix: "/registry/events/a", left: 1,
+		harm: instead(http.StatusInternalServerError, `{"errorCode":301,"message":"During Leader Election"}`),
+	})
+	view := walktest.NewView(under(entry("/registry/events/a/", "", 1), 9), entry("/registry/events/a/x", "1", 1))
+	view.TTLs = map[int64]etcdwalk.Lease{9: {ID: 9, State: etcdwalk.LeaseLive, Granted: 100, Remaining: 100}}
+	got, err := restore(t, view, r.endpoint, replay.Fail, nothing)
+	if err != nil || got["/registry/events/a/"] != replay.Created || got["/registry/events/a/x"] != replay.Created {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if held := contents(t, keys); len(held) != 2 || held[0].Lease == 0 {
+		t.Errorf("the store holds %+v", held)
+	}
+}
+
+// TestTimeRunsOut: Z09. What had no time left, or has none when its turn comes, is
+// never written, least of all without a TTL.
+func TestTimeRunsOut(t *testing.T) {
+	server, keys := serve(t)
+	r := newRelay(t, server.Endpoint, &rule{method: http.MethodPut, prefix: "/registry/events/a", left: 1, harm: before(func() {
+		time.Sleep(1800 * time.Millisecond) // a directory goes before the leaves
+	})})
+	view := walktest.NewView(
+		under(entry("/registry/events/a/", "", 1), 9), under(entry("/registry/events/a/gone", "none was left", 1), 7),
+		under(entry("/registry/events/a/long", "enough is left", 1), 9), under(entry("/registry/events/a/short", "a second is left", 1), 8))
+	view.TTLs = map[int64]etcdwalk.Lease{
+		7: {ID: 7, State: etcdwalk.LeaseLive, Granted: 100},
+		8: {ID: 8, State: etcdwalk.LeaseLive, Granted: 1, Remaining: 1},
+		9: {ID: 9, State: etcdwalk.LeaseLive, Granted: 100, Remaining: 100},
+	}
+	got, err := restore(t, view, r.endpoint, replay.Fail, nothing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]replay.Outcome{
+		"/registry/events/a/": replay.Created, "/registry/events/a/gone": replay.Expired,
+		"/registry/events/a/long": replay.Created, "/registry/events/a/short": replay.Expired,
+	}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("outcomes (-got +want):\n%s", diff)
+	}
+	held := contents(t, keys)
+	for _, e := range held {
+		if e.Lease == 0 {
+			t.Errorf("%s has no TTL", e.Key)
+		}
+	}
+	if len(held) != 2 || r.count(http.MethodPut) != 2 {
+		t.Errorf("%d keys after %d writes, want 2 of both", len(held), r.count(http.MethodPut))
+	}
+}
