@@ -143,6 +143,9 @@ func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter
 	if n := done.ReadBack.Unstorable; n > 0 {
 		p.warn("%d values are in no form that Kubernetes stores, and a restore will refuse them without --raw, the first: %s", n, done.ReadBack.Examples[0])
 	}
+	if o := done.Outcome; !o.Consistent {
+		p.warn("the keys are of no single moment: somebody wrote between index %d and %d, in %d attempts", o.FirstIndex, o.LastIndex, o.Restarts+1)
+	}
 	return o.report(p, to, done, opener(recipients))
 }
 

@@ -66,14 +66,26 @@ func (a *authority) sign(t *testing.T, name string, valid time.Duration) (cert, 
 // file or the endpoint, in time.
 func TestConnectionErrors(t *testing.T) {
 	t.Parallel()
+	connectionErrors(t, etcdproc.Options{}, "--api=v3")
+}
+
+func TestConnectionErrorsOverV2(t *testing.T) {
+	t.Parallel()
+	connectionErrors(t, etcdproc.Options{Version: etcdproc.V35, Flags: []string{"--enable-v2"}}, "--api=v2")
+}
+
+func connectionErrors(t *testing.T, o etcdproc.Options, api string) {
+	t.Helper()
 	ca, stranger := newAuthority(t), newAuthority(t)
 	cert, key := ca.sign(t, "server", time.Hour)
 	client, clientKey := ca.sign(t, "client", time.Hour)
 	old, oldKey := ca.sign(t, "old", -time.Hour)
 	alien, alienKey := stranger.sign(t, "alien", time.Hour)
-	secure := etcdproc.Start(t, etcdproc.Options{TLS: &etcdproc.TLS{Cert: cert, Key: key}})
-	strict := etcdproc.Start(t, etcdproc.Options{TLS: &etcdproc.TLS{Cert: cert, Key: key, ClientCA: ca.file}})
-	plain := etcdproc.Start(t, etcdproc.Options{})
+	plain := etcdproc.Start(t, o)
+	o.TLS = &etcdproc.TLS{Cert: cert, Key: key}
+	secure := etcdproc.Start(t, o)
+	o.TLS = &etcdproc.TLS{Cert: cert, Key: key, ClientCA: ca.file}
+	strict := etcdproc.Start(t, o)
 	deaf, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and never answers
 	check(t, err)
 	defer deaf.Close()
@@ -104,7 +116,7 @@ func TestConnectionErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			begun := time.Now()
-			r := must(t, c.code, append([]string{"backup", "--dry-run"}, c.args...)...)
+			r := must(t, c.code, append([]string{"backup", "--dry-run", api}, c.args...)...)
 			r.says(t, c.says...)
 			if took := time.Since(begun); took > 15*time.Second {
 				t.Errorf("it took %s", took)

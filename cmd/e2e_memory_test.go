@@ -2,12 +2,17 @@ package cmd
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
@@ -117,4 +122,50 @@ func boundMemory(t *testing.T, n int, size func(i int) int) {
 	restore := []string{"restore", "--from", archive, "-i", keys.identity, "--endpoints", target.Endpoint, "--scenario=new", "--yes", "--report"}
 	measure("restore", append(restore, filepath.Join(t.TempDir(), "report"))...)
 	measure("restore over the same", append(restore, filepath.Join(t.TempDir(), "report"))...)
+}
+
+// An old store has no pages: what a backup keeps in memory is bounded by the
+// largest answer, and it asks once for each kind.
+func TestMemoryStaysBoundedOverV2(t *testing.T) {
+	long(t)
+	keys := newPair(t)
+	server, tree := startV2(t)
+	const kinds, each = 4, 5000
+	var group errgroup.Group
+	group.SetLimit(16)
+	for i := range kinds * each {
+		group.Go(func() error {
+			_, value := configMap(i, small(i))
+			_, err := tree.Set(t.Context(), fmt.Sprintf("/registry/kind%d/ns%d/o%d", i%kinds, i%7, i), value, nil)
+			return err
+		})
+	}
+	check(t, group.Wait())
+	var requests atomic.Int64
+	proxy := inFrontOf(t, server.Endpoint, func(*http.Request) { requests.Add(1) })
+	answer, err := http.Get(server.Endpoint + "/v2/keys/registry/kind0?recursive=true")
+	check(t, err)
+	largest, err := io.Copy(io.Discard, answer.Body)
+	check(t, err)
+	check(t, answer.Body.Close())
+	measure := func(what string, args ...string) string {
+		r, peak := start(t, args...).peak(t)
+		if r.code != exitDone {
+			t.Fatalf("%s: %+v", what, r)
+		}
+		t.Logf("%s: peak %d MiB, the largest answer %d MiB, %d requests", what, peak>>20, largest>>20, requests.Load())
+		if peak > maxResident+2*largest {
+			t.Errorf("%s: %d bytes in memory, want %d at most", what, peak, maxResident+2*largest)
+		}
+		return strings.TrimSpace(r.stdout)
+	}
+	archive := measure("backup", "backup", "--api=v2", "--endpoints", proxy, "--to", t.TempDir(), "-r", keys.recipient)
+	if n := requests.Load(); n > kinds+20 {
+		t.Errorf("%d requests for %d kinds", n, kinds)
+	}
+	into, copied := startV2(t)
+	measure("restore", "restore", "--from", archive, "-i", keys.identity, "--api=v2", "--endpoints", into.Endpoint, "--scenario=new", "--yes")
+	if got, _ := leaves(t, copied); len(got) != kinds*each {
+		t.Errorf("%d keys came back, want %d", len(got), kinds*each)
+	}
 }

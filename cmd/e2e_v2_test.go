@@ -1,7 +1,14 @@
 package cmd
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -93,6 +100,98 @@ func TestOldStoreTakesNoBinary(t *testing.T) {
 	if err != nil || len(answer.Node.Nodes) != 0 {
 		t.Errorf("the tree holds %+v, %v", answer, err)
 	}
+}
+
+// inFrontOf is a proxy that speaks HTTP/1 only, and so API v2. It tells hook, which
+// may be nil, of each request before it passes it on.
+func inFrontOf(t *testing.T, endpoint string, hook func(*http.Request)) string {
+	t.Helper()
+	target, err := url.Parse(endpoint)
+	check(t, err)
+	server := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		if hook != nil {
+			hook(r.In)
+		}
+		r.SetURL(target)
+	}})
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// WV1, Z01: somebody writes during the walk, or nobody does, and what the archive
+// says of itself is true each time.
+func TestManifestTellsOfWriters(t *testing.T) {
+	t.Parallel()
+	keys := newPair(t)
+	server, tree := startV2(t)
+	for _, kind := range []string{"configmaps", "pods", "secrets"} {
+		setV2(t, tree, "/registry/"+kind+"/shop/a", objectJSON(strings.TrimSuffix(kind, "s"), "a"), client.SetOptions{})
+	}
+	left, ticks := 0, 0
+	proxy := inFrontOf(t, server.Endpoint, func(r *http.Request) {
+		if left > 0 && strings.HasPrefix(r.URL.Path, "/v2/keys/registry/pods") {
+			left--
+			ticks++
+			setV2(t, tree, "/registry/configmaps/shop/clock", configMapJSON("clock"), client.SetOptions{})
+		}
+	})
+	for i := range 20 {
+		always := i%2 == 1
+		if left = i % 4 / 2; always { // nobody, or a writer who ends in time
+			left = 1 << 30
+		}
+		r := must(t, exitDone, "backup", "--api=v2", "--endpoints", proxy, "--to", t.TempDir(), "-r", keys.recipient, "--json")
+		var summary struct{ Result backupResult }
+		lines := strings.Split(strings.TrimSpace(r.stdout), "\n")
+		check(t, json.Unmarshal([]byte(lines[len(lines)-1]), &summary))
+		told := summary.Result
+		if o := told.Outcome; o.Consistent == always || (o.LastIndex > o.FirstIndex) != always {
+			t.Errorf("run %d, writer to the end: %v; the result says %+v", i, always, o)
+		}
+		described := must(t, exitDone, "describe", told.Path, "-i", keys.identity, "--json")
+		if text := described.stdout; !strings.Contains(text, fmt.Sprintf(`"consistent":%t`, !always)) {
+			t.Errorf("run %d, writer to the end: %v; the archive says:\n%s", i, always, text)
+		}
+	}
+	if ticks < 30 {
+		t.Errorf("the writer wrote %d times", ticks)
+	}
+	left = 1 << 30
+	must(t, exitDone, "backup", "--api=v2", "--endpoints", proxy, "--to", t.TempDir(), "-r", keys.recipient).says(t, "no single moment")
+}
+
+// Several endpoints, of which one is dead, and a user: as for v3.
+func TestOldStoreWithUsers(t *testing.T) {
+	t.Parallel()
+	server, tree := startV2(t)
+	setV2(t, tree, "/registry/configmaps/shop/a", configMapJSON("a"), client.SetOptions{})
+	c, err := client.New(client.Config{Endpoints: []string{server.Endpoint}, Username: "root", Password: "toor"})
+	check(t, err)
+	check(t, client.NewAuthUserAPI(c).AddUser(t.Context(), "root", "toor"))
+	check(t, client.NewAuthAPI(c).Enable(t.Context()))
+	check(t, client.NewAuthRoleAPI(c).RemoveRole(t.Context(), "guest"))
+	folder := t.TempDir()
+	password := func(text string) string {
+		file := filepath.Join(folder, text)
+		check(t, os.WriteFile(file, []byte(text+"\n"), 0o600))
+		return file
+	}
+	look := []string{"backup", "--dry-run", "--endpoints", "http://127.0.0.1:1," + server.Endpoint}
+	as := append(look, "--user=root", "--password-file")
+	must(t, exitDone, append(as, password("toor"), "--api=v2")...).says(t, "configmaps   1")
+	must(t, exitDenied, append(as, password("wrong"), "--api=v2")...).says(t, `refuses user "root"`)
+	must(t, exitDenied, append(look, "--api=v2")...).says(t, "wants a user")
+	must(t, exitDenied, append(look, "--user=root", "--password-file", password("wrong"))...) // auto, and nothing in v3
+}
+
+// A server that speaks v2 only is taken as such, and asked for v3 it says so.
+func TestServerOfV2Only(t *testing.T) {
+	t.Parallel()
+	server, tree := startV2(t)
+	setV2(t, tree, "/registry/configmaps/shop/a", configMapJSON("a"), client.SetOptions{})
+	proxy := inFrontOf(t, server.Endpoint, nil)
+	must(t, exitDone, "backup", "--dry-run", "--endpoints", proxy).says(t, "configmaps   1")
+	must(t, exitCluster, "backup", "--dry-run", "--endpoints", proxy, "--api=v3").says(t, "HTTP/1 only", "--api v2")
 }
 
 // Which API holds the cluster is found out, or asked for.

@@ -10,6 +10,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd2"
+	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/remote/dir"
 )
@@ -33,6 +34,7 @@ var hints = []struct {
 	{replay.ErrConflict, "", "--on-conflict=skip keeps what the cluster holds, =overwrite takes the archive's; --dry-run shows the plan"},
 	{ferry.ErrAmbiguous, "", "name the one that is meant with --api v2 or --api v3"},
 	{etcd2.ErrNoAPI, "", "--api v3 speaks to it over the API that it has"},
+	{etcd3.ErrNoAPI, "", "--api v2 speaks to it over the older API, if it serves that"},
 	{etcd2.ErrTooLarge, "", "select less, such as one kind or namespace at a time, or allow more memory with --max-v2-answer BYTES"},
 	{connect.ErrInsecureTransport, "", "use https:// endpoints with --cacert, --cert and --key, or say --insecure-transport"},
 	{dir.ErrShared, "", "chmod o-w the folder, name another, or say --allow-shared-folder"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc/codes"
@@ -104,10 +105,25 @@ func (c *Cluster) explain(ctx context.Context, cause error) error {
 		}
 		return fmt.Errorf("%s: %w", c.addresses(), err)
 	}
-	return c.cfg.Diagnose(ctx, c.endpoints, errors.New(status.Convert(cause).Message()), func(version string) error {
-		if major, _, _ := strings.Cut(version, "."); major != "3" {
+	var old atomic.Bool
+	err := c.cfg.Diagnose(ctx, c.endpoints, errors.New(status.Convert(cause).Message()), func(version string) error {
+		major, _, _ := strings.Cut(version, ".")
+		switch {
+		case major != "3":
+			old.Store(true)
 			return fmt.Errorf("this etcd has version %s, which does not know the v3 API", version)
+		case strings.Contains(cause.Error(), "looked like an HTTP/1.1 header"): // so gRPC says it
+			old.Store(true)
+			return fmt.Errorf("this etcd %s is reached over HTTP/1 only, which does not carry the v3 API", version)
 		}
 		return nil
 	})
+	if old.Load() {
+		return fmt.Errorf("%w: %w", ErrNoAPI, err)
+	}
+	return err
 }
+
+// ErrNoAPI: an etcd, but API v3 does not reach it. It comes with an
+// etcdwalk.ErrUnavailable.
+var ErrNoAPI = errors.New("API v3 is not served")
