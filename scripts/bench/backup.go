@@ -102,4 +102,6 @@ func (b *bench) peersOf(group string, d *dataset) []contender {
 }
 
 // dataName is the name of a dataset in texts.
-func dataName(name string) string { return map[string]string{"s": "S", "h": "H", "m": "M"}[name] }
+func dataName(name string) string {
+	return map[string]string{"s": "S", "h": "H", "m": "M", "o": "S in API v2"}[name]
+}

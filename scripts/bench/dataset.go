@@ -15,7 +15,7 @@ import (
 
 // A dataset is a keyspace in the database of one version of etcd.
 type dataset struct {
-	Name        string           `json:"name"`    // s, h or m
+	Name        string           `json:"name"`    // s, h, m or o
 	Version     string           `json:"version"` // of the server
 	Keys        int              `json:"keys"`
 	Rounds      int              `json:"rounds"`      // how often each key was put
@@ -53,7 +53,7 @@ func (b *bench) open(ctx context.Context, name, version string) (*dataset, error
 	if err := b.ensure(ctx, d, dir); err != nil {
 		return nil, fmt.Errorf("filling %s on etcd %s: %w", name, version, err)
 	}
-	s, err := start(ctx, b.programs.etcd[version], dir)
+	s, err := start(ctx, b.programs.etcd[version], dir, d.flags()...)
 	if err != nil {
 		return nil, err
 	}
@@ -96,25 +96,48 @@ func (b *bench) ensure(ctx context.Context, d *dataset, dir string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	// Frequent snapshots of raft's log, of which little is kept, so that a
-	// restarted server does not begin by reading hundreds of megabytes of it.
-	s, err := start(ctx, b.programs.etcd[d.Version], dir, "--snapshot-count=100", "--snapshot-catchup-entries=10")
+	s, err := start(ctx, b.programs.etcd[d.Version], dir, d.fillFlags()...)
 	if err != nil {
 		return err
 	}
 	defer s.stop()
-	client, err := s.client()
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	if d.Bytes, err = fill(ctx, k, client, d.Rounds); err != nil {
+	if d.Bytes, err = d.fill(ctx, k, s); err != nil {
 		return err
 	}
 	if text, err = json.Marshal(d); err != nil {
 		return err
 	}
 	return os.WriteFile(about, text, 0o600)
+}
+
+// flags are those that the server of a dataset needs.
+func (d *dataset) flags() []string {
+	if d.Name == "o" {
+		return []string{"--enable-v2"}
+	}
+	return nil
+}
+
+// fillFlags are those that it needs while it is filled.
+func (d *dataset) fillFlags() []string {
+	if d.Name == "o" { // a snapshot of raft's log would hold the whole tree
+		return d.flags()
+	}
+	// Frequent snapshots of raft's log, of which little is kept, so that a
+	// restarted server does not begin by reading hundreds of megabytes of it.
+	return append(d.flags(), "--snapshot-count=100", "--snapshot-catchup-entries=10")
+}
+
+func (d *dataset) fill(ctx context.Context, k *keyspace.Keyspace, s *server) (map[string]int64, error) {
+	if d.Name == "o" {
+		return fillOld(ctx, k, s)
+	}
+	client, err := s.client()
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	return fill(ctx, k, client, d.Rounds)
 }
 
 // fingerprint tells keyspaces apart by every hundredth object.

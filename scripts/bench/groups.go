@@ -11,6 +11,7 @@ const (
 // allGroups are all groups, in an order in which each dataset is opened once.
 func allGroups() []group {
 	return []group{
+		oldGroup(),
 		backupGroup("s", "3.6", true),
 		restoreGroup("s", 0, true),
 		backupGroup("s", "3.7", true),

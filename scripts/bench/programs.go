@@ -19,6 +19,7 @@ type programs struct {
 	etcd      map[string]string
 	etcdctl   map[string]string
 	zstd, age string
+	curl      string
 }
 
 // findRoot is the folder of the repository, looked for from here upwards.
@@ -49,6 +50,8 @@ func findPrograms(ctx context.Context, root, kubeferry string) (programs, error)
 	for line := range strings.Lines(servers) {
 		name, path, _ := strings.Cut(strings.TrimSpace(line), "=")
 		switch name {
+		case "KUBEFERRY_TEST_ETCD_35":
+			p.etcd["3.5"] = path
 		case "KUBEFERRY_TEST_ETCD_36":
 			p.etcd["3.6"] = path
 		case "KUBEFERRY_TEST_ETCD_37":
@@ -60,6 +63,7 @@ func findPrograms(ctx context.Context, root, kubeferry string) (programs, error)
 		p.etcdctl[version] = orMissing(build(ctx, peers, "etcdctl-"+version, "etcdctl", "go.etcd.io/etcd/etcdctl/v3"))
 	}
 	p.zstd = orMissing(exec.LookPath("zstd"))
+	p.curl = orMissing(exec.LookPath("curl"))
 	if p.age, err = exec.LookPath("age"); err != nil {
 		p.age = orMissing(build(ctx, peers, "age", "age", "filippo.io/age/cmd/age"))
 	}
@@ -88,7 +92,7 @@ func orMissing(path string, err error) string {
 
 // missing are those of the named peers that could be neither found nor built.
 func (p programs) missing(version string, names ...string) []string {
-	paths := map[string]string{"etcdctl": p.etcdctl[version], "zstd": p.zstd, "age": p.age}
+	paths := map[string]string{"etcdctl": p.etcdctl[version], "zstd": p.zstd, "age": p.age, "curl": p.curl}
 	return slices.DeleteFunc(names, func(name string) bool { return paths[name] != "" })
 }
 
@@ -97,12 +101,14 @@ func (p programs) versions(ctx context.Context) map[string]string {
 	all := map[string]string{}
 	for name, words := range map[string]command{
 		"kubeferry":   {p.kubeferry, "version"},
+		"etcd 3.5":    {p.etcd["3.5"], "--version"},
 		"etcd 3.6":    {p.etcd["3.6"], "--version"},
 		"etcd 3.7":    {p.etcd["3.7"], "--version"},
 		"etcdctl 3.6": {p.etcdctl["3.6"], "version"},
 		"etcdctl 3.7": {p.etcdctl["3.7"], "version"},
 		"zstd":        {p.zstd, "--version"},
 		"age":         {p.age, "--version"},
+		"curl":        {p.curl, "--version"},
 	} {
 		if words[0] == "" {
 			all[name] = "missing"

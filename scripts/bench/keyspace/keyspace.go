@@ -33,6 +33,9 @@ type Object struct {
 	Key      string
 	Value    []byte
 	Lease    int64 // from 1 to Leases(); 0: none
+
+	typed         message // nil: Value is JSON
+	version, kind string
 }
 
 // A Keyspace is a made-up cluster. It is safe for concurrent use.

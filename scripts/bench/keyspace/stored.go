@@ -1,6 +1,7 @@
 package keyspace
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -23,9 +24,21 @@ func stored(resource, version, kind, namespace, name string, m message) (Object,
 	if err != nil {
 		return Object{}, fmt.Errorf("wrapping it: %w", err)
 	}
-	o := Object{Resource: resource, Key: key(resource, namespace, name), Value: value[:4+n]}
+	o := Object{Resource: resource, Key: key(resource, namespace, name), Value: value[:4+n], typed: m, version: version, kind: kind}
 	if namespace == "" {
 		o.Key = prefix + resource + "/" + name
 	}
 	return o, nil
+}
+
+// JSON is the object as API servers stored it before they wrote protobuf.
+func (o Object) JSON() ([]byte, error) {
+	if o.typed == nil {
+		return o.Value, nil // a custom resource is JSON to this day
+	}
+	text, err := json.Marshal(o.typed)
+	if err != nil {
+		return nil, fmt.Errorf("writing %s as JSON: %w", o.Key, err)
+	}
+	return fmt.Appendf(nil, `{"kind":%q,"apiVersion":%q,%s`, o.kind, o.version, text[1:]), nil
 }
