@@ -49,16 +49,17 @@ func jsonKeyspace(t *testing.T, n int) (values map[string]string, mortal map[str
 		for line := range strings.Lines(string(text)) {
 			var row struct{ Object map[string]any }
 			check(t, json.Unmarshal([]byte(line), &row))
-			meta := row.Object["metadata"].(map[string]any)
+			meta, _ := row.Object["metadata"].(map[string]any)
 			ns, _ := meta["namespace"].(string)
-			key, ok := keys[fmt.Sprintf("%s %s/%s", row.Object["kind"], ns, meta["name"])]
+			name, _ := meta["name"].(string)
+			key, ok := keys[fmt.Sprintf("%s %s/%s", row.Object["kind"], ns, name)]
 			if !ok || transient(key) || copies > 0 && ns == "" || len(values) == n {
 				continue
 			}
 			dies := leased[key]
 			if copies > 0 {
-				meta["name"] = fmt.Sprintf("%s-copy-%d", meta["name"], copies)
-				key = path.Dir(key) + "/" + meta["name"].(string)
+				name = fmt.Sprintf("%s-copy-%d", name, copies)
+				meta["name"], key = name, path.Dir(key)+"/"+name
 			}
 			value, err := json.Marshal(row.Object)
 			check(t, err)

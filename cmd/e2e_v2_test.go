@@ -210,6 +210,9 @@ func TestWhichAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, exitDone, look...).says(t, "masterleases") // and not the stale v2 store
+	setV2(t, tree, "/registry/configmaps/shop/large", strings.Repeat("x", 5000), client.SetOptions{})
+	must(t, exitDone, append(look, "--max-v2-answer=3000")...).says(t, "masterleases") // nor one that cannot be read
+	must(t, exitGuard, append(look, "--max-v2-answer=3000", "--api=v2")...).says(t, "/registry/configmaps/", "--max-v2-answer")
 	if out := must(t, exitDone, append(look, "--api=v2")...); strings.Contains(out.stdout, "masterleases") {
 		t.Errorf("v3 was taken, and v2 asked for:\n%s", out.stdout)
 	}

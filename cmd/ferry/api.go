@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/etcd2"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 )
 
@@ -55,6 +56,9 @@ func ChooseAPI(ctx context.Context, prefixes []string, v2, v3 Pin) (etcdwalk.API
 // holds tells whether a view has a key in these ranges.
 func holds(ctx context.Context, view etcdwalk.View, ranges etcdwalk.Ranges) (bool, error) {
 	for _, err := range view.Walk(ctx, etcdwalk.Selection{Ranges: ranges}) {
+		if errors.Is(err, etcd2.ErrTooLarge) { // so there is something
+			return true, nil
+		}
 		return err == nil, err
 	}
 	return false, ctx.Err()
