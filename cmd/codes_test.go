@@ -30,7 +30,7 @@ func TestEachClassOfErrorsHasItsCode(t *testing.T) {
 		connect.ErrInsecureTransport: 19,
 		replay.ErrNoSpace:            20, replay.ErrConflict: 18, replay.ErrRefused: 19,
 		remote.ErrNoSpace: 20, remote.ErrDigest: 13, dir.ErrShared: 19,
-		catalog.ErrMismatch: 14, catalog.ErrReceipt: 14, catalog.ErrLabel: 64,
+		catalog.ErrMismatch: 14, catalog.ErrReceipt: 14, catalog.ErrLabel: 64, catalog.ErrKeepsNothing: 64, catalog.ErrAmbiguous: 64, catalog.ErrDoubt: 21, ferry.ErrCheck: 21,
 		crypt.ErrNoMatch: 12, crypt.ErrDamaged: 13, crypt.ErrNotEncrypted: 13, crypt.ErrKey: 78,
 		archive.ErrDamaged: 13, archive.ErrTooNew: 13,
 		ferry.ErrEmpty: 10, ferry.ErrNoKey: 12, ferry.ErrPolicy: 14, ferry.ErrIncomplete: 3, ferry.ErrStore: 16,

@@ -43,6 +43,7 @@ const (
 	exitConflict    exitCode = 18
 	exitGuard       exitCode = 19
 	exitNoSpace     exitCode = 20
+	exitCheck       exitCode = 21
 	exitUsage       exitCode = 64
 	exitConfig      exitCode = 78
 	exitInterrupted exitCode = 130
@@ -69,7 +70,7 @@ var exits = []exit{
 	{exitDone, "done: complete, verified and durable", nil},
 	{exitFailure, "other failure", []error{errTimeout}},
 	{exitInterrupted, "interrupted, by whichever signal", []error{errInterrupted}},
-	{exitUsage, "wrong usage", []error{errUsage, kube.ErrFilter, kube.ErrUnknownKind, catalog.ErrLabel, ferry.ErrAmbiguous}},
+	{exitUsage, "wrong usage", []error{errUsage, kube.ErrFilter, kube.ErrUnknownKind, catalog.ErrLabel, catalog.ErrKeepsNothing, catalog.ErrAmbiguous, ferry.ErrAmbiguous}},
 	{exitConfig, "wrong configuration", []error{errConfig, crypt.ErrKey}},
 	{exitKey, "wrong or missing decryption key", []error{crypt.ErrNoMatch, ferry.ErrNoKey}},
 	{exitIntegrity, "integrity failure", []error{crypt.ErrDamaged, archive.ErrDamaged, archive.ErrTooNew, etcdwalk.ErrInvariant, remote.ErrDigest}},
@@ -81,6 +82,7 @@ var exits = []exit{
 	{exitNotFound, "backup, store or selected objects not found", []error{ferry.ErrEmpty, fs.ErrNotExist}},
 	{exitCluster, "etcd unreachable or unstable", []error{etcdwalk.ErrUnavailable, etcdwalk.ErrCompacted, context.DeadlineExceeded}},
 	{exitStore, "storage target unreachable or failing", []error{ferry.ErrStore}},
+	{exitCheck, "check failed, or in doubt what may be removed", []error{ferry.ErrCheck, catalog.ErrDoubt}},
 	{exitIncomplete, "finished, but incomplete: some keys were not done", []error{ferry.ErrIncomplete}},
 }
 

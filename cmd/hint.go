@@ -12,6 +12,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd2"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/remote/catalog"
 	"github.com/kubeferry/kubeferry/remote/dir"
 )
 
@@ -32,6 +33,8 @@ var hints = []struct {
 	{archive.ErrDamaged, "", "take another copy of the archive, or an older archive"},
 	{ferry.ErrPolicy, "", "if you trust this archive nevertheless: --accept-unencrypted takes one in the clear; a receipt that disagrees must be moved away"},
 	{replay.ErrConflict, "", "--on-conflict=skip keeps what the cluster holds, =overwrite takes the archive's; --dry-run shows the plan"},
+	{replay.ErrRefused, "prune", "--dry-run shows what would go; --max-delete-percent allows more"},
+	{catalog.ErrDoubt, "", "kubeferry list shows what is there; move away what does not belong, or set the clock"},
 	{ferry.ErrAmbiguous, "", "name the one that is meant with --api v2 or --api v3"},
 	{etcd2.ErrNoAPI, "", "--api v3 speaks to it over the API that it has"},
 	{etcd3.ErrNoAPI, "", "--api v2 speaks to it over the older API, if it serves that"},

@@ -198,12 +198,16 @@ func (f *sealing) public() ([]crypt.Recipient, error) {
 
 // An opening is the flags that say with what an archive is decrypted.
 type opening struct {
+	stock       bucket
+	from        string // where archives are that are named by what a listing tells of them
 	identities  []string
 	passphrase  passphrase
 	unencrypted bool
 }
 
 func (f *opening) addFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&f.from, "store", "", "place that holds the archive, which is then named as latest, latest~1, the beginning of its id, or its name there")
+	f.stock.addFlags(flags)
 	flags.StringSliceVarP(&f.identities, "identity", "i", nil, "file with the age identity that opens the archive, mode 0600; repeatable")
 	f.passphrase.addFlags(flags)
 	flags.BoolVar(&f.unencrypted, "accept-unencrypted", false, "take an archive in the clear although a key is given")

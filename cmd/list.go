@@ -4,48 +4,51 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/remote/catalog"
-	"github.com/kubeferry/kubeferry/remote/dir"
 )
 
 type listOptions struct {
-	all bool
+	all    bool
+	bucket bucket
 }
 
 func newList(p *printer) *cobra.Command {
 	o := &listOptions{}
 	c := &cobra.Command{
-		Use:   "list DIR",
-		Short: "List the archives in a folder, by their receipts",
+		Use:   "list PLACE",
+		Short: "List the archives in a place, by their receipts",
 		Long: `Lists the archives that have a receipt, newest first. No key is needed.
 
 An archive without a receipt is unfinished, or was copied without it: --all
 shows it. An archive whose receipt and size disagree is listed as broken, and
 makes the command exit with 3.` + ends(exitIncomplete, exitNotFound, exitStore, exitDenied),
 		Example: `  kubeferry list /var/backups/etcd`,
-		Args:    exactly(1, "DIR, the folder with the archives"),
+		Args:    exactly(1, "PLACE, where the archives are"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), p, args[0]) },
 	}
 	c.Flags().BoolVar(&o.all, "all", false, "show archives without a receipt too")
+	o.bucket.addFlags(c.Flags())
 	return c
 }
 
 type listResult struct {
-	Archives   []catalog.Item `json:"archives"`
-	Unfinished []string       `json:"unfinished"`
+	Archives   []catalog.Item     `json:"archives"`
+	Unfinished []catalog.Fragment `json:"unfinished"`
 }
 
-func (o *listOptions) run(ctx context.Context, p *printer, folder string) error {
-	if err := mustBeFolder(folder); err != nil {
+func (o *listOptions) run(ctx context.Context, p *printer, place string) error {
+	store, err := o.bucket.store(ctx, p, place)
+	if err != nil {
 		return err
 	}
-	listing, err := catalog.List(ctx, dir.New(folder, dir.Options{}))
+	listing, err := catalog.List(ctx, store)
 	if err != nil {
-		return fmt.Errorf("listing %s: %w", folder, err)
+		return fmt.Errorf("listing %s: %w", place, err)
 	}
 	rows := [][]string{{"NAME", "AGE", "SIZE", "KEYS", "REVISION", "CLUSTER", "SELECTION", "STATE"}}
 	broken := 0
@@ -59,23 +62,26 @@ func (o *listOptions) run(ctx context.Context, p *printer, folder string) error 
 			rows = append(rows, []string{item.Name, "-", "-", "-", "-", "-", "-", state})
 			continue
 		}
+		if until := r.RetainUntil; until.After(p.sh.now()) {
+			state += ", locked until " + until.Format(time.RFC3339)
+		}
 		rows = append(rows, []string{
 			item.Name, age(p.sh.now(), r.Created), bytesText(r.Size), strconv.FormatInt(r.Keys, 10),
 			strconv.FormatInt(r.Revision, 10), r.Cluster, wholeText(r.Whole), state,
 		})
 	}
-	for _, name := range listing.Unfinished {
+	for _, f := range listing.Unfinished {
 		if o.all {
-			rows = append(rows, []string{name, "-", "-", "-", "-", "-", "-", "no receipt"})
+			rows = append(rows, []string{f.Name, age(p.sh.now(), f.Modified), bytesText(f.Size), "-", "-", "-", "-", "no receipt"})
 		}
 	}
-	p.result = listResult{Archives: append([]catalog.Item{}, listing.Items...), Unfinished: append([]string{}, listing.Unfinished...)}
+	p.result = listResult{Archives: append([]catalog.Item{}, listing.Items...), Unfinished: append([]catalog.Fragment{}, listing.Unfinished...)}
 	p.table(rows)
 	if n := len(listing.Unfinished); n > 0 && !o.all {
 		p.talk("%d without a receipt not shown; --all shows them", n)
 	}
 	if broken > 0 {
-		return fmt.Errorf("%d of %d archives in %s are broken: %w", broken, len(listing.Items), folder, ferry.ErrIncomplete)
+		return fmt.Errorf("%d of %d archives in %s are broken: %w", broken, len(listing.Items), place, ferry.ErrIncomplete)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
@@ -61,29 +62,51 @@ func destination(to string, encrypted bool, options dir.Options, sh *shell) (pla
 	return place{store: dir.New(to, options), folder: to}, nil
 }
 
-// source resolves the path of an archive that is there.
-func source(from string) (place, error) {
-	switch {
-	case strings.HasPrefix(from, "s3://"):
-		return place{}, usagef("%s: S3 is not supported yet; name a file", from)
-	case from == "latest" || strings.HasPrefix(from, "latest~"):
-		return place{}, usagef("%q is not supported yet; kubeferry list shows the archives of a folder: name one by its path", from)
+// source resolves the word for an archive that is there: a path, or with --store
+// what a listing of the store tells of it.
+func (f *opening) source(ctx context.Context, p *printer, word string) (place, error) {
+	if f.from != "" {
+		return f.find(ctx, p, word)
 	}
-	info, err := os.Stat(from)
+	switch {
+	case strings.HasPrefix(word, "s3://"):
+		return place{}, usagef("%s: S3 is not supported yet; name a file", word)
+	case catalog.IsReference(word):
+		return place{}, usagef("%q is one of many: --store names the place whose archives are meant", word)
+	}
+	info, err := os.Stat(word)
 	if err != nil {
 		return place{}, fmt.Errorf("opening the archive: %w", err)
 	}
 	if info.IsDir() {
-		return place{}, usagef("%s is a folder; kubeferry list %s shows the archives in it: name one", from, from)
+		return place{}, usagef("%s is a folder; kubeferry list %s shows the archives in it: name one, or say --store %s and latest", word, word, word)
 	}
 	if !info.Mode().IsRegular() {
-		return place{}, usagef("%s is not a file", from)
+		return place{}, usagef("%s is not a file", word)
 	}
-	folder, name := filepath.Split(filepath.Clean(from))
+	folder, name := filepath.Split(filepath.Clean(word))
 	if folder == "" {
 		folder = "."
 	}
 	return place{store: dir.New(folder, dir.Options{}), name: name, folder: folder}, nil
+}
+
+// find looks an archive up in a store.
+func (f *opening) find(ctx context.Context, p *printer, word string) (place, error) {
+	store, err := f.stock.store(ctx, p, f.from)
+	if err != nil {
+		return place{}, err
+	}
+	listing, err := catalog.List(ctx, store)
+	if err != nil {
+		return place{}, fmt.Errorf("listing %s: %w", f.from, err)
+	}
+	item, err := listing.Find(word)
+	if err != nil {
+		return place{}, fmt.Errorf("looking for an archive in %s: %w", f.from, err)
+	}
+	p.talk("%s in %s is %s, of %s.", word, f.from, item.Name, item.Receipt.Created.Format(time.RFC3339))
+	return place{store: store, name: item.Name, folder: f.from}, nil
 }
 
 // path is how the user can name the archive again.

@@ -75,7 +75,7 @@ everything, or the kinds, namespaces and objects that you name.`,
 	for group, commands := range map[string][]*cobra.Command{
 		groupCarry: {newBackup(p, s), newRestore(p, s)},
 		groupLook:  {newList(p), newDescribe(p, s)},
-		groupTrust: {newVerify(p, s)},
+		groupTrust: {newVerify(p, s), newCheck(p), newPrune(p)},
 		groupSetUp: {newKeygen(p), newDemo(p), newVersion(p), newCompletion(p), newExitCodes(p)},
 	} {
 		for _, c := range commands {

@@ -74,7 +74,7 @@ func (o *verifyOptions) run(ctx context.Context, p *printer, s *settings, path s
 
 // open resolves the path of an archive and opens it with the keys of the flags.
 func (f *opening) open(ctx context.Context, p *printer, s *settings, path string) (*ferry.Archive, error) {
-	from, err := source(path)
+	from, err := f.source(ctx, p, path)
 	if err != nil {
 		return nil, err
 	}

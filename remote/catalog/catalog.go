@@ -31,6 +31,8 @@ import (
 	"time"
 	"unicode"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/kubeferry/kubeferry/remote"
 )
 
@@ -100,53 +102,96 @@ type Listing struct {
 	// Items are the archives with a receipt, the newest first; those whose
 	// receipt cannot be read come last.
 	Items []Item
-	// Unfinished are the names of archives without a receipt, ascending: still
-	// being published, or left by a backup that died, or copied alone.
-	Unfinished []string
+	// Unfinished are the archives without a receipt, by name: still being
+	// published, or left by a backup or a removal that died, or copied alone.
+	Unfinished []Fragment
+}
+
+// A Fragment is an archive without a receipt.
+type Fragment struct {
+	Name     string    `json:"name"`
+	Size     int64     `json:"size"`
+	Modified time.Time `json:"modified"`
 }
 
 // List reads all receipts of the store and holds them against the archives, as
 // far as names and sizes go. A store that cannot be listed is an error; a
 // receipt that cannot be read is a broken item.
 func List(ctx context.Context, store remote.Store) (Listing, error) {
-	sizes := make(map[string]int64)
+	objects := make(map[string]remote.Info)
 	for info, err := range store.List(ctx, "") {
 		if err != nil {
 			return Listing{}, err
 		}
-		sizes[info.Name] = info.Size
+		objects[info.Name] = info
 	}
 	var l Listing
-	for name := range sizes {
-		if archive, ok := strings.CutSuffix(name, receiptSuffix); ok && isArchive(archive) {
-			l.Items = append(l.Items, newItem(ctx, store, archive, sizes))
-		} else if _, finished := sizes[ReceiptName(name)]; isArchive(name) && !finished {
-			l.Unfinished = append(l.Unfinished, name)
+	for name, info := range objects {
+		if _, finished := objects[ReceiptName(name)]; isArchive(name) && !finished {
+			l.Unfinished = append(l.Unfinished, Fragment(info))
 		}
 	}
+	l.Items = readItems(ctx, store, objects)
 	if err := ctx.Err(); err != nil {
 		return Listing{}, fmt.Errorf("read the receipts: %w", err)
 	}
 	slices.SortFunc(l.Items, newestFirst)
-	slices.Sort(l.Unfinished)
+	slices.SortFunc(l.Unfinished, func(a, b Fragment) int { return cmp.Compare(a.Name, b.Name) })
 	return l, nil
 }
 
+// atOnce is how many receipts are read together: a far store answers each in tens
+// of milliseconds.
+const atOnce = 16
+
+// readItems reads the receipts among the objects.
+func readItems(ctx context.Context, store remote.Store, objects map[string]remote.Info) []Item {
+	var archives []string
+	for name := range objects {
+		if archive, ok := strings.CutSuffix(name, receiptSuffix); ok && isArchive(archive) {
+			archives = append(archives, archive)
+		}
+	}
+	items := make([]Item, len(archives))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, archive := range archives {
+		group.Go(func() error {
+			items[i] = newItem(ctx, store, archive, objects)
+			return nil
+		})
+	}
+	_ = group.Wait() // each item has its own error
+	return items
+}
+
 // newItem reads the receipt of an archive and looks whether the archive is
-// there, among the sizes of all objects.
-func newItem(ctx context.Context, store remote.Store, archive string, sizes map[string]int64) Item {
+// there, among all objects.
+func newItem(ctx context.Context, store remote.Store, archive string, objects map[string]remote.Info) Item {
 	r, err := Read(ctx, store, archive)
 	if err != nil {
 		return Item{Name: archive, Broken: err.Error()}
 	}
 	item := Item{Name: archive, Receipt: r}
-	switch size, ok := sizes[archive]; {
+	switch info, ok := objects[archive]; {
 	case !ok:
 		item.Broken = "the archive is missing"
-	case size != r.Size:
-		item.Broken = fmt.Sprintf("the archive has %d bytes, its receipt says %d", size, r.Size)
+	case info.Size != r.Size:
+		item.Broken = fmt.Sprintf("the archive has %d bytes, its receipt says %d", info.Size, r.Size)
 	}
 	return item
+}
+
+// Remove removes an archive, its receipt first: a crash in between leaves an
+// unfinished archive, and not a listed one that is not there. What is gone already
+// is no error.
+func Remove(ctx context.Context, store remote.Store, archive string) error {
+	for _, name := range []string{ReceiptName(archive), archive} {
+		if err := store.Remove(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 func newestFirst(a, b Item) int {

@@ -58,9 +58,9 @@ func (l Listing) latest(word string) (Item, error) {
 	good := slices.DeleteFunc(slices.Clone(l.Items), func(i Item) bool { return i.Broken != "" || !i.Receipt.Whole })
 	for _, item := range good {
 		a, b := good[0].Receipt, item.Receipt
-		if a.identity() != b.identity() || a.Cluster != b.Cluster {
+		if a.Identity() != b.Identity() || a.Cluster != b.Cluster {
 			return Item{}, fmt.Errorf("%s: there are archives of the clusters %s (%s) and %s (%s); name one by its id: %w",
-				word, a.Cluster, a.identity(), b.Cluster, b.identity(), ErrAmbiguous)
+				word, a.Cluster, a.Identity(), b.Cluster, b.Identity(), ErrAmbiguous)
 		}
 	}
 	if back >= len(good) {

@@ -11,7 +11,7 @@ import (
 // ErrKeepsNothing: a policy by which every archive would go.
 var ErrKeepsNothing = errors.New("the policy keeps nothing")
 
-// All, as a count of a Policy, keeps one of every period that there is.
+// All is a count of a Policy that keeps one of every period that there is.
 const All = -1
 
 // A Policy says which archives of one group stay, in restic's words and with

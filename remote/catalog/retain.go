@@ -28,8 +28,8 @@ type Group struct {
 	Verdicts []Verdict `json:"verdicts"` // the newest first
 }
 
-// identity is what receipts know a cluster by.
-func (r Receipt) identity() string { return cmp.Or(r.KubeSystemUID, r.ClusterID) }
+// Identity is what receipts know a cluster by.
+func (r Receipt) Identity() string { return cmp.Or(r.KubeSystemUID, r.ClusterID) }
 
 // Retain says of each archive of the listing whether the policy keeps it, as of
 // now. The newest good archive of a group stays whatever the policy says, and so
@@ -54,7 +54,7 @@ func (l Listing) Retain(p Policy, now time.Time) ([]Group, error) {
 			return nil, fmt.Errorf("%s and %s have the same id: %w", other, item.Name, ErrDoubt)
 		}
 		named[r.ArchiveID] = item.Name
-		k := key{r.identity(), r.Cluster, r.Whole}
+		k := key{r.Identity(), r.Cluster, r.Whole}
 		items[k] = append(items[k], item)
 	}
 	var groups []Group

@@ -1,0 +1,163 @@
+package ferry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/remote"
+	"github.com/kubeferry/kubeferry/remote/catalog"
+)
+
+// fragmentLife is how long an archive without a receipt is left alone: its backup
+// may be about to write it.
+const fragmentLife = 24 * time.Hour
+
+// maxSkew is how far this machine's clock may be from the store's: ages decide.
+const maxSkew = 5 * time.Minute
+
+// A Prune removes from a store the archives that a policy does not keep.
+type Prune struct {
+	Store  remote.Store
+	Policy catalog.Policy
+	// Archives: apply the policy. Without it only what is incomplete goes.
+	Archives bool
+	// MaxPercent is how many in a hundred of the archives may go at once; more is
+	// a replay.ErrRefused.
+	MaxPercent int
+	// Incomplete also removes what is no archive: uploads that never ended and
+	// archives without a receipt, once they are a day old.
+	Incomplete bool
+	DryRun     bool
+	Now        func() time.Time
+}
+
+// Pruned is what became of a store.
+type Pruned struct {
+	Groups  []catalog.Group `json:"groups"`
+	Removed []string        `json:"removed"`
+	Swept   []string        `json:"swept"` // what was incomplete
+	Denied  []Denial        `json:"denied"`
+	DryRun  bool            `json:"dry_run"`
+}
+
+// A Denial is an object that the store would not remove.
+type Denial struct {
+	Name   string `json:"name"`
+	Reason string `json:"reason"`
+}
+
+// A clock is a store that tells how far its time is ahead of ours.
+type clock interface {
+	Skew(ctx context.Context) (time.Duration, error)
+}
+
+// A sweeper is a store in which uploads that never ended leave something behind.
+type sweeper interface {
+	// Sweep removes what was begun before then, or only names it if it is dry.
+	Sweep(ctx context.Context, before time.Time, dry bool) ([]string, error)
+}
+
+// Run prunes. It decides about everything before it removes anything. What the
+// store denies is an ErrIncomplete, after the rest is done.
+func (p Prune) Run(ctx context.Context) (Pruned, error) {
+	done := Pruned{Removed: []string{}, Swept: []string{}, Denied: []Denial{}, Groups: []catalog.Group{}, DryRun: p.DryRun}
+	now := p.Now()
+	if c, ok := p.Store.(clock); ok {
+		skew, err := c.Skew(ctx)
+		if err != nil {
+			return done, storing(err, "asking the store for its time")
+		}
+		if skew.Abs() > maxSkew {
+			return done, fmt.Errorf("this machine's clock is %s off the store's: %w", -skew.Round(time.Second), catalog.ErrDoubt)
+		}
+	}
+	listing, err := catalog.List(ctx, p.Store)
+	if err != nil {
+		return done, storing(err, "listing the archives")
+	}
+	var going []string
+	if p.Archives {
+		if done.Groups, err = listing.Retain(p.Policy, now); err != nil {
+			return done, err
+		}
+		going = leaving(done.Groups)
+	}
+	if n := len(listing.Items); len(going)*100 > p.MaxPercent*n {
+		return done, fmt.Errorf("%d of %d archives would be removed, more than %d %%: %w", len(going), n, p.MaxPercent, replay.ErrRefused)
+	}
+	if err := p.remove(ctx, going, &done.Removed, &done.Denied); err != nil {
+		return done, err
+	}
+	if p.Incomplete {
+		err = p.sweep(ctx, listing, now.Add(-fragmentLife), &done)
+	}
+	if err == nil && len(done.Denied) > 0 {
+		err = fmt.Errorf("the store would not remove %s (%s) and %d more: %w", done.Denied[0].Name, done.Denied[0].Reason, len(done.Denied)-1, ErrIncomplete)
+	}
+	return done, err
+}
+
+// leaving are the archives that no rule keeps, the oldest first, so that a run
+// that is cut short has removed what is worth least.
+func leaving(groups []catalog.Group) []string {
+	var going []catalog.Verdict
+	for _, g := range groups {
+		for _, v := range g.Verdicts {
+			if !v.Keep {
+				going = append(going, v)
+			}
+		}
+	}
+	slices.SortFunc(going, func(a, b catalog.Verdict) int { return a.Receipt.Created.Compare(b.Receipt.Created) })
+	names := make([]string, len(going))
+	for i, v := range going {
+		names[i] = v.Name
+	}
+	return names
+}
+
+// remove removes archives, or only names them. A denial is noted; any other error
+// ends it.
+func (p Prune) remove(ctx context.Context, archives []string, removed *[]string, denied *[]Denial) error {
+	for _, name := range archives {
+		var err error
+		if !p.DryRun {
+			err = catalog.Remove(ctx, p.Store, name)
+		}
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			*denied = append(*denied, Denial{name, err.Error()})
+		case err != nil:
+			return storing(err, "pruning")
+		default:
+			*removed = append(*removed, name)
+		}
+	}
+	return nil
+}
+
+// sweep removes what is no archive and was begun before then.
+func (p Prune) sweep(ctx context.Context, l catalog.Listing, before time.Time, done *Pruned) error {
+	var old []string
+	for _, f := range l.Unfinished {
+		if f.Modified.Before(before) {
+			old = append(old, f.Name)
+		}
+	}
+	if err := p.remove(ctx, old, &done.Swept, &done.Denied); err != nil {
+		return err
+	}
+	if s, ok := p.Store.(sweeper); ok {
+		swept, err := s.Sweep(ctx, before, p.DryRun)
+		done.Swept = append(done.Swept, swept...)
+		if err != nil {
+			return storing(err, "sweeping unfinished uploads")
+		}
+	}
+	return nil
+}

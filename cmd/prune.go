@@ -1,0 +1,142 @@
+package cmd
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/remote/catalog"
+)
+
+type pruneOptions struct {
+	policy     catalog.Policy
+	incomplete bool
+	dryRun     bool
+	maxPercent int
+	bucket     bucket
+}
+
+func newPrune(p *printer) *cobra.Command {
+	o := &pruneOptions{}
+	c := &cobra.Command{
+		Use:   "prune PLACE",
+		Short: "Remove the archives that a policy does not keep",
+		Long: `Removes archives, by their receipts: no key is needed. The rules are restic's:
+--keep-daily 7 keeps the newest archive of each of the last seven days that have
+one, and whatever any rule keeps is kept. Days are those of this machine's time
+zone. Archives of other clusters, under other labels, and of parts of the keyspace
+do not count for each other.
+
+The newest good archive of each always stays, and so does what is broken, locked
+by the store, or dated in the future. In doubt nothing is removed: when a receipt
+cannot be read, when the listing fails, or when this machine's clock is off.` +
+			ends(exitIncomplete, exitNotFound, exitStore, exitDenied, exitGuard, exitCheck),
+		Example: `  # what would go, and why the rest stays
+  kubeferry prune /var/backups/etcd --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --dry-run
+
+  # after every backup
+  kubeferry prune /var/backups/etcd --keep-last 48 --keep-within 14d`,
+		Args: exactly(1, "PLACE, where the archives are"),
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), p, args[0]) },
+	}
+	flags := c.Flags()
+	flags.IntVar(&o.policy.Last, "keep-last", 0, "keep the newest N archives; -1: all, as for the next ones")
+	for _, period := range []struct {
+		word   string
+		count  *int
+		within *catalog.Span
+	}{
+		{"hourly", &o.policy.Hourly, &o.policy.WithinHourly},
+		{"daily", &o.policy.Daily, &o.policy.WithinDaily},
+		{"weekly", &o.policy.Weekly, &o.policy.WithinWeekly},
+		{"monthly", &o.policy.Monthly, &o.policy.WithinMonthly},
+		{"yearly", &o.policy.Yearly, &o.policy.WithinYearly},
+	} {
+		flags.IntVar(period.count, "keep-"+period.word, 0, "keep the newest archive of each of the last N "+periods[period.word])
+		flags.Var((*span)(period.within), "keep-within-"+period.word, "keep one "+period.word+" for this long before the newest, such as 1y6m")
+	}
+	flags.Var((*span)(&o.policy.Within), "keep-within", "keep all for this long before the newest, such as 14d or 2y5m7d3h")
+	flags.BoolVar(&o.incomplete, "incomplete", false, "also remove uploads that never ended, and archives without a receipt, once they are a day old")
+	flags.IntVar(&o.maxPercent, "max-delete-percent", 50, "refuse to remove more than this share of the archives at once")
+	flags.Var(newDryRun(&o.dryRun), "dry-run", "tell what would go, and why the rest stays; remove nothing")
+	flags.Lookup("dry-run").NoOptDefVal = "client"
+	o.bucket.addFlags(flags)
+	return c
+}
+
+// periods are the periods of the rules, in the plural.
+var periods = map[string]string{"hourly": "hours", "daily": "days", "weekly": "weeks", "monthly": "months", "yearly": "years"}
+
+// A span is a flag that takes a length of time by the calendar.
+type span catalog.Span
+
+func (s *span) String() string { return catalog.Span(*s).String() }
+func (s *span) Type() string   { return "span" }
+
+func (s *span) Set(text string) error {
+	parsed, err := catalog.ParseSpan(text)
+	*s = span(parsed)
+	return err
+}
+
+func (o *pruneOptions) run(ctx context.Context, p *printer, place string) error {
+	o.policy.Zone = time.Local
+	given := o.policy != catalog.Policy{Zone: time.Local}
+	if err := o.policy.Check(); err != nil && (given || !o.incomplete) {
+		return usagef("%w; say what to keep, such as --keep-daily 7", err)
+	}
+	if o.maxPercent < 0 || o.maxPercent > 100 {
+		return usagef("--max-delete-percent=%d: it takes 0 to 100", o.maxPercent)
+	}
+	store, err := o.bucket.store(ctx, p, place)
+	if err != nil {
+		return err
+	}
+	done, err := ferry.Prune{
+		Store: store, Policy: o.policy, Archives: given, MaxPercent: o.maxPercent,
+		Incomplete: o.incomplete, DryRun: o.dryRun, Now: p.sh.now,
+	}.Run(ctx)
+	p.result = done
+	o.show(p, done)
+	return err
+}
+
+// show tells of each archive what became of it, and why.
+func (o *pruneOptions) show(p *printer, done ferry.Pruned) {
+	gone := "removed"
+	if o.dryRun {
+		gone = "would go"
+	}
+	removed, denied := map[string]bool{}, map[string]string{}
+	for _, name := range done.Removed {
+		removed[name] = true
+	}
+	for _, d := range done.Denied {
+		denied[d.Name] = d.Reason
+	}
+	rows := [][]string{{"NAME", "AGE", "CLUSTER", "SELECTION", "ACTION", "REASON"}}
+	for _, g := range done.Groups {
+		for _, v := range g.Verdicts {
+			action, reason := "kept", strings.Join(v.Reasons, ", ")
+			switch {
+			case removed[v.Name]:
+				action = gone
+			case denied[v.Name] != "":
+				action, reason = "denied", denied[v.Name]
+			case !v.Keep:
+				action = "not reached"
+			}
+			rows = append(rows, []string{v.Name, age(p.sh.now(), v.Receipt.Created), v.Receipt.Cluster, wholeText(v.Receipt.Whole), action, reason})
+		}
+	}
+	for _, name := range done.Swept {
+		rows = append(rows, []string{name, "-", "-", "-", gone, "never finished"})
+	}
+	if len(rows) > 1 {
+		p.table(rows)
+	}
+	p.talk("%d archives %s, %d unfinished %s, %d denied", len(done.Removed), gone, len(done.Swept), gone, len(done.Denied))
+}
