@@ -21,7 +21,7 @@ build: # bin/kubeferry, static
 demo: build # the main job, on an etcd inside the process
 	bin/kubeferry demo
 
-test: # everything that is quick, against real etcd servers
+test: # everything that is quick, against real etcd and S3 servers
 	$(WITH_SERVERS) \
 	go test -p 2 -timeout 10m ./...
 
@@ -63,7 +63,7 @@ docs: # the command reference, from the commands themselves
 fixtures: # the sample keyspace of the demo, from a database that a kube-apiserver filled
 	go run ./scripts/fixtures $(FIXTURE) etcdwalk/embedded/sample.zip
 
-servers: # the etcd servers of the tests, built once and cached
+servers: # the etcd and S3 servers of the tests, built once and cached
 	scripts/servers/build.sh
 
 clean:

@@ -82,7 +82,7 @@ func StartCluster(t testing.TB, n int, o Options) []*Server {
 	servers := make([]*Server, n)
 	peers := make([]string, n)
 	for i := range servers {
-		peer := "http://" + freeAddress(t)
+		peer := "http://" + FreeAddress(t)
 		peers[i] = fmt.Sprintf("m%d=%s", i, peer)
 		servers[i] = newServer(t, path, i, peer, o)
 	}
@@ -110,9 +110,9 @@ func newServer(t testing.TB, path string, i int, peer string, o Options) *Server
 	dir := t.TempDir()
 	s := &Server{
 		t: t, path: path,
-		Endpoint: "http://" + freeAddress(t),
+		Endpoint: "http://" + FreeAddress(t),
 		DataDir:  filepath.Join(dir, "data"),
-		metrics:  "http://" + freeAddress(t),
+		metrics:  "http://" + FreeAddress(t),
 		log:      filepath.Join(dir, "etcd.log"),
 	}
 	if o.TLS != nil {
@@ -266,10 +266,10 @@ func Endpoints(servers []*Server) []string {
 	return all
 }
 
-// freeAddress is a loopback address that nobody listens on. Its port is below
+// FreeAddress is a loopback address that nobody listens on. Its port is below
 // those that the kernel gives to connections (Linux: from 32768 on), which would
 // take it before the server does.
-func freeAddress(t testing.TB) string {
+func FreeAddress(t testing.TB) string {
 	t.Helper()
 	for range 100 {
 		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(12_000+rand.IntN(20_000)))
