@@ -13,7 +13,7 @@
 //
 // Names are relative, with slashes, in the words of [io/fs.ValidPath]; they
 // come from generated names, never from keys. The drivers are the packages
-// below (dir, later s3); package catalog knows what the names mean.
+// below (dir, s3); package catalog knows what the names mean.
 package remote
 
 import (

@@ -1,0 +1,289 @@
+package s3
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/kubeferry/kubeferry/remote"
+)
+
+// maxProbe is the size of an object that may be sent twice to learn whether the
+// store keeps conditions.
+const maxProbe = 64 << 10
+
+// ownDelay is how long an object of our own may be absent after it was written.
+const ownDelay = 5 * time.Second
+
+// errAgain: the parts must be sent once more.
+var errAgain = errors.New("the store has lost the parts")
+
+// publish gives the object its name, and returns its version.
+func (u *upload) publish(whole sums) (version, error) {
+	for again := 0; ; again++ {
+		if u.s.condition() != kept {
+			if err := u.s.checkFree(u.ctx, u.name); err != nil {
+				return version{}, err
+			}
+		}
+		at, err := u.request(whole)
+		switch {
+		case err == nil:
+			return u.probe(whole, at), nil
+		case u.s.condition() != ignored && refusesCondition(err):
+			u.s.noteIgnored("it refuses If-None-Match: " + reason(err))
+			continue
+		case errors.Is(err, errAgain) && again < 2:
+			u.restart()
+			if _, err := u.parts.wait(); err != nil {
+				return version{}, err
+			}
+			continue
+		}
+		return version{}, u.s.explain("publish", "s3:PutObject", u.name, err)
+	}
+}
+
+// restart sends all parts anew, in another multipart upload.
+func (u *upload) restart() {
+	_ = u.dropParts() // the store has lost it
+	u.parts = startParts(u)
+	_ = u.parts.offer(u.spool.size) // there were no more parts the first time
+	u.parts.finish(u.spool.size)
+}
+
+// request sends the request that publishes the object, and settles what became of
+// it.
+func (u *upload) request(whole sums) (at version, err error) {
+	options, err := u.options()
+	if err != nil {
+		return version{}, err
+	}
+	if u.s.condition() != ignored {
+		options.SetMatchETagExcept("*")
+	}
+	attempts := 0
+	err = u.s.try(u.ctx, "publish "+u.name, func(ctx context.Context) (err error) {
+		attempts++
+		if u.parts == nil {
+			at, err = u.put(ctx, whole, options)
+		} else {
+			at, err = u.complete(ctx, whole, options)
+		}
+		return err
+	})
+	if err == nil {
+		return at, nil
+	}
+	return u.settle(whole, err, attempts > 1)
+}
+
+func (u *upload) put(ctx context.Context, whole sums, options minio.PutObjectOptions) (version, error) {
+	s := u.s
+	options.UserMetadata["X-Amz-Checksum-Crc32c"] = whole.crc32cBase64()
+	md5 := ""
+	if s.locking() {
+		md5 = whole.md5Base64()
+	}
+	info, err := s.core.PutObject(ctx, s.at.Bucket, s.key(u.name), u.spool.section(0, whole.size), whole.size, md5, whole.sha256Hex(), options)
+	if err != nil {
+		return version{}, err
+	}
+	return versionOf(info.VersionID, info.ETag), answered(info, whole)
+}
+
+func (u *upload) complete(ctx context.Context, whole sums, options minio.PutObjectOptions) (version, error) {
+	s := u.s
+	all := make([]minio.CompletePart, len(u.parts.sent))
+	for i, p := range u.parts.sent {
+		all[i] = minio.CompletePart{PartNumber: i + 1, ETag: p.etag, ChecksumCRC32C: p.sums.crc32cBase64()}
+	}
+	// What the object is to be like was said at the beginning.
+	condition := options.Header().Get("If-None-Match")
+	options = minio.PutObjectOptions{UserMetadata: map[string]string{
+		"X-Amz-Checksum-Crc32c": whole.crc32cBase64(),
+		"X-Amz-Checksum-Type":   "FULL_OBJECT",
+		"X-Amz-Mp-Object-Size":  fmt.Sprint(whole.size),
+	}}
+	if condition != "" {
+		options.SetMatchETagExcept("*")
+	}
+	info, err := s.core.CompleteMultipartUpload(ctx, s.at.Bucket, s.key(u.name), u.parts.id, all, options)
+	switch {
+	case response(err).Code == "ConditionalRequestConflict": // then S3 wants the parts again
+		return version{}, errAgain
+	case err != nil:
+		return version{}, err
+	}
+	return versionOf(info.VersionID, info.ETag), answered(info, whole)
+}
+
+// answered compares the store's checksum, if it tells one of the whole, with ours.
+func answered(info minio.UploadInfo, whole sums) error {
+	if got := info.ChecksumCRC32C; len(got) == len(whole.crc32cBase64()) && got != whole.crc32cBase64() {
+		return &damage{fmt.Sprintf("the store has CRC32C %s, and %s was sent", line(got), whole.crc32cBase64())}
+	}
+	return nil
+}
+
+// settle finds out what became of a request that failed: the object may be there
+// all the same. repeated: an earlier attempt may have succeeded unseen.
+func (u *upload) settle(whole sums, failed error, repeated bool) (version, error) {
+	e := response(failed)
+	taken := e.StatusCode == http.StatusPreconditionFailed
+	gone := e.Code == noSuchUpload
+	if e.StatusCode != 0 && !taken && !gone && !transient(failed) && !repeated {
+		return version{}, failed // refused, so nothing was done
+	}
+	ctx, done := settling(u.ctx)
+	defer done()
+	info, err := u.s.stat(ctx, u.name)
+	switch {
+	case err == nil && info.UserMetadata[uploadID] != u.id:
+		return version{}, fs.ErrExist
+	case err == nil && u.ctx.Err() != nil: // whoever cancelled does not want it
+		return version{}, errors.Join(failed, u.takeBack(versionOf(info.VersionID, info.ETag)))
+	case err == nil && !holds(info, whole):
+		return version{}, errors.Join(&damage{fmt.Sprintf("the object has %d bytes with CRC32C %s, and %d with %s were sent",
+			info.Size, line(info.ChecksumCRC32C), whole.size, whole.crc32cBase64())}, u.takeBack(versionOf(info.VersionID, info.ETag)))
+	case err == nil:
+		return versionOf(info.VersionID, info.ETag), nil
+	case errors.Is(err, fs.ErrNotExist) && (gone || errors.Is(failed, errAgain)):
+		return version{}, errAgain
+	case errors.Is(err, fs.ErrNotExist):
+		return version{}, failed
+	case taken && !repeated: // whoever has the name, it is not us
+		return version{}, fs.ErrExist
+	}
+	return version{}, fmt.Errorf("%w: whether the object is there is unknown, for it cannot be looked at: %s: %s", ErrUnavailable, reason(failed), reason(err))
+}
+
+// holds tells whether the object that the store has is the one that was sent.
+func holds(info minio.ObjectInfo, whole sums) bool {
+	crc := info.ChecksumCRC32C
+	return info.Size == whole.size && (len(crc) != len(whole.crc32cBase64()) || crc == whole.crc32cBase64())
+}
+
+// refusesCondition tells a store that does not know If-None-Match.
+func refusesCondition(err error) bool {
+	switch e := response(err); e.StatusCode {
+	case http.StatusNotImplemented:
+		return true
+	case http.StatusBadRequest:
+		return e.Code == "NotImplemented" || e.Code == "InvalidArgument" || e.Code == "InvalidRequest"
+	}
+	return false
+}
+
+// condition is what is known of If-None-Match.
+func (s *Store) condition() conditions {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conditions
+}
+
+func (s *Store) noteKept() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conditions = kept
+}
+
+func (s *Store) noteIgnored(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conditions, s.notes.NotCreateOnly = ignored, true
+	s.config.Log.Warn("the store does not keep two writers from one name", "store", s.at.String(), "why", why)
+}
+
+// probe learns from an object that is there whether the store keeps If-None-Match:
+// it is put once more, where that costs next to nothing. A store that does not
+// keep it has the same bytes then as before.
+func (u *upload) probe(whole sums, at version) version {
+	if u.s.condition() != unknown || u.parts != nil || whole.size > maxProbe {
+		return at
+	}
+	options, err := u.options()
+	if err != nil {
+		return at
+	}
+	options.SetMatchETagExcept("*")
+	again, err := u.put(u.ctx, whole, options)
+	switch {
+	case err == nil:
+		u.s.noteIgnored("it has put an object over another in spite of If-None-Match")
+		return again
+	case response(err).StatusCode == http.StatusPreconditionFailed:
+		u.s.noteKept()
+	}
+	return at // and what is not known may be learnt the next time
+}
+
+// readBack reads the object as the store has it now, if it may.
+func (u *upload) readBack(at version, want remote.Digest) error {
+	var got remote.Digest
+	deadline := time.Now().Add(min(ownDelay, u.s.config.RetryBudget))
+	err := u.s.try(u.ctx, "read back "+u.name, func(ctx context.Context) (err error) {
+		for {
+			got, err = u.s.digest(ctx, u.name, at)
+			if response(err).StatusCode != http.StatusNotFound || time.Now().After(deadline) {
+				break
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+		if err == nil && got != want {
+			err = &damage{fmt.Sprintf("%d bytes with SHA-256 %x, where %d with %x were written", got.Size, got.SHA256, want.Size, want.SHA256)}
+		}
+		return err
+	})
+	err = u.s.explain("read back", "s3:GetObject", u.name, err)
+	if errors.Is(err, fs.ErrPermission) {
+		u.s.mu.Lock()
+		defer u.s.mu.Unlock()
+		u.s.notes.NotReadBack++
+		return nil
+	}
+	return err
+}
+
+// digest reads an object once.
+func (s *Store) digest(ctx context.Context, name string, v version) (remote.Digest, error) {
+	options, err := v.options()
+	if err != nil {
+		return remote.Digest{}, err
+	}
+	body, err := s.get(ctx, name, v, options)
+	if err != nil {
+		return remote.Digest{}, err
+	}
+	defer body.Close()
+	h := sha256.New()
+	n, err := io.Copy(h, body)
+	return remote.Digest{Size: n, SHA256: [sha256.Size]byte(h.Sum(nil))}, err
+}
+
+// takeBack removes the object that must not stay, whatever became of the context,
+// but no other that has got its name.
+func (u *upload) takeBack(at version) error {
+	ctx, done := settling(u.ctx)
+	defer done()
+	if at.id == "" {
+		info, err := u.s.stat(ctx, u.name)
+		if errors.Is(err, fs.ErrNotExist) || (err == nil && info.UserMetadata[uploadID] != u.id) {
+			return nil
+		}
+	}
+	if err := u.s.remove(ctx, u.name, at.id); err != nil {
+		return fmt.Errorf("a bad object is left behind: %w", err)
+	}
+	return nil
+}

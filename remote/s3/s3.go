@@ -1,0 +1,278 @@
+// Package s3 keeps objects in a bucket of S3, or of a store that speaks like it.
+//
+// The nouns:
+//
+//   - A [Location] is a bucket and a prefix in it. The object NAME of the store
+//     has the key PREFIX/NAME, so that prod never sees what is in prod-2.
+//   - A [Store] is a location with somebody's credentials.
+//   - The spool of an upload is a file of mode 0600 that takes what is written,
+//     without a name where the system allows that. Write never waits for the
+//     network.
+//   - A part is a piece of the spool that goes up while the rest is written. Small
+//     objects have none: they are put whole, by Commit.
+//
+// How an object is published: Commit reads the spool again and compares it with
+// what was to be written, and with the parts as they were sent; then one request
+// publishes the object, create-only (If-None-Match: *); then the object is read
+// back. Each request carries SHA-256 and CRC32C of its bytes, and the store keeps
+// the CRC32C of the whole. A request whose answer was lost is settled by looking
+// at the object, which carries the upload's random id: it is never taken for done
+// or for not done.
+//
+// Caveats:
+//
+//   - Credentials that may only write are enough to write. Then nothing is read
+//     back, and [Store.Notes] says so.
+//   - A store that does not know If-None-Match, or ignores it, protects no name
+//     from two writers of the same moment. That is found out and noted.
+//   - An open object is pinned by version or ETag. Its ranges are checked for
+//     place and length; whether their bytes are the right ones is for the archive
+//     to tell, which is authenticated.
+//   - Remove leaves a marker in a bucket that keeps versions, as S3 does. The
+//     versions below are for the bucket's lifecycle rules.
+//   - Redirects are not followed, plain http is spoken to this machine only, and
+//     there is no anonymous access.
+//   - A killed process leaves its parts behind: see [Store.Incomplete].
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"github.com/kubeferry/kubeferry/remote"
+)
+
+// A Store is a bucket's prefix. It may be used by several goroutines.
+type Store struct {
+	at          Location
+	config      Config
+	endpoint    string // for messages
+	core        *minio.Core
+	credentials *credentials.Credentials
+	clock       *clock
+	reached     atomic.Bool // an answer has come
+
+	mu         sync.Mutex
+	conditions conditions
+	notes      Notes
+}
+
+var _ remote.Store = (*Store)(nil)
+
+// conditions is what is known of how the store takes If-None-Match.
+type conditions int
+
+const (
+	unknown conditions = iota
+	kept
+	ignored
+)
+
+// Notes tell what a user should know of objects that were published all the
+// same.
+type Notes struct {
+	// NotReadBack counts objects whose reading the credentials do not allow.
+	NotReadBack int
+	// NotCreateOnly: the store does not keep two writers from one name.
+	NotCreateOnly bool
+}
+
+// Open makes a store of a location. It looks for credentials, but does not speak
+// to the store yet. Without credentials the error is [ErrNoCredentials], within
+// three seconds unless a token service that is configured keeps it waiting.
+func Open(ctx context.Context, at Location, c Config) (*Store, error) {
+	c = c.withDefaults()
+	target, err := c.resolve(at)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", at, err)
+	}
+	s := &Store{at: at, config: c, endpoint: target.String(), clock: &clock{}, credentials: credentials.New(newChain(c))}
+	if _, err := s.credentials.GetWithContext(&credentials.CredContext{Context: ctx}); err != nil {
+		return nil, fmt.Errorf("open %s: %w", at, err)
+	}
+	if s.core, err = s.connect(target); err != nil {
+		return nil, fmt.Errorf("open %s at %s: %w", at, s.endpoint, err)
+	}
+	return s, nil
+}
+
+// String is the location.
+func (s *Store) String() string { return s.at.String() }
+
+// Notes tells what there is to know of what was published so far.
+func (s *Store) Notes() Notes {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.notes
+}
+
+// Skew is how much this machine's clock is ahead of the store's, to the second,
+// as of the latest answer; false: no answer has told the time yet.
+func (s *Store) Skew() (time.Duration, bool) { return s.clock.skew() }
+
+// Create begins an object. It asks the store whether there is the bucket, and
+// whether the name is free, as far as the credentials allow.
+func (s *Store) Create(ctx context.Context, name string) (remote.Upload, error) {
+	if err := s.check(ctx, "create", name); err != nil {
+		return nil, err
+	}
+	if err := s.checkBucket(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.checkFree(ctx, name); err != nil {
+		return nil, err
+	}
+	spool, err := newSpool(s.config.SpoolDir)
+	if err != nil {
+		return nil, err
+	}
+	return newUpload(ctx, s, name, spool), nil
+}
+
+// checkBucket finds out early what would else be found out after the walk.
+func (s *Store) checkBucket(ctx context.Context) error {
+	if s.reached.Load() {
+		return nil
+	}
+	found := false
+	err := s.try(ctx, "look for the bucket", func(ctx context.Context) (err error) {
+		found, err = s.core.BucketExists(ctx, s.at.Bucket)
+		return err
+	})
+	err = s.explain("look for the bucket", "s3:ListBucket", "", err)
+	switch {
+	case errors.Is(err, fs.ErrPermission): // the writer need not have this right
+		return nil
+	case err == nil && !found:
+		return s.explain("look for the bucket", "s3:ListBucket", "", minio.ErrorResponse{Code: minio.NoSuchBucket, Message: "there is no such bucket"})
+	}
+	return err
+}
+
+// checkFree is nil if the name is free, or if that cannot be seen.
+func (s *Store) checkFree(ctx context.Context, name string) error {
+	_, err := s.stat(ctx, name)
+	switch {
+	case err == nil:
+		return fmt.Errorf("create %s: %w", s.url(name), fs.ErrExist)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+		return nil
+	}
+	return err
+}
+
+// stat asks for the current version of an object.
+func (s *Store) stat(ctx context.Context, name string) (minio.ObjectInfo, error) {
+	var info minio.ObjectInfo
+	err := s.try(ctx, "look at "+name, func(ctx context.Context) (err error) {
+		info, err = s.core.StatObject(ctx, s.at.Bucket, s.key(name), minio.StatObjectOptions{Checksum: true})
+		return err
+	})
+	return info, s.explain("look at", "s3:GetObject", name, err)
+}
+
+// Remove removes an object. One that is locked stays: ErrLocked.
+func (s *Store) Remove(ctx context.Context, name string) error {
+	if err := s.check(ctx, "remove", name); err != nil {
+		return err
+	}
+	// Deleting what is absent succeeds, and deleting what is locked hides it only:
+	// so look first.
+	info, err := s.stat(ctx, name)
+	if errors.Is(err, fs.ErrPermission) {
+		err = s.find(ctx, name)
+	}
+	if err != nil {
+		return err
+	}
+	if until := lockedUntil(info, time.Now()); until != "" {
+		return fmt.Errorf("remove %s: %w %s", s.url(name), ErrLocked, until)
+	}
+	return s.remove(ctx, name, "")
+}
+
+// find looks for an object in a listing, where it may not be looked at itself. If
+// that may not be either, it is taken to be there.
+func (s *Store) find(ctx context.Context, name string) error {
+	for info, err := range s.List(ctx, name) {
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			return nil
+		case err != nil:
+			return err
+		case info.Name == name:
+			return nil
+		}
+		break // names that only begin with this one come after it
+	}
+	return fmt.Errorf("remove %s: %w", s.url(name), fs.ErrNotExist)
+}
+
+// remove deletes a version, or if it is empty the name.
+func (s *Store) remove(ctx context.Context, name, version string) error {
+	err := s.try(ctx, "remove "+name, func(ctx context.Context) error {
+		return s.core.RemoveObject(ctx, s.at.Bucket, s.key(name), minio.RemoveObjectOptions{VersionID: version})
+	})
+	if e := response(err); e.StatusCode == 403 && saysLocked(e.Message) {
+		return fmt.Errorf("remove %s: %w: %s", s.url(name), ErrLocked, line(e.Message))
+	}
+	return s.explain("remove", "s3:DeleteObject", name, err)
+}
+
+// lockedUntil tells what holds an object; empty: nothing.
+func lockedUntil(info minio.ObjectInfo, now time.Time) string {
+	if info.Headers.Get("X-Amz-Object-Lock-Legal-Hold") == "ON" {
+		return "by a legal hold"
+	}
+	until, err := time.Parse(time.RFC3339, info.Headers.Get("X-Amz-Object-Lock-Retain-Until-Date"))
+	if err != nil || !until.After(now) {
+		return ""
+	}
+	return "until " + until.UTC().Format(time.RFC3339)
+}
+
+// key is the object's key in the bucket.
+func (s *Store) key(name string) string {
+	if s.at.Prefix == "" {
+		return name
+	}
+	return s.at.Prefix + "/" + name
+}
+
+// url names an object in messages.
+func (s *Store) url(name string) string { return "s3://" + s.at.Bucket + "/" + s.key(name) }
+
+// check is what each operation on a name begins with.
+func (s *Store) check(ctx context.Context, op, name string) error {
+	if err := checkName(s.key(name), name); err != nil {
+		return fmt.Errorf("%s %q in %s: %w", op, name, s.at, err)
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s %s: %w", op, s.url(name), err)
+	}
+	return nil
+}
+
+const maxKey = 1024 // bytes, of S3
+
+func checkName(key, name string) error {
+	switch {
+	case !fs.ValidPath(name), name == ".":
+		return fs.ErrInvalid
+	case len(key) > maxKey:
+		return fmt.Errorf("%w: the key has %d bytes, and S3 takes %d", fs.ErrInvalid, len(key), maxKey)
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return fmt.Errorf("%w: a control character", fs.ErrInvalid)
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package s3
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kubeferry/kubeferry/remote"
+)
+
+// A spool is a file that takes what is to go up.
+type spool struct {
+	file *os.File
+	dir  string // for messages: the file itself has no name any more
+	size int64
+}
+
+// newSpool makes a file that only its owner may read, and that is gone when the
+// process is.
+func newSpool(dir string) (*spool, error) {
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	file, err := os.CreateTemp(dir, ".kubeferry-*.spool") // 0600 and never through a link
+	if err != nil {
+		return nil, spoolError("make a spool", dir, err)
+	}
+	if err := os.Remove(file.Name()); err != nil {
+		return nil, errors.Join(spoolError("hide the spool", dir, err), file.Close())
+	}
+	return &spool{file: file, dir: dir}, nil
+}
+
+func (s *spool) write(p []byte) (int, error) {
+	n, err := s.file.Write(p)
+	s.size += int64(n)
+	if err != nil {
+		err = spoolError("write to the spool", s.dir, err)
+	}
+	return n, err
+}
+
+func (s *spool) close() error {
+	if err := s.file.Close(); err != nil {
+		return spoolError("close the spool", s.dir, err)
+	}
+	return nil
+}
+
+// section is a piece of the spool, to be read from its start as often as needed.
+func (s *spool) section(off, size int64) *io.SectionReader {
+	return io.NewSectionReader(s.file, off, size)
+}
+
+func spoolError(op, dir string, err error) error {
+	var e *fs.PathError
+	if errors.As(err, &e) {
+		err = e.Err
+	}
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG) {
+		return fmt.Errorf("%s in %s: %w: %w", op, dir, remote.ErrNoSpace, err)
+	}
+	return fmt.Errorf("%s in %s: %w", op, dir, err)
+}
+
+// sums are the checksums of a piece of the spool.
+type sums struct {
+	size   int64
+	sha256 [sha256.Size]byte
+	crc32c uint32
+	md5    [md5.Size]byte // of what is locked, for stores that want no other
+}
+
+func (s sums) sha256Hex() string    { return hex.EncodeToString(s.sha256[:]) }
+func (s sums) md5Base64() string    { return base64.StdEncoding.EncodeToString(s.md5[:]) }
+func (s sums) crc32cBase64() string { return crcBase64(s.crc32c) }
+
+func crcBase64(crc uint32) string {
+	return base64.StdEncoding.EncodeToString([]byte{byte(crc >> 24), byte(crc >> 16), byte(crc >> 8), byte(crc)})
+}
+
+// A summer makes sums of what is written to it.
+type summer struct {
+	size    int64
+	sha, md hash.Hash // md may be nil
+	crc     hash.Hash32
+}
+
+func newSummer(withMD5 bool) *summer {
+	s := &summer{sha: sha256.New(), crc: crc32.New(crc32.MakeTable(crc32.Castagnoli))}
+	if withMD5 {
+		s.md = md5.New()
+	}
+	return s
+}
+
+// Write never fails.
+func (s *summer) Write(p []byte) (int, error) {
+	s.size += int64(len(p))
+	_, _ = s.sha.Write(p)
+	_, _ = s.crc.Write(p)
+	if s.md != nil {
+		_, _ = s.md.Write(p)
+	}
+	return len(p), nil
+}
+
+func (s *summer) sums() sums {
+	done := sums{size: s.size, sha256: [sha256.Size]byte(s.sha.Sum(nil)), crc32c: s.crc.Sum32()}
+	if s.md != nil {
+		done.md5 = [md5.Size]byte(s.md.Sum(nil))
+	}
+	return done
+}
+
+// sum reads a piece of the spool.
+func (s *spool) sum(ctx context.Context, off, size int64, withMD5 bool) (sums, error) {
+	h := newSummer(withMD5)
+	if _, err := io.Copy(h, &obedient{ctx, s.section(off, size)}); err != nil {
+		return sums{}, spoolError("read the spool", s.dir, err)
+	}
+	return h.sums(), nil
+}
+
+// sumAll reads the whole spool, and tells of each piece of this size too.
+func (s *spool) sumAll(ctx context.Context, size int64, withMD5 bool) (whole sums, pieces []sums, err error) {
+	all := newSummer(withMD5)
+	for off := int64(0); off < s.size; off += size {
+		part := newSummer(withMD5)
+		if _, err := io.Copy(io.MultiWriter(all, part), &obedient{ctx, s.section(off, min(size, s.size-off))}); err != nil {
+			return sums{}, nil, spoolError("read the spool", s.dir, err)
+		}
+		pieces = append(pieces, part.sums())
+	}
+	return all.sums(), pieces, nil
+}
+
+// obedient reads until its context ends.
+type obedient struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (o *obedient) Read(p []byte) (int, error) {
+	if err := o.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return o.r.Read(p)
+}
