@@ -79,8 +79,8 @@ func NewProxy(t testing.TB, s *Server) *Proxy {
 }
 
 // On lets act answer the requests of an operation, named as S3 names it, from
-// the first to the last one; 0 is no end. The first rule that fits is the one
-// that is followed.
+// the first to the last one, counted from 1 and from now; 0 is no end. The first
+// rule that fits is the one that is followed.
 func (p *Proxy) On(op string, first, last int, act Action) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -218,14 +218,6 @@ func Stall(d time.Duration) Action {
 func DropReply(_ http.ResponseWriter, r *http.Request, next http.Handler) {
 	next.ServeHTTP(httptest.NewRecorder(), r)
 	panic(http.ErrAbortHandler)
-}
-
-// Without takes a header away from the request.
-func Without(header string) Action {
-	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		r.Header.Del(header)
-		next.ServeHTTP(w, r)
-	}
 }
 
 // AlterRequest alters the body of the request, whose length stays.
