@@ -12,13 +12,14 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/remote/catalog"
-	"github.com/kubeferry/kubeferry/remote/dir"
 )
 
 type backupOptions struct {
 	connection connection
 	selecting  selecting
 	sealing    sealing
+	bucket     bucket
+	publishing publishing
 	to         string
 	cluster    string
 	allowEmpty bool
@@ -44,13 +45,17 @@ compressed, encrypted, checked, and published whole or not at all.
 Without TYPE everything that Kubernetes keeps in etcd is taken. The archive's
 path is printed on stdout.
 
-PLACE is a folder, a file (*.zip.age, with --no-encrypt *.zip), or - for stdout.` +
+PLACE is a folder, a file (*.zip.age, with --no-encrypt *.zip), s3://bucket/prefix,
+or - for stdout. Credentials for S3 are looked for where AWS's own tools look.` +
 			ends(exitNotFound, exitIntegrity, exitCluster, exitStore, exitDenied, exitConflict, exitGuard, exitNoSpace),
 		Example: `  # everything, for one recipient
   kubeferry backup --to /var/backups/etcd -r age1…
 
   # two kinds of one namespace
   kubeferry backup deployments,cm -n shop --to /var/backups/etcd -R recipients.txt
+
+  # to S3, locked for a month
+  kubeferry backup --to s3://backups/prod --retain-for 30d -R recipients.txt
 
   # what would be taken
   kubeferry backup --dry-run`,
@@ -70,7 +75,7 @@ PLACE is a folder, a file (*.zip.age, with --no-encrypt *.zip), or - for stdout.
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&o.to, "to", "", "where the archive goes: a folder, a file, or - for stdout")
+	flags.StringVar(&o.to, "to", "", "where the archive goes: a folder, a file, s3://bucket/prefix, or - for stdout")
 	flags.StringVar(&o.cluster, "cluster", "", "label of the cluster, [a-z0-9.-] (default the beginning of its kube-system UID)")
 	flags.BoolVar(&o.allowEmpty, "allow-empty", false, "an empty selection is no error")
 	flags.StringVar(&o.verify, "verify", verifyWritten, "written: check all bytes as they are written, and again on the disk; full: also open the archive as a restore would")
@@ -80,6 +85,8 @@ PLACE is a folder, a file (*.zip.age, with --no-encrypt *.zip), or - for stdout.
 	o.selecting.addFlags(flags)
 	o.sealing.addFlags(flags)
 	o.connection.addFlags(flags)
+	o.bucket.addFlags(flags)
+	o.publishing.addFlags(flags, &o.bucket)
 	return c
 }
 
@@ -96,7 +103,7 @@ func (o *backupOptions) validate() error {
 }
 
 func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter kube.Filter) error {
-	to, err := destination(o.to, !o.sealing.none, dir.Options{AllowShared: o.shared}, p.sh)
+	to, err := o.destination(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -131,6 +138,7 @@ func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter
 		Pipe:       to.stdout,
 		ReadBack:   o.verify == verifyFull,
 		Label:      o.cluster,
+		Retain:     o.bucket.config.RetainUntil,
 		Tool:       version,
 		Host:       host,
 		Now:        p.sh.now,
@@ -157,10 +165,18 @@ func (o *backupOptions) report(p *printer, to place, done ferry.BackedUp, opener
 			bytesText(r.Size), r.Keys, r.Kinds, moment(done.Outcome, r.Revision), done.Duration.Round(time.Millisecond))
 		return nil
 	}
+	checked := "verified"
+	if to.bucket != nil {
+		notes := to.bucket.Notes()
+		warnOf(p, notes)
+		if notes.NotReadBack > 0 {
+			checked = "not read back (these credentials may only write)"
+		}
+	}
 	p.result = backupResult{Path: path, Receipt: r, Outcome: done.Outcome, Seconds: done.Duration.Seconds()}
 	p.data("%s", path)
-	p.talk("%s: %s, %d keys of %d kinds at %s in %s, verified. Next: kubeferry describe %s%s",
-		path, bytesText(r.Size), r.Keys, r.Kinds, moment(done.Outcome, r.Revision), done.Duration.Round(time.Millisecond), path, opener)
+	p.talk("%s: %s, %d keys of %d kinds at %s in %s, %s. Next: kubeferry describe %s%s",
+		path, bytesText(r.Size), r.Keys, r.Kinds, moment(done.Outcome, r.Revision), done.Duration.Round(time.Millisecond), checked, path, opener)
 	return nil
 }
 

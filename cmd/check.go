@@ -28,7 +28,7 @@ func newCheck(p *printer) *cobra.Command {
 is needed. Every cluster that has archives of its whole keyspace there must have a
 good one, as young as --max-age and as many as --min-count say.` +
 			ends(exitNotFound, exitStore, exitDenied, exitCheck),
-		Example: `  kubeferry check /var/backups/etcd --max-age 26h --min-count 7`,
+		Example: `  kubeferry check /var/backups/etcd --max-age 26h`,
 		Args:    exactly(1, "PLACE, where the archives are"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), p, args[0]) },
 	}

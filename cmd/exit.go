@@ -21,6 +21,7 @@ import (
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 	"github.com/kubeferry/kubeferry/remote/dir"
+	"github.com/kubeferry/kubeferry/remote/s3"
 )
 
 // An exitCode is kubeferry's answer to the shell. Where meanings coincide the
@@ -76,12 +77,12 @@ var exits = []exit{
 	{exitIntegrity, "integrity failure", []error{crypt.ErrDamaged, archive.ErrDamaged, archive.ErrTooNew, etcdwalk.ErrInvariant, remote.ErrDigest}},
 	{exitPolicy, "refused by policy", []error{ferry.ErrPolicy, catalog.ErrMismatch, catalog.ErrReceipt}},
 	{exitConflict, "conflict, or already exists", []error{replay.ErrConflict, fs.ErrExist}},
-	{exitGuard, "refused by a safety guard", []error{replay.ErrRefused, etcd2.ErrTooLarge, connect.ErrInsecureTransport, dir.ErrShared}},
+	{exitGuard, "refused by a safety guard", []error{replay.ErrRefused, etcd2.ErrTooLarge, connect.ErrInsecureTransport, s3.ErrPlainHTTP, dir.ErrShared}},
 	{exitNoSpace, "no space, or quota exceeded", []error{remote.ErrNoSpace, replay.ErrNoSpace}},
-	{exitDenied, "permission denied", []error{etcdwalk.ErrDenied, fs.ErrPermission}},
+	{exitDenied, "permission denied", []error{etcdwalk.ErrDenied, fs.ErrPermission, s3.ErrNoCredentials, s3.ErrLocked}},
 	{exitNotFound, "backup, store or selected objects not found", []error{ferry.ErrEmpty, fs.ErrNotExist}},
 	{exitCluster, "etcd unreachable or unstable", []error{etcdwalk.ErrUnavailable, etcdwalk.ErrCompacted, context.DeadlineExceeded}},
-	{exitStore, "storage target unreachable or failing", []error{ferry.ErrStore}},
+	{exitStore, "storage target unreachable or failing", []error{ferry.ErrStore, s3.ErrNoBucket, s3.ErrUnavailable, s3.ErrSkew}},
 	{exitCheck, "check failed, or in doubt what may be removed", []error{ferry.ErrCheck, catalog.ErrDoubt}},
 	{exitIncomplete, "finished, but incomplete: some keys were not done", []error{ferry.ErrIncomplete}},
 }

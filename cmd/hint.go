@@ -14,6 +14,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 	"github.com/kubeferry/kubeferry/remote/dir"
+	"github.com/kubeferry/kubeferry/remote/s3"
 )
 
 // hints are the next steps after errors that have one. The first that fits is
@@ -40,6 +41,10 @@ var hints = []struct {
 	{etcd3.ErrNoAPI, "", "--api v2 speaks to it over the older API, if it serves that"},
 	{etcd2.ErrTooLarge, "", "select less, such as one kind or namespace at a time, or allow more memory with --max-v2-answer BYTES"},
 	{connect.ErrInsecureTransport, "", "use https:// endpoints with --cacert, --cert and --key, or say --insecure-transport"},
+	{s3.ErrPlainHTTP, "", "use an https:// endpoint, with --s3-cacert where its CA is your own, or say --s3-allow-http"},
+	{s3.ErrNoCredentials, "", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --s3-profile"},
+	{s3.ErrNoBucket, "", "--to and --store name it as s3://bucket/prefix, --s3-endpoint and --s3-region say where it is"},
+	{s3.ErrUnavailable, "", "--s3-endpoint, --s3-region and --s3-cacert say how the store is reached; -v tells more"},
 	{dir.ErrShared, "", "chmod o-w the folder, name another, or say --allow-shared-folder"},
 	{ferry.ErrEmpty, "backup", "kubeferry backup --dry-run shows what there is; --allow-empty takes an empty selection"},
 	{ferry.ErrEmpty, "restore", "kubeferry describe ARCHIVE shows what it holds; --allow-empty takes an empty selection"},

@@ -200,6 +200,7 @@ func (f *sealing) public() ([]crypt.Recipient, error) {
 type opening struct {
 	stock       bucket
 	from        string // where archives are that are named by what a listing tells of them
+	whole       bool   // the archive is read as a whole, and more than once
 	identities  []string
 	passphrase  passphrase
 	unencrypted bool

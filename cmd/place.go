@@ -16,6 +16,7 @@ import (
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 	"github.com/kubeferry/kubeferry/remote/dir"
+	"github.com/kubeferry/kubeferry/remote/s3"
 )
 
 // A place is where an archive is, or goes: what the user typed, resolved.
@@ -27,31 +28,37 @@ type place struct {
 	// folder is the store's path, to show where an archive has gone.
 	folder string
 	stdout bool
+	bucket *s3.Store // the store, if it is in S3
 }
 
-// destination resolves --to: a name that ends in .zip.age or .zip is a file, a
-// dash is stdout, anything else is a folder.
-func destination(to string, encrypted bool, options dir.Options, sh *shell) (place, error) {
+// destination resolves --to: what begins with s3:// is in S3; a name that ends in
+// .zip.age or .zip is a file, a dash is stdout, anything else is a folder.
+func (o *backupOptions) destination(ctx context.Context, p *printer) (place, error) {
+	to, encrypted, options := o.to, !o.sealing.none, dir.Options{AllowShared: o.shared}
 	switch {
 	case to == "":
-		return place{}, usagef("--to is missing: name a folder, a file (*%s) or - for stdout", catalog.EncryptedSuffix)
-	case strings.HasPrefix(to, "s3://"):
-		return place{}, usagef("--to %s: S3 is not supported yet; name a folder", to)
-	case to == "-" && sh.outTerminal:
+		return place{}, usagef("--to is missing: name a folder, a file (*%s), s3://bucket/prefix, or - for stdout", catalog.EncryptedSuffix)
+	case to == "-" && p.sh.outTerminal:
 		return place{}, usagef("--to - would paint an archive on the terminal; pipe it somewhere, or name a folder")
 	case printable(to) != to:
 		return place{}, usagef("--to %q: it holds characters that cannot be shown", to)
 	case to == "-":
-		return place{store: stdoutStore{sh.stdout}, name: "stdout", stdout: true}, nil
+		return place{store: stdoutStore{p.sh.stdout}, name: "stdout", stdout: true}, nil
 	}
-	isEncrypted, isPlain := strings.HasSuffix(to, catalog.EncryptedSuffix), strings.HasSuffix(to, catalog.PlainSuffix)
+	bare := to
+	if isS3(to) {
+		bare, _, _ = strings.Cut(to, "?")
+	}
+	isEncrypted, isPlain := strings.HasSuffix(bare, catalog.EncryptedSuffix), strings.HasSuffix(bare, catalog.PlainSuffix)
 	switch {
 	case isPlain && encrypted:
 		return place{}, usagef("--to %s: an encrypted archive is named *%s; with --no-encrypt it is *%s", to, catalog.EncryptedSuffix, catalog.PlainSuffix)
 	case isEncrypted && !encrypted:
 		return place{}, usagef("--to %s: an archive in the clear is named *%s", to, catalog.PlainSuffix)
-	case (isEncrypted || isPlain) && strings.HasPrefix(filepath.Base(to), "."):
+	case (isEncrypted || isPlain) && strings.HasPrefix(filepath.Base(bare), "."):
 		return place{}, usagef("--to %s: an archive's name does not begin with a dot", to)
+	case isS3(to):
+		return o.inS3(ctx, p)
 	case isEncrypted || isPlain:
 		folder, name := filepath.Split(filepath.Clean(to))
 		return place{store: dir.New(filepath.Clean(folder), options), name: name, folder: folder}, nil
@@ -62,6 +69,25 @@ func destination(to string, encrypted bool, options dir.Options, sh *shell) (pla
 	return place{store: dir.New(to, options), folder: to}, nil
 }
 
+// inS3 resolves a destination in S3.
+func (o *backupOptions) inS3(ctx context.Context, p *printer) (place, error) {
+	if err := o.publishing.resolve(&o.bucket, p.sh.now()); err != nil {
+		return place{}, err
+	}
+	address, name := o.to, ""
+	if isArchiveName(o.to) {
+		var err error
+		if address, name, err = splitS3(o.to); err != nil {
+			return place{}, err
+		}
+	}
+	store, err := o.bucket.open(ctx, p, address)
+	if err != nil {
+		return place{}, err
+	}
+	return place{store: store, name: name, folder: store.String(), bucket: store}, nil
+}
+
 // source resolves the word for an archive that is there: a path, or with --store
 // what a listing of the store tells of it.
 func (f *opening) source(ctx context.Context, p *printer, word string) (place, error) {
@@ -69,8 +95,18 @@ func (f *opening) source(ctx context.Context, p *printer, word string) (place, e
 		return f.find(ctx, p, word)
 	}
 	switch {
-	case strings.HasPrefix(word, "s3://"):
-		return place{}, usagef("%s: S3 is not supported yet; name a file", word)
+	case isS3(word) && !isArchiveName(word):
+		return place{}, usagef("%s is no archive; kubeferry list shows those of a place: name one, or say --store %s and latest", word, word)
+	case isS3(word):
+		address, name, err := splitS3(word)
+		if err != nil {
+			return place{}, err
+		}
+		store, err := f.stock.open(ctx, p, address)
+		if err != nil {
+			return place{}, err
+		}
+		return f.within(store, name, store.String()), nil
 	case catalog.IsReference(word):
 		return place{}, usagef("%q is one of many: --store names the place whose archives are meant", word)
 	}
@@ -106,13 +142,25 @@ func (f *opening) find(ctx context.Context, p *printer, word string) (place, err
 		return place{}, fmt.Errorf("looking for an archive in %s: %w", f.from, err)
 	}
 	p.talk("%s in %s is %s, of %s.", word, f.from, item.Name, item.Receipt.Created.Format(time.RFC3339))
-	return place{store: store, name: item.Name, folder: f.from}, nil
+	return f.within(store, item.Name, f.from), nil
+}
+
+// within is an archive in a store. One in S3 that will be read more than once is
+// fetched first.
+func (f *opening) within(store remote.Store, name, folder string) place {
+	if far, ok := store.(*s3.Store); ok && f.whole {
+		store = far.Fetched()
+	}
+	return place{store: store, name: name, folder: folder}
 }
 
 // path is how the user can name the archive again.
 func (p place) path(name string) string {
 	if p.stdout {
 		return "-"
+	}
+	if isS3(p.folder) {
+		return strings.TrimSuffix(p.folder, "/") + "/" + name
 	}
 	return filepath.Join(p.folder, name)
 }

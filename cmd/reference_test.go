@@ -16,6 +16,7 @@ import (
 
 	"github.com/kubeferry/kubeferry/etcdwalk/embedded"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
+	"github.com/kubeferry/kubeferry/scripts/servers/s3proc"
 )
 
 var update = flag.Bool("update", false, "write what the test would compare with")
@@ -61,11 +62,18 @@ type world struct {
 	dir       string
 	endpoint  string
 	recipient string
+	s3        []string // the environment that leads to an S3 store with a bucket
 }
 
 func newWorld(t *testing.T) world {
 	t.Helper()
 	w := world{dir: t.TempDir(), endpoint: etcdproc.Start(t, etcdproc.Options{}).Endpoint}
+	store := s3proc.Start(t, s3proc.Options{Versioning: true})
+	store.MakeBucket("backups", true)
+	w.s3 = []string{
+		"AWS_ENDPOINT_URL_S3=" + store.Endpoint, "AWS_REGION=" + store.Region,
+		"AWS_ACCESS_KEY_ID=" + s3proc.RootAccessKey, "AWS_SECRET_ACCESS_KEY=" + s3proc.RootSecretKey,
+	}
 	at := func(name string) string { return filepath.Join(w.dir, name) }
 	write := func(name, content string) {
 		if err := os.WriteFile(at(name), []byte(content), 0o600); err != nil {
@@ -113,7 +121,7 @@ func (w world) try(t *testing.T, line string) {
 	}
 	sh := exec.CommandContext(t.Context(), "sh", "-ec", w.translate(line))
 	sh.Dir = w.dir
-	sh.Env = append(os.Environ(), "ETCDCTL_ENDPOINTS="+w.endpoint)
+	sh.Env = append(append(os.Environ(), "ETCDCTL_ENDPOINTS="+w.endpoint), w.s3...)
 	if out, err := sh.CombinedOutput(); err != nil {
 		t.Errorf("%s\n%v: %s", line, err, out)
 	}

@@ -107,6 +107,7 @@ func (o *restoreOptions) validate(s *settings) error {
 // connects to a cluster before the archive is known to be whole.
 func (o *restoreOptions) run(ctx context.Context, p *printer, s *settings, filter kube.Filter) (err error) {
 	watch := &stopwatch{now: p.sh.now, begun: p.sh.now()}
+	o.opening.whole = true // verified, planned, applied
 	a, err := o.opening.open(ctx, p, s, o.from)
 	if err != nil {
 		return err

@@ -32,6 +32,7 @@ func TestExitCodesAreGolden(t *testing.T) {
    18  conflict, or already exists
    19  refused by a safety guard
    20  no space, or quota exceeded
+   21  check failed, or in doubt what may be removed
    64  wrong usage
    78  wrong configuration
   130  interrupted, by whichever signal
@@ -267,6 +268,8 @@ func TestJSONOfEachCommand(t *testing.T) {
 		{"restore", "--from", archive, "-i", key, "--yes", "--endpoints", w.endpoint},
 		{"list", at("backups")},
 		{"list", w.dir},
+		{"prune", at("backups"), "--keep-last", "1"},
+		{"check", at("backups")},
 		{"describe", archive, "-i", key},
 		{"describe", archive, "-i", key, "--keys", "cm"},
 		{"verify", archive, "-i", key},

@@ -31,10 +31,11 @@ type Backup struct {
 	AllowEmpty bool
 	Recipients []crypt.Recipient // none: the archive is in the clear
 	Store      remote.Store
-	Name       string // of the archive; empty: made from cluster, time and revision
-	Pipe       bool   // the store is stdout: it keeps no names and takes nothing back
-	ReadBack   bool   // open the archive as a restore would, before its receipt is published
-	Label      string // of the cluster; empty: from its kube-system UID
+	Name       string    // of the archive; empty: made from cluster, time and revision
+	Pipe       bool      // the store is stdout: it keeps no names and takes nothing back
+	ReadBack   bool      // open the archive as a restore would, before its receipt is published
+	Label      string    // of the cluster; empty: from its kube-system UID
+	Retain     time.Time // until when the store keeps the archive locked; zero: it does not
 	Tool, Host string
 	Now        func() time.Time
 	Progress   Progress
@@ -174,7 +175,7 @@ func (b Backup) write(ctx context.Context, upload remote.Upload, d draft, restar
 		return failed(err)
 	}
 	return BackedUp{
-		Receipt: receipt(w.Header(), manifest, d.name, digest, b.Filter.Whole()),
+		Receipt: b.receipt(w.Header(), manifest, d.name, digest),
 		Outcome: ending.Outcome,
 		Leases:  len(ending.Leases),
 	}, digest, nil

@@ -46,7 +46,7 @@ func defaultLabel(info etcdwalk.Info) string {
 }
 
 // receipt describes a finished archive to those who hold no key.
-func receipt(h archive.Header, m archive.Manifest, name string, digest remote.Digest, whole bool) catalog.Receipt {
+func (b Backup) receipt(h archive.Header, m archive.Manifest, name string, digest remote.Digest) catalog.Receipt {
 	info := h.Sources[0]
 	return catalog.NewReceipt(catalog.Receipt{
 		ArchiveID:     h.ArchiveID,
@@ -58,7 +58,8 @@ func receipt(h archive.Header, m archive.Manifest, name string, digest remote.Di
 		Revision:      info.Revision,
 		Keys:          m.Totals.Keys,
 		Kinds:         kinds(m),
-		Whole:         whole,
+		Whole:         b.Filter.Whole(),
+		RetainUntil:   b.Retain,
 		ToolVersion:   h.ToolVersion,
 	}, digest)
 }

@@ -51,9 +51,10 @@ type Denial struct {
 	Reason string `json:"reason"`
 }
 
-// A clock is a store that tells how far its time is ahead of ours.
+// A clock is a store that tells how far our time is ahead of its own, as of its
+// last answer.
 type clock interface {
-	Skew(ctx context.Context) (time.Duration, error)
+	Skew() (ahead time.Duration, told bool)
 }
 
 // A sweeper is a store in which uploads that never ended leave something behind.
@@ -67,18 +68,14 @@ type sweeper interface {
 func (p Prune) Run(ctx context.Context) (Pruned, error) {
 	done := Pruned{Removed: []string{}, Swept: []string{}, Denied: []Denial{}, Groups: []catalog.Group{}, DryRun: p.DryRun}
 	now := p.Now()
-	if c, ok := p.Store.(clock); ok {
-		skew, err := c.Skew(ctx)
-		if err != nil {
-			return done, storing(err, "asking the store for its time")
-		}
-		if skew.Abs() > maxSkew {
-			return done, fmt.Errorf("this machine's clock is %s off the store's: %w", -skew.Round(time.Second), catalog.ErrDoubt)
-		}
-	}
 	listing, err := catalog.List(ctx, p.Store)
 	if err != nil {
 		return done, storing(err, "listing the archives")
+	}
+	if c, ok := p.Store.(clock); ok {
+		if skew, told := c.Skew(); told && skew.Abs() > maxSkew {
+			return done, fmt.Errorf("this machine's clock is %s ahead of the store's: %w", skew, catalog.ErrDoubt)
+		}
 	}
 	var going []string
 	if p.Archives {

@@ -80,6 +80,11 @@ func (s Span) before(t time.Time) time.Time {
 	return t.AddDate(-s.Years, -s.Months, -s.Days).Add(-time.Duration(s.Hours) * time.Hour)
 }
 
+// After is the moment that lies a span after t.
+func (s Span) After(t time.Time) time.Time {
+	return t.AddDate(s.Years, s.Months, s.Days).Add(time.Duration(s.Hours) * time.Hour)
+}
+
 // A rule keeps the newest archive of each period.
 type rule struct {
 	word   string // as reasons name it
