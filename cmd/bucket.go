@@ -2,6 +2,8 @@ package cmd
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"path"
 	"path/filepath"
 	"strings"
@@ -81,6 +83,11 @@ func (f *publishing) resolve(b *bucket, now time.Time) error {
 	return nil
 }
 
+// locks tells whether a lock was asked for, which only S3 has.
+func (f *publishing) locks() bool {
+	return f.retainUntil != "" || f.retainFor != span{} || f.retainMode != ""
+}
+
 const s3Scheme = "s3://"
 
 // isS3 tells whether a word is the address of a place or object in S3.
@@ -111,7 +118,11 @@ func (b *bucket) open(ctx context.Context, p *printer, address string) (*s3.Stor
 		return nil, err
 	}
 	config.Log = p.log()
-	return s3.Open(ctx, at, config)
+	store, err := s3.Open(ctx, at, config)
+	if errors.Is(err, fs.ErrInvalid) {
+		return nil, usagef("%w", err)
+	}
+	return store, err
 }
 
 // keysOfService are the credentials that systemd hands over; none if it does not.

@@ -42,6 +42,8 @@ func (o *backupOptions) destination(ctx context.Context, p *printer) (place, err
 		return place{}, usagef("--to - would paint an archive on the terminal; pipe it somewhere, or name a folder")
 	case printable(to) != to:
 		return place{}, usagef("--to %q: it holds characters that cannot be shown", to)
+	case o.publishing.locks() && !isS3(to):
+		return place{}, usagef("--to %s: only S3 can lock an archive; leave out --retain-for, --retain-until and --retain-mode", to)
 	case to == "-":
 		return place{store: stdoutStore{p.sh.stdout}, name: "stdout", stdout: true}, nil
 	}
