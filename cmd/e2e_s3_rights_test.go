@@ -1,0 +1,98 @@
+package cmd
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
+	"github.com/kubeferry/kubeferry/scripts/servers/s3proc"
+)
+
+// policyOf is one of the published policies, as a bucket's policy for a user of the
+// test server, which knows no conditions.
+func policyOf(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile("../scripts/s3-policies/" + name + ".json")
+	check(t, err)
+	var policy struct {
+		Version   string
+		Statement []map[string]any
+	}
+	check(t, json.Unmarshal([]byte(strings.NewReplacer("BUCKET", "backups", "PREFIX", "prod").Replace(string(text))), &policy))
+	var kept []map[string]any
+	for _, s := range policy.Statement {
+		if s["Effect"] == "Deny" {
+			continue
+		}
+		delete(s, "Condition")
+		s["Principal"] = map[string]any{"AWS": []string{"$USER"}}
+		kept = append(kept, s)
+	}
+	policy.Statement = kept
+	text, err = json.Marshal(policy)
+	check(t, err)
+	return string(text)
+}
+
+// S03, SP6: with the rights of the published policies each user can do its own work
+// and nothing else.
+func TestS3LeastRights(t *testing.T) {
+	server, _ := startS3(t, s3proc.Options{Users: true})
+	as := func(user string) { // the bucket has one policy at a time
+		server.AddUser(user, user+"-secret", "backups", policyOf(t, user))
+		t.Setenv("AWS_ACCESS_KEY_ID", user)
+		t.Setenv("AWS_SECRET_ACCESS_KEY", user+"-secret")
+	}
+	etcd := etcdproc.Start(t, etcdproc.Options{})
+	fill(t, etcd.Client(t), 3, func(i int) (string, string) { return configMap(i, 100) })
+	keys := newPair(t)
+	const place = "s3://backups/prod"
+	backup := []string{"backup", "--endpoints", etcd.Endpoint, "-r", keys.recipient, "--to"}
+
+	as("writer")
+	archive := strings.TrimSpace(must(t, exitDone, append(backup, place)...).stdout)
+	must(t, exitDone, append(backup, place, "--json")...).says(t, `"checked":"not read back`)
+	must(t, exitDenied, "list", place).says(t, "s3:ListBucket")
+	must(t, exitDenied, "verify", archive, "-i", keys.identity).says(t, "s3:GetObject")
+	must(t, exitDenied, append(backup, "s3://backups/other")...).says(t, "s3:PutObject")
+
+	as("reader")
+	if list := must(t, exitDone, "list", place); strings.Count(list.stdout, " ok\n") != 2 {
+		t.Errorf("the list says\n%s", list.stdout)
+	}
+	must(t, exitDone, "verify", archive, "-i", keys.identity)
+	must(t, exitDenied, append(backup, place)...).says(t, "s3:PutObject")
+	must(t, exitIncomplete, "prune", place, "--keep-last=1").says(t, "denied", "s3:DeleteObject")
+
+	as("pruner")
+	must(t, exitDone, "check", place, "--max-age=1h", "--min-count=2")
+	must(t, exitDenied, "verify", archive, "-i", keys.identity)
+	must(t, exitDenied, append(backup, place)...)
+	must(t, exitDone, "prune", place, "--keep-last=1", "--incomplete").says(t, "removed")
+	must(t, exitDone, "check", place, "--max-age=1h")
+}
+
+// RT5, S18: what is locked stays, and is told of; it is tried once.
+func TestS3Locks(t *testing.T) {
+	_, proxy := startS3(t, s3proc.Options{Versioning: true})
+	etcd := etcdproc.Start(t, etcdproc.Options{})
+	fill(t, etcd.Client(t), 3, func(i int) (string, string) { return configMap(i, 100) })
+	keys := newPair(t)
+	const place = "s3://backups/prod"
+	backup := []string{"backup", "--endpoints", etcd.Endpoint, "-r", keys.recipient, "--to", place}
+	must(t, exitDone, append(backup, "--retain-for=1d", "--retain-mode=governance", "--s3-tag=team=infra")...)
+	put := proxy.Requests("PutObject")[0].Header
+	if put.Get("X-Amz-Object-Lock-Mode") != "GOVERNANCE" || put.Get("X-Amz-Tagging") != "team=infra" || put.Get("X-Amz-Object-Lock-Retain-Until-Date") == "" {
+		t.Errorf("the headers of the archive are %v", put)
+	}
+	for range 2 {
+		must(t, exitDone, backup...)
+	}
+	must(t, exitDone, "list", place).says(t, "locked until")
+	must(t, exitDone, "prune", place, "--keep-last=1").says(t, "locked until", "removed")
+	if list := must(t, exitDone, "list", place); strings.Count(list.stdout, " ok") != 2 {
+		t.Errorf("the list says\n%s", list.stdout)
+	}
+}
