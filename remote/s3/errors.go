@@ -51,6 +51,7 @@ var meanings = map[string]error{
 	"InvalidAccessKeyId":             fs.ErrPermission,
 	"InvalidToken":                   fs.ErrPermission,
 	"SignatureDoesNotMatch":          fs.ErrPermission,
+	"XAdminUserNotFound":             fs.ErrPermission, // versitygw's, with the status 404
 	"RequestTimeTooSkewed":           ErrSkew,
 	"InsufficientStorage":            remote.ErrNoSpace,
 	"QuotaExceeded":                  remote.ErrNoSpace,
@@ -69,7 +70,6 @@ var meanings = map[string]error{
 var statuses = map[int]error{
 	http.StatusUnauthorized:        fs.ErrPermission,
 	http.StatusForbidden:           fs.ErrPermission,
-	http.StatusNotFound:            fs.ErrNotExist,
 	http.StatusPreconditionFailed:  fs.ErrExist,
 	http.StatusInsufficientStorage: remote.ErrNoSpace,
 }
@@ -178,7 +178,7 @@ func meaning(err error) error {
 // refusal tells a missing right from credentials that are none.
 func refusal(err error, action string) string {
 	switch e := response(err); e.Code {
-	case "InvalidAccessKeyId":
+	case "InvalidAccessKeyId", "XAdminUserNotFound":
 		return "the store does not know this access key"
 	case "SignatureDoesNotMatch":
 		return "the secret key does not belong to the access key"

@@ -47,7 +47,7 @@ func (s *Store) Open(ctx context.Context, name string) (remote.Object, error) {
 	if err := s.check(ctx, "open", name); err != nil {
 		return nil, err
 	}
-	info, err := s.stat(ctx, name)
+	info, err := s.find(ctx, name)
 	if err != nil {
 		return nil, err
 	}

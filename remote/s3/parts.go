@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"net/http"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 	"golang.org/x/sync/errgroup"
@@ -30,6 +32,8 @@ type parts struct {
 	offered int
 	closed  bool
 	done    chan struct{}
+
+	interrupted atomic.Bool // a part may have been on its way when the context ended
 
 	mu   sync.Mutex
 	id   string // of the multipart upload; empty: not begun
@@ -189,6 +193,9 @@ func (p *parts) send(ctx context.Context, next piece) error {
 		err = &damage{fmt.Sprintf("the store has part %d with CRC32C %s, and %s was sent", n+1, line(sent.ChecksumCRC32C), sums.crc32cBase64())}
 	}
 	if err != nil {
+		if ctx.Err() != nil {
+			p.interrupted.Store(true)
+		}
 		return s.explain("write", "s3:PutObject", p.u.name, err)
 	}
 	p.mu.Lock()
@@ -210,10 +217,18 @@ func (p *parts) abort() error {
 	}
 	ctx, done := settling(p.ctx)
 	defer done()
-	s := p.u.s
-	err := s.AbortIncomplete(ctx, Incomplete{Name: p.u.name, ID: p.id})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("an unfinished upload is left behind: %w", err)
+	for pause := 100 * time.Millisecond; ; pause *= 2 {
+		err := p.u.s.AbortIncomplete(ctx, Incomplete{Name: p.u.name, ID: p.id})
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return fmt.Errorf("an unfinished upload is left behind: %w", err)
+		case !p.interrupted.Load(), pause > time.Second:
+			return nil
+		}
+		// A part whose request was broken off may arrive still, and then S3 wants the
+		// upload aborted once more.
+		time.Sleep(pause)
 	}
-	return nil
 }

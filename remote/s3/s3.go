@@ -144,19 +144,17 @@ func (s *Store) checkBucket(ctx context.Context) error {
 	if s.reached.Load() {
 		return nil
 	}
-	found := false
-	err := s.try(ctx, "look for the bucket", func(ctx context.Context) (err error) {
-		found, err = s.core.BucketExists(ctx, s.at.Bucket)
-		return err
+	// A listing, since only what has a body tells why it is refused.
+	err := s.try(ctx, "look for the bucket", func(ctx context.Context) error {
+		for object := range s.core.ListObjectsIter(ctx, s.at.Bucket, minio.ListObjectsOptions{Prefix: s.key(""), Recursive: true, MaxKeys: 1}) {
+			return object.Err
+		}
+		return ctx.Err()
 	})
-	err = s.explain("look for the bucket", "s3:ListBucket", "", err)
-	switch {
-	case errors.Is(err, fs.ErrPermission): // the writer need not have this right
+	if response(err).Code == "AccessDenied" { // who writes need not have this right
 		return nil
-	case err == nil && !found:
-		return s.explain("look for the bucket", "s3:ListBucket", "", minio.ErrorResponse{Code: minio.NoSuchBucket, Message: "there is no such bucket"})
 	}
-	return err
+	return s.explain("look for the bucket of", "s3:ListBucket", "", err)
 }
 
 // checkFree is nil if the name is free, or if that cannot be seen.
@@ -171,11 +169,31 @@ func (s *Store) checkFree(ctx context.Context, name string) error {
 	return err
 }
 
-// stat asks for the current version of an object.
+// stat asks for the current version of an object. That it is absent is told
+// without a reason.
 func (s *Store) stat(ctx context.Context, name string) (minio.ObjectInfo, error) {
 	var info minio.ObjectInfo
 	err := s.try(ctx, "look at "+name, func(ctx context.Context) (err error) {
 		info, err = s.core.StatObject(ctx, s.at.Bucket, s.key(name), minio.StatObjectOptions{Checksum: true})
+		return err
+	})
+	return info, s.explain("look at", "s3:GetObject", name, err)
+}
+
+// find is stat for an object that ought to be there. It asks in another way too
+// before it gives up: only that one tells whether the object is absent or the
+// bucket is, and what is wrong with the credentials.
+func (s *Store) find(ctx context.Context, name string) (minio.ObjectInfo, error) {
+	info, err := s.stat(ctx, name)
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		return info, err
+	}
+	err = s.try(ctx, "look at "+name, func(ctx context.Context) error {
+		body, found, _, err := s.core.GetObject(ctx, s.at.Bucket, s.key(name), minio.GetObjectOptions{})
+		if err == nil {
+			info = found
+			_ = body.Close()
+		}
 		return err
 	})
 	return info, s.explain("look at", "s3:GetObject", name, err)
@@ -188,9 +206,9 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 	}
 	// Deleting what is absent succeeds, and deleting what is locked hides it only:
 	// so look first.
-	info, err := s.stat(ctx, name)
+	info, err := s.find(ctx, name)
 	if errors.Is(err, fs.ErrPermission) {
-		err = s.find(ctx, name)
+		err = s.findListed(ctx, name)
 	}
 	if err != nil {
 		return err
@@ -201,9 +219,9 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 	return s.remove(ctx, name, "")
 }
 
-// find looks for an object in a listing, where it may not be looked at itself. If
-// that may not be either, it is taken to be there.
-func (s *Store) find(ctx context.Context, name string) error {
+// findListed looks for an object in a listing, where it may not be looked at
+// itself. If that may not be either, it is taken to be there.
+func (s *Store) findListed(ctx context.Context, name string) error {
 	for info, err := range s.List(ctx, name) {
 		switch {
 		case errors.Is(err, fs.ErrPermission):

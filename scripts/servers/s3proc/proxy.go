@@ -34,7 +34,7 @@ type Request struct {
 	Op     string
 	Path   string
 	Header http.Header
-	Sent   int64 // bytes of the answer's body
+	Sent   int64 // bytes of the answer's body, so far
 }
 
 // An Action answers a request, or alters it, or what next answers.
@@ -64,7 +64,6 @@ func NewProxy(t testing.TB, s *Server) *Proxy {
 		Transport:    insecure(),
 	}}
 	server := httptest.NewServer(p)
-	server.Config.ErrorLog = nil
 	p.Endpoint = server.URL
 	t.Cleanup(func() {
 		server.CloseClientConnections()
@@ -103,18 +102,21 @@ func (p *Proxy) Requests(op string) []Request {
 // ServeHTTP is for the HTTP server alone.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	op := operation(r)
-	counted := &counter{ResponseWriter: w}
 	act := p.choose(op)
-	defer func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.requests = append(p.requests, Request{op, r.URL.Path, r.Header, counted.n})
-	}()
+	counted := &counter{w, p, p.count(op, r)}
 	if act == nil {
 		p.next.ServeHTTP(counted, r)
 		return
 	}
 	act(counted, r, p.next)
+}
+
+// count notes a request, and returns its number.
+func (p *Proxy) count(op string, r *http.Request) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.requests = append(p.requests, Request{Op: op, Path: r.URL.Path, Header: r.Header.Clone()})
+	return len(p.requests) - 1
 }
 
 func (p *Proxy) choose(op string) Action {
@@ -159,16 +161,18 @@ func operation(r *http.Request) string {
 	}[r.Method]
 }
 
-// counter counts the bytes of an answer.
+// counter counts the bytes of an answer, before the client has them.
 type counter struct {
 	http.ResponseWriter
-	n int64
+	p *Proxy
+	i int
 }
 
 func (c *counter) Write(p []byte) (int, error) {
-	n, err := c.ResponseWriter.Write(p)
-	c.n += int64(n)
-	return n, err
+	c.p.mu.Lock()
+	c.p.requests[c.i].Sent += int64(len(p))
+	c.p.mu.Unlock()
+	return c.ResponseWriter.Write(p)
 }
 
 // Unwrap is for [http.ResponseController].

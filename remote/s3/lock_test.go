@@ -1,0 +1,140 @@
+package s3
+
+import (
+	"errors"
+	"io/fs"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/minio/minio-go/v7"
+
+	"github.com/kubeferry/kubeferry/remote/remotetest"
+	"github.com/kubeferry/kubeferry/scripts/servers/s3proc"
+)
+
+func TestLockedObjectsStay(t *testing.T) { // S18
+	server := s3proc.Start(t, s3proc.Options{Versioning: true})
+	server.MakeBucket(bucket, true)
+	until := time.Now().Add(time.Hour)
+	c := Config{Endpoint: server.Endpoint, Keys: root, SpoolDir: t.TempDir()}
+	for _, mode := range []string{"GOVERNANCE", "COMPLIANCE"} {
+		t.Run(mode, func(t *testing.T) {
+			locking := c
+			locking.LockMode, locking.RetainUntil = mode, until
+			s := open(t, Location{Bucket: bucket, Prefix: mode}, locking)
+			remotetest.Publish(t, s, "small", []byte("content"))
+			s.config.Threshold, s.config.PartSize = 1, 5<<20
+			remotetest.Publish(t, s, "big", big)
+			for _, name := range []string{"small", "big"} {
+				err := s.Remove(t.Context(), name)
+				if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "until "+until.UTC().Format("2006-01-02T")) {
+					t.Errorf("%s: got %v, want ErrLocked with the time", name, err)
+				}
+			}
+			assertOnly(t, s, "big", "small")
+		})
+	}
+	t.Run("under a legal hold", func(t *testing.T) {
+		s := open(t, Location{Bucket: bucket, Prefix: "hold"}, c)
+		remotetest.Publish(t, s, "a", []byte("content"))
+		hold := minio.LegalHoldEnabled
+		if err := server.Client().PutObjectLegalHold(t.Context(), bucket, "hold/a", minio.PutObjectLegalHoldOptions{Status: &hold}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Remove(t.Context(), "a"); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "legal hold") {
+			t.Errorf("got %v, want ErrLocked", err)
+		}
+		assertOnly(t, s, "a")
+	})
+}
+
+func TestRemovingLeavesAMarkerWhereThereAreVersions(t *testing.T) { // S18
+	server := s3proc.Start(t, s3proc.Options{Versioning: true})
+	server.MakeBucket(bucket, true)
+	s := open(t, Location{Bucket: bucket}, Config{Endpoint: server.Endpoint, Keys: root, SpoolDir: t.TempDir()})
+	remotetest.Publish(t, s, "a", []byte("content"))
+	o, err := s.Open(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Remove(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	assertOnly(t, s)
+	if _, err := s.Open(t.Context(), "a"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want fs.ErrNotExist", err)
+	}
+	p := make([]byte, 7)
+	if _, err := o.ReadAt(p, 0); err != nil || string(p) != "content" {
+		t.Errorf("the version that was opened: got %q, %v", p, err)
+	}
+}
+
+func TestADenialThatTellsOfALock(t *testing.T) { // S18, C13
+	s, proxy := newRig(t).store(t)
+	remotetest.Publish(t, s, "a", []byte("content"))
+	proxy.On("DeleteObject", 1, 0, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = w.Write([]byte("<Error><Code>AccessDenied</Code><Message>Access Denied because object protected by object lock.</Message></Error>"))
+	})
+	if err := s.Remove(t.Context(), "a"); !errors.Is(err, ErrLocked) {
+		t.Errorf("got %v, want ErrLocked", err)
+	}
+	if got := len(proxy.Requests("DeleteObject")); got != 1 {
+		t.Errorf("got %d requests, want one", got)
+	}
+}
+
+func TestWhatIsSentWithAnObject(t *testing.T) { // S19, S26
+	r := newRig(t)
+	names := []string{
+		"X-Amz-Server-Side-Encryption", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", "X-Amz-Object-Lock-Mode", "X-Amz-Object-Lock-Retain-Until-Date",
+		"X-Amz-Storage-Class", "X-Amz-Tagging",
+	}
+	until := time.Date(2050, 1, 2, 3, 4, 5, 0, time.UTC)
+	want := map[string]string{
+		names[0]: "aws:kms", names[1]: "key", names[2]: "COMPLIANCE", names[3]: "2050-01-02T03:04:05Z", names[4]: "STANDARD_IA", names[5]: "team=a+b",
+	}
+	for _, way := range sendings {
+		t.Run(way.name, func(t *testing.T) {
+			s, proxy := way.store(r, t)
+			s.config.Encryption, s.config.KMSKey = "aws:kms", "key"
+			s.config.LockMode, s.config.RetainUntil = "COMPLIANCE", until
+			s.config.StorageClass, s.config.Tags = "STANDARD_IA", map[string]string{"team": "a b"}
+			first := way.body
+			if first == "UploadPart" {
+				first = "CreateMultipartUpload"
+			} else {
+				proxy.On(first, 1, 0, s3proc.Refuse(400, "InvalidRequest")) // versitygw does none of this
+			}
+			err := publish(t.Context(), s, "a", way.data)
+			if err == nil {
+				t.Error("versitygw takes all of this now: read it back then")
+			}
+			sent := proxy.Requests(first)
+			if len(sent) == 0 {
+				t.Fatalf("nothing was sent: %v", err)
+			}
+			got := map[string]string{}
+			for _, name := range names {
+				got[name] = sent[0].Header.Get(name)
+			}
+			if diff := cmp.Diff(got, want); diff != "" {
+				t.Errorf("headers (-got +want):\n%s", diff)
+			}
+			for _, request := range proxy.Requests(way.body) {
+				for _, name := range []string{"Content-Md5", "X-Amz-Checksum-Crc32c", "X-Amz-Content-Sha256"} {
+					if request.Header.Get(name) == "" {
+						t.Errorf("%s has no %s", way.body, name)
+					}
+				}
+				if got := request.Header.Get("Content-Encoding") + request.Header.Get("X-Amz-Trailer"); got != "" {
+					t.Errorf("the body is wrapped: %s", got)
+				}
+			}
+		})
+	}
+}
