@@ -173,7 +173,7 @@ func (o *backupOptions) report(p *printer, to place, done ferry.BackedUp, opener
 			checked = "not read back (these credentials may only write)"
 		}
 	}
-	p.result = backupResult{Path: path, Receipt: r, Outcome: done.Outcome, Checked: checked, Seconds: done.Duration.Seconds()}
+	p.result = backupResult{Path: path, Receipt: r, Outcome: done.Outcome, Checked: checked, Seconds: done.Duration.Seconds(), WalkSeconds: done.Walk.Seconds()}
 	p.data("%s", path)
 	p.talk("%s: %s, %d keys of %d kinds at %s in %s, %s. Next: kubeferry describe %s%s",
 		path, bytesText(r.Size), r.Keys, r.Kinds, moment(done.Outcome, r.Revision), done.Duration.Round(time.Millisecond), checked, path, opener)
@@ -186,6 +186,8 @@ type backupResult struct {
 	Outcome etcdwalk.Outcome `json:"outcome"`
 	Checked string           `json:"checked"`
 	Seconds float64          `json:"seconds"`
+	// WalkSeconds is how long the cluster was read, without what came after it.
+	WalkSeconds float64 `json:"walk_seconds"`
 }
 
 // look counts what a backup would take.

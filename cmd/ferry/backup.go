@@ -48,6 +48,7 @@ type BackedUp struct {
 	Leases   int
 	ReadBack Verified // what reading it back has seen; zero without Backup.ReadBack
 	Duration time.Duration
+	Walk     time.Duration // of the last walk: how long the cluster was read
 }
 
 // Run makes the backup. When it returns nil the archive is complete, verified,
@@ -159,6 +160,7 @@ func (b Backup) write(ctx context.Context, upload remote.Upload, d draft, restar
 	if err != nil {
 		return failed(err)
 	}
+	begun := b.Now()
 	ending, err := b.walk(ctx, w, d.choice)
 	if err != nil {
 		return BackedUp{}, remote.Digest{}, err
@@ -178,6 +180,7 @@ func (b Backup) write(ctx context.Context, upload remote.Upload, d draft, restar
 		Receipt: b.receipt(w.Header(), manifest, d.name, digest),
 		Outcome: ending.Outcome,
 		Leases:  len(ending.Leases),
+		Walk:    ending.TakenAt.Sub(begun),
 	}, digest, nil
 }
 

@@ -59,8 +59,9 @@ type clock interface {
 
 // A sweeper is a store in which uploads that never ended leave something behind.
 type sweeper interface {
-	// Sweep removes what was begun before then, or only names it if it is dry.
-	Sweep(ctx context.Context, before time.Time, dry bool) ([]string, error)
+	// Sweep removes what was begun before then under names that are ours, or only
+	// tells their names if it is dry.
+	Sweep(ctx context.Context, before time.Time, ours func(name string) bool, dry bool) ([]string, error)
 }
 
 // Run prunes. It decides about everything before it removes anything. What the
@@ -150,7 +151,7 @@ func (p Prune) sweep(ctx context.Context, l catalog.Listing, before time.Time, d
 		return err
 	}
 	if s, ok := p.Store.(sweeper); ok {
-		swept, err := s.Sweep(ctx, before, p.DryRun)
+		swept, err := s.Sweep(ctx, before, catalog.IsOurs, p.DryRun)
 		done.Swept = append(done.Swept, swept...)
 		if err != nil {
 			return storing(err, "sweeping unfinished uploads")

@@ -87,6 +87,9 @@ func isArchive(name string) bool {
 	return ok && stem != "" && fs.ValidPath(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
+// IsOurs tells whether a name is one that an archive or a receipt may have.
+func IsOurs(name string) bool { return isArchive(strings.TrimSuffix(name, receiptSuffix)) }
+
 // An Item is an archive that has a receipt.
 type Item struct {
 	// Name is the archive's.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/kubeferry/kubeferry/remote"
 )
@@ -44,24 +43,3 @@ type copied struct{ spool *spool }
 func (c copied) ReadAt(p []byte, off int64) (int, error) { return c.spool.file.ReadAt(p, off) }
 func (c copied) Size() int64                             { return c.spool.size }
 func (c copied) Close() error                            { return c.spool.close() }
-
-// Sweep drops the uploads below the prefix that were begun before then and never
-// ended, or only names them if it is dry. Those of others look the same, so then
-// should be long ago.
-func (s *Store) Sweep(ctx context.Context, before time.Time, dry bool) (swept []string, err error) {
-	for u, err := range s.Incomplete(ctx) {
-		if err != nil {
-			return swept, err
-		}
-		if !u.Begun.Before(before) {
-			continue
-		}
-		if !dry {
-			if err := s.AbortIncomplete(ctx, u); err != nil {
-				return swept, err
-			}
-		}
-		swept = append(swept, u.Name)
-	}
-	return swept, nil
-}

@@ -1,0 +1,147 @@
+package cmd
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kubeferry/kubeferry/scripts/servers/s3proc"
+)
+
+// runAt runs a command line in this process, at another time of its clock.
+func runAt(t *testing.T, now time.Time, args ...string) ran {
+	t.Helper()
+	var out, talk bytes.Buffer
+	code := run(t.Context(), args, &shell{
+		stdin: strings.NewReader(""), stdout: &out, stderr: &talk,
+		environ: []string{"TERM=dumb"}, unset: func(string) error { return nil },
+		now: func() time.Time { return now }, hostname: func() (string, error) { return "tester", nil },
+	})
+	return ran{args, exitCode(code), out.String(), talk.String()}
+}
+
+// heavy is so many objects that do not compress well that their archive goes up in
+// parts.
+func heavy(t *testing.T) string { return crowd(t, 4500, 60_000).Endpoint }
+
+// uploads is how many uploads to a bucket never ended.
+func uploads(t *testing.T, server *s3proc.Server) int {
+	t.Helper()
+	listed, err := server.Client().ListMultipartUploads(t.Context(), "backups", "", "", "", "", 1000)
+	check(t, err)
+	return len(listed.Uploads)
+}
+
+// S16: a process that is killed during an upload of many parts leaves nothing that
+// is listed and does not verify, and what it leaves can be swept.
+func TestBackupToS3Killed(t *testing.T) {
+	server, proxy := startS3(t, s3proc.Options{})
+	keys, endpoint := newPair(t), heavy(t)
+	const place = "s3://backups/prod"
+	backup := []string{"backup", "--endpoints", endpoint, "--to", place, "-r", keys.recipient, "--spool-dir", t.TempDir()}
+	begun := time.Now()
+	if r := start(t, backup...).end(t); r.code != exitDone {
+		t.Fatalf("%+v", r)
+	}
+	takes := time.Since(begun)
+	parts := len(proxy.Requests("UploadPart"))
+	if parts < 2 {
+		t.Fatalf("the archive went up in %d parts, which shows nothing", parts)
+	}
+	kills, times := 0, 4
+	if os.Getenv("KUBEFERRY_LONG") != "" {
+		times = 30
+	}
+	for range times {
+		before := len(proxy.Requests("UploadPart"))
+		p := start(t, backup...)
+		p.await(t, "a part", func() bool { return len(proxy.Requests("UploadPart")) > before })
+		time.Sleep(rand.N(takes / 2))
+		check(t, p.Process.Kill())
+		if r := p.end(t); r.code == -1 {
+			kills++
+		}
+	}
+	left := uploads(t, server)
+	if kills < times/2 || left == 0 {
+		t.Errorf("%d of %d were killed, %d uploads are left: that shows little", kills, times, left)
+	}
+	var summary struct{ Result listResult }
+	check(t, json.Unmarshal([]byte(must(t, exitDone, "list", place, "--json").stdout), &summary))
+	for _, item := range summary.Result.Archives {
+		must(t, exitDone, "verify", place+"/"+item.Name, "-i", keys.identity)
+	}
+	must(t, exitDone, "prune", place, "--incomplete")
+	if n := uploads(t, server); n != left {
+		t.Errorf("%d of %d young uploads are left", n, left)
+	}
+	tomorrow := time.Now().Add(25 * time.Hour)
+	if r := runAt(t, tomorrow, "prune", place, "--incomplete"); r.code != exitDone || uploads(t, server) != 0 {
+		t.Errorf("%+v, and %d uploads are left", r, uploads(t, server))
+	}
+	if after := must(t, exitDone, "list", place, "--all"); strings.Count(after.stdout, " ok\n") != len(summary.Result.Archives) || strings.Contains(after.stdout, "no receipt") {
+		t.Errorf("after the sweep:\n%s", after.stdout)
+	}
+	t.Logf("%d killed of %d, %d uploads left, %d archives listed", kills, times, left, len(summary.Result.Archives))
+}
+
+// A large archive is described by ranges, and a slow store does not slow the walk.
+func TestLargeArchiveInS3(t *testing.T) {
+	_, proxy := startS3(t, s3proc.Options{})
+	keys, endpoint := newPair(t), heavy(t)
+	backup := []string{"backup", "--endpoints", endpoint, "-r", keys.recipient, "--json", "--to"}
+	result := func(r ran) (b backupResult) {
+		if r.code != exitDone {
+			t.Fatalf("%+v", r)
+		}
+		var summary struct{ Result backupResult }
+		check(t, json.Unmarshal([]byte(r.stdout), &summary))
+		return summary.Result
+	}
+	folder := result(start(t, append(backup, t.TempDir())...).end(t))
+
+	walked := make(chan struct{})
+	proxy.On("UploadPart", 1, 0, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		r.Body = &throttled{r.Body, walked}
+		next.ServeHTTP(w, r)
+	})
+	time.AfterFunc(time.Duration(folder.WalkSeconds*3*float64(time.Second)), func() { close(walked) })
+	r, peak := start(t, append(backup, "s3://backups/prod")...).peak(t)
+	s3 := result(r)
+	t.Logf("the walk took %.2f s beside a folder, %.2f s beside a slow store; %.2f s in all; peak %d MiB", folder.WalkSeconds, s3.WalkSeconds, s3.Seconds, peak>>20)
+	if s3.Seconds < 2*folder.WalkSeconds || s3.WalkSeconds > 2*folder.WalkSeconds {
+		t.Errorf("the walk took %.2f s beside a folder, %.2f s beside a slow store of %.2f s", folder.WalkSeconds, s3.WalkSeconds, s3.Seconds)
+	}
+	if peak > maxResident {
+		t.Errorf("%d bytes in memory, want %d at most", peak, maxResident)
+	}
+
+	before := sent(proxy, path.Base(s3.Path))
+	must(t, exitDone, "describe", s3.Path, "-i", keys.identity)
+	if read := sent(proxy, path.Base(s3.Path)) - before; read*100 > s3.Receipt.Size {
+		t.Errorf("describe read %d of %d bytes", read, s3.Receipt.Size)
+	}
+}
+
+// throttled is a body that comes at a megabyte a second until it is let go.
+type throttled struct {
+	io.ReadCloser
+
+	free <-chan struct{}
+}
+
+func (r *throttled) Read(p []byte) (int, error) {
+	select {
+	case <-r.free:
+	case <-time.After(16 * time.Millisecond):
+		p = p[:min(len(p), 16<<10)]
+	}
+	return r.ReadCloser.Read(p)
+}
