@@ -29,6 +29,7 @@ var (
 	times   = unit{1, "%.1f ×"}
 	mib     = unit{1.0 / (1 << 20), "%.0f MiB"}
 	ms      = unit{1000, "%.1f ms"}
+	seconds = unit{1, "%.2f s"}
 	lines   = unit{1, "%.0f"}
 	percent = unit{100, "%.1f %%"}
 )
@@ -67,6 +68,14 @@ func allGoals() []goal {
 		plain("live put p99, beside a default restore of M", 0.025, ms, "live-restore-m", restoreDefault, putP99),
 		plain("\"took too long\" lines, default restore of M", 0, lines, "live-restore-m", restoreDefault, slow),
 		inProportion(),
+		{
+			figure: "backup wall, S3 on loopback / folder, M on 3.6", limit: 1.3, unit: ratioOf, group: "s3-m-3.6", contender: oursToS3,
+			measure: func(r *results) spread {
+				return pairwise(r.series("s3-m-3.6", oursToS3, wall), r.series("s3-m-3.6", ours, wall))
+			},
+		},
+		plain("peak RSS, backup of M to S3", 200<<20, mib, "s3-m-3.6", oursToS3, rss),
+		plain("list of 2,500 archives in S3", 2, seconds, "s3-m-3.6", oursListed, wall),
 		{
 			figure: "archive bytes that the plan of 1 % of M decrypts", limit: 0.05, unit: percent, group: "namespace-m", contender: dryRun,
 			measure: func(r *results) spread {

@@ -17,6 +17,7 @@ func allGroups() []group {
 		backupGroup("s", "3.7", true),
 		backupGroup("h", "3.6", false),
 		backupGroup("m", "3.6", false, "configmaps"),
+		s3Group(),
 		liveGroup("3.6"),
 		namespaceGroup(),
 		restoreGroup("m", 3, false),

@@ -20,6 +20,7 @@ type programs struct {
 	etcdctl   map[string]string
 	zstd, age string
 	curl      string
+	versitygw string
 }
 
 // findRoot is the folder of the repository, looked for from here upwards.
@@ -50,6 +51,8 @@ func findPrograms(ctx context.Context, root, kubeferry string) (programs, error)
 	for line := range strings.Lines(servers) {
 		name, path, _ := strings.Cut(strings.TrimSpace(line), "=")
 		switch name {
+		case "KUBEFERRY_TEST_VERSITYGW":
+			p.versitygw = path
 		case "KUBEFERRY_TEST_ETCD_35":
 			p.etcd["3.5"] = path
 		case "KUBEFERRY_TEST_ETCD_36":
