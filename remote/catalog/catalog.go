@@ -165,13 +165,16 @@ func readItems(ctx context.Context, store remote.Store, objects map[string]remot
 		})
 	}
 	_ = group.Wait() // each item has its own error
-	return items
+	return slices.DeleteFunc(items, func(i Item) bool { return i.Name == "" })
 }
 
 // newItem reads the receipt of an archive and looks whether the archive is
-// there, among all objects.
+// there, among all objects. It is zero if the receipt is gone by now.
 func newItem(ctx context.Context, store remote.Store, archive string, objects map[string]remote.Info) Item {
 	r, err := Read(ctx, store, archive)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Item{}
+	}
 	if err != nil {
 		return Item{Name: archive, Broken: err.Error()}
 	}

@@ -1,0 +1,201 @@
+package ferry_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/remote/catalog"
+	"github.com/kubeferry/kubeferry/remote/remotetest"
+)
+
+// noon is when the archives of a stocked store begin, one an hour.
+var noon = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+
+// stocked is a store with n archives of one cluster, the first of which is the
+// oldest.
+func stocked(t *testing.T, n int) *remotetest.Memory {
+	t.Helper()
+	store := &remotetest.Memory{}
+	for i := range n {
+		name, data := archiveName(i), fmt.Appendf(nil, "archive %d", i)
+		remotetest.Publish(t, store, name, data)
+		if err := catalog.Publish(t.Context(), store, catalog.NewReceipt(catalog.Receipt{
+			ArchiveID: fmt.Sprintf("%032x", i), Name: name, Created: noon.Add(time.Duration(i) * time.Hour),
+			KubeSystemUID: "uid", Cluster: "prod", Whole: true, ToolVersion: "test",
+		}, remotetest.DigestOf(data))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return store
+}
+
+func archiveName(i int) string { return fmt.Sprintf("a%02d.zip.age", i) }
+
+// prune keeps the last archive of a store.
+func prune(store *remotetest.Memory) ferry.Prune {
+	return ferry.Prune{
+		Store: store, Policy: catalog.Policy{Last: 1}, Archives: true, MaxPercent: 100,
+		Now: func() time.Time { return noon.Add(1000 * time.Hour) },
+	}
+}
+
+func wantNames(t *testing.T, store *remotetest.Memory, want ...string) {
+	t.Helper()
+	if got := remotetest.Names(t, store, ""); strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("the store holds %v, want %v", got, want)
+	}
+}
+
+// TestPruneInDoubt: S14, RT2, C09, C10. Nothing is removed.
+func TestPruneInDoubt(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*remotetest.Memory, *ferry.Prune)
+		want   error
+	}{
+		"a listing that fails": {func(m *remotetest.Memory, _ *ferry.Prune) {
+			m.Fault = func(op, name string) error {
+				if op == "list" && name == archiveName(2) {
+					return errors.New("page 2 fails")
+				}
+				return nil
+			}
+		}, ferry.ErrStore},
+		"a receipt that cannot be read": {func(m *remotetest.Memory, _ *ferry.Prune) {
+			m.Put(catalog.ReceiptName("x.zip.age"), []byte("{"))
+		}, catalog.ErrDoubt},
+		"a receipt of a later format": {func(m *remotetest.Memory, _ *ferry.Prune) {
+			m.Put(catalog.ReceiptName("x.zip.age"), []byte(`{"format":{"major":9}}`))
+		}, catalog.ErrDoubt},
+		"a receipt that is slow": {func(m *remotetest.Memory, _ *ferry.Prune) {
+			m.Fault = func(op, name string) error {
+				if op == "open" && name == catalog.ReceiptName(archiveName(2)) {
+					return errors.New("no answer")
+				}
+				return nil
+			}
+		}, catalog.ErrDoubt},
+		"too many at once":     {func(_ *remotetest.Memory, p *ferry.Prune) { p.MaxPercent = 60 }, replay.ErrRefused},
+		"a policy for nothing": {func(_ *remotetest.Memory, p *ferry.Prune) { p.Policy = catalog.Policy{} }, catalog.ErrKeepsNothing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := stocked(t, 3)
+			p := prune(store)
+			tt.change(store, &p)
+			if done, err := p.Run(t.Context()); !errors.Is(err, tt.want) || len(done.Removed) > 0 {
+				t.Errorf("%+v, %v, want %v", done, err, tt.want)
+			}
+			store.Fault = nil
+			for i := range 3 {
+				if _, there := store.Get(archiveName(i)); !there {
+					t.Errorf("%s was removed", archiveName(i))
+				}
+			}
+		})
+	}
+}
+
+// skewed is a store whose clock is not ours.
+type skewed struct {
+	*remotetest.Memory
+
+	by time.Duration
+}
+
+func (s skewed) Skew() (time.Duration, bool) { return s.by, true }
+
+// TestPruneWithAWrongClock: C09.
+func TestPruneWithAWrongClock(t *testing.T) {
+	for by, want := range map[time.Duration]error{
+		0: nil, 4 * time.Minute: nil, -4 * time.Minute: nil, 10 * 365 * 24 * time.Hour: catalog.ErrDoubt, -6 * time.Minute: catalog.ErrDoubt,
+	} {
+		p := prune(stocked(t, 3))
+		p.Store = skewed{p.Store.(*remotetest.Memory), by}
+		if done, err := p.Run(t.Context()); !errors.Is(err, want) || (len(done.Removed) == 2) != (want == nil) {
+			t.Errorf("skew of %s: %+v, %v, want %v", by, done.Removed, err, want)
+		}
+	}
+}
+
+// TestPruneDenied: C13, RT5. The others go, and what is denied is tried once.
+func TestPruneDenied(t *testing.T) {
+	store, tries := stocked(t, 4), 0
+	store.Fault = func(op, name string) error {
+		if op == "remove" && name == catalog.ReceiptName(archiveName(1)) {
+			tries++
+			return fmt.Errorf("locked: %w", fs.ErrPermission)
+		}
+		return nil
+	}
+	done, err := prune(store).Run(t.Context())
+	if !errors.Is(err, ferry.ErrIncomplete) || len(done.Denied) != 1 || done.Denied[0].Name != archiveName(1) || tries != 1 {
+		t.Errorf("%+v, %v after %d tries", done, err, tries)
+	}
+	wantNames(t, store, archiveName(1), catalog.ReceiptName(archiveName(1)), archiveName(3), catalog.ReceiptName(archiveName(3)))
+}
+
+// TestPruneCutShort: C08, RT4. A crash between a receipt and its archive leaves
+// what no list shows as an archive, and what a later sweep removes.
+func TestPruneCutShort(t *testing.T) {
+	store, fired := stocked(t, 3), 0
+	store.Fault = func(op, name string) error {
+		if op == "remove" && name == archiveName(0) {
+			fired++
+			return errors.New("crash")
+		}
+		return nil
+	}
+	if done, err := prune(store).Run(t.Context()); !errors.Is(err, ferry.ErrStore) || len(done.Removed) != 0 || fired != 1 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	store.Fault = nil
+	listing, err := catalog.List(t.Context(), store)
+	if err != nil || len(listing.Items) != 2 || len(listing.Unfinished) != 1 {
+		t.Fatalf("%+v, %v", listing, err)
+	}
+	p := prune(store)
+	p.Incomplete = true
+	p.Now = func() time.Time { return time.Now().Add(25 * time.Hour) } // the orphan is of now
+	done, err := p.Run(t.Context())
+	if err != nil || len(done.Swept) != 1 || len(done.Removed) != 1 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	wantNames(t, store, archiveName(2), catalog.ReceiptName(archiveName(2)))
+}
+
+// TestTwoPrunes: C07. What another has removed meanwhile is done.
+func TestTwoPrunes(t *testing.T) {
+	store := stocked(t, 30)
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			if done, err := prune(store).Run(t.Context()); err != nil {
+				t.Errorf("%+v, %v", done, err)
+			}
+		})
+	}
+	both.Wait()
+	wantNames(t, store, archiveName(29), catalog.ReceiptName(archiveName(29)))
+}
+
+// TestPruneDry tells what would go, and removes nothing.
+func TestPruneDry(t *testing.T) {
+	store, removals := stocked(t, 3), 0
+	store.Fault = func(op, _ string) error {
+		if op == "remove" {
+			removals++
+		}
+		return nil
+	}
+	p := prune(store)
+	p.DryRun = true
+	if done, err := p.Run(t.Context()); err != nil || len(done.Removed) != 2 || removals != 0 {
+		t.Errorf("%+v, %v, %d removals", done, err, removals)
+	}
+}
