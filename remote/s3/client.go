@@ -110,37 +110,56 @@ func (c *stallingConn) Write(p []byte) (int, error) {
 }
 
 // try makes a request until it succeeds, fails for good, or has failed for as long
-// as the budget says. The request must be harmless to repeat.
+// as the budget says, from the first failure on: a long request that breaks off is
+// not the last one for having been long. The request must be harmless to repeat.
 func (s *Store) try(ctx context.Context, what string, request func(ctx context.Context) error) error {
-	renewed, damaged := false, false
-	attempt := func() (struct{}, error) {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 5*time.Second
+	var once forgiven
+	for begun, failed := time.Now(), false; ; failed = true {
 		err := request(ctx)
 		switch {
 		case err == nil:
-			return struct{}{}, nil
+			return nil
 		case ctx.Err() != nil:
-			return struct{}{}, backoff.Permanent(ctx.Err())
-		case expired(err) && !renewed:
-			renewed = true
-			s.credentials.Expire() // they are looked for again
-		case errors.As(err, new(*damage)) && !damaged:
-			damaged = true
-		case !transient(err):
-			return struct{}{}, backoff.Permanent(err)
+			return ctx.Err()
+		case !transient(err) && !s.forgive(err, &once):
+			return err
 		}
-		return struct{}{}, err
+		budget := s.config.RetryBudget
+		if !s.reached.Load() {
+			budget = min(budget, firstBudget)
+		} else if !failed {
+			begun = time.Now()
+		}
+		wait := pause.NextBackOff()
+		if time.Since(begun)+wait > budget {
+			return err
+		}
+		s.config.Log.Info("trying again", "what", what, "in", wait.Round(time.Millisecond), "cause", reason(err))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
 	}
-	budget := s.config.RetryBudget
-	if !s.reached.Load() {
-		budget = min(budget, firstBudget)
+}
+
+// forgiven are the errors that are tried again once.
+type forgiven struct{ expiry, damage bool }
+
+// forgive tells whether this error is one of them, for the first time.
+func (s *Store) forgive(err error, once *forgiven) bool {
+	switch {
+	case expired(err) && !once.expiry:
+		once.expiry = true
+		s.credentials.Expire() // they are looked for again
+		return true
+	case errors.As(err, new(*damage)) && !once.damage:
+		once.damage = true
+		return true
 	}
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 5*time.Second
-	_, err := backoff.Retry(ctx, attempt, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(budget),
-		backoff.WithNotify(func(err error, wait time.Duration) {
-			s.config.Log.Info("trying again", "what", what, "in", wait.Round(time.Millisecond), "cause", reason(err))
-		}))
-	return err
+	return false
 }
 
 func expired(err error) bool {

@@ -61,7 +61,7 @@ func newChain(c Config) *chain {
 		},
 		{
 			name: "the instance's role", limit: time.Second, direct: true, missing: disabled("AWS_EC2_METADATA_DISABLED"),
-			provider: &credentials.IAM{Endpoint: os.Getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT")},
+			provider: &credentials.IAM{Endpoint: strings.TrimSuffix(os.Getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT"), "/")},
 		},
 	}}
 }

@@ -25,8 +25,10 @@ type rig struct {
 	config Config
 }
 
+// newRig starts one. Its test runs beside others, since most of them wait.
 func newRig(t *testing.T) *rig {
 	t.Helper()
+	t.Parallel()
 	server := s3proc.Start(t, s3proc.Options{})
 	server.MakeBucket(bucket, false)
 	return &rig{server, Config{Keys: root, SpoolDir: t.TempDir()}}

@@ -228,8 +228,10 @@ func TestWhatIsCancelledWhileItIsPublishedIsTakenBack(t *testing.T) { // S17
 	}
 }
 
-func TestNothingIsLeftRunning(t *testing.T) {
-	s, _ := newRig(t).inParts(t)
+func TestNothingIsLeftRunning(t *testing.T) { // alone: it looks at all that runs
+	server := s3proc.Start(t, s3proc.Options{})
+	server.MakeBucket(bucket, false)
+	s := open(t, Location{Bucket: bucket}, Config{Endpoint: server.Endpoint, Keys: root, SpoolDir: t.TempDir(), Threshold: 1, PartSize: 5 << 20})
 	for i := range 3 {
 		if err := drop(t.Context(), s, "a"); err != nil {
 			t.Fatal(err)

@@ -49,8 +49,8 @@ type piece struct {
 
 // A part is one that the store has.
 type part struct {
-	sums sums
-	etag string
+	crc32c uint32
+	etag   string
 }
 
 func startParts(u *upload) *parts {
@@ -121,6 +121,7 @@ func (p *parts) fail(err error) {
 // run sends what is ready, until there is no more or an error.
 func (p *parts) run() {
 	defer close(p.done)
+	defer p.cancel()
 	if err := p.begin(); err != nil {
 		p.fail(err)
 		return
@@ -203,7 +204,7 @@ func (p *parts) send(ctx context.Context, next piece) error {
 	for len(p.sent) <= n {
 		p.sent = append(p.sent, part{})
 	}
-	p.sent[n] = part{sums, sent.ETag}
+	p.sent[n] = part{sums.crc32c, sent.ETag}
 	return nil
 }
 

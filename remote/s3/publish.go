@@ -19,64 +19,70 @@ import (
 // store keeps conditions.
 const maxProbe = 64 << 10
 
-// ownDelay is how long an object of our own may be absent after it was written.
-const ownDelay = 5 * time.Second
+// An object of our own may be absent for ownDelay after it was written; it is asked
+// for again after slowness.
+const (
+	ownDelay = 5 * time.Second
+	slowness = 200 * time.Millisecond
+)
 
 // errAgain: the parts must be sent once more.
 var errAgain = errors.New("the store has lost the parts")
 
 // publish gives the object its name, and returns its version.
 func (u *upload) publish(whole sums) (version, error) {
-	for again := 0; ; again++ {
+	conditional, refused := u.s.condition() != ignored, ""
+	for again := 0; ; {
 		if u.s.condition() != kept {
 			if err := u.s.checkFree(u.ctx, u.name); err != nil {
 				return version{}, err
 			}
 		}
-		at, err := u.request(whole)
+		at, err := u.request(whole, conditional)
 		switch {
+		case err == nil && refused != "":
+			u.s.noteIgnored("it refuses If-None-Match: " + refused)
+			return at, nil
 		case err == nil:
 			return u.probe(whole, at), nil
-		case u.s.condition() != ignored && refusesCondition(err):
-			u.s.noteIgnored("it refuses If-None-Match: " + reason(err))
-			continue
+		case conditional && refusesCondition(err):
+			conditional, refused = false, reason(err)
 		case errors.Is(err, errAgain) && again < 2:
-			u.restart()
-			if _, err := u.parts.wait(); err != nil {
+			again++
+			if err := u.restart(); err != nil {
 				return version{}, err
 			}
-			continue
+		default:
+			return version{}, u.s.explain("publish", "s3:PutObject", u.name, err)
 		}
-		return version{}, u.s.explain("publish", "s3:PutObject", u.name, err)
 	}
 }
 
 // restart sends all parts anew, in another multipart upload.
-func (u *upload) restart() {
-	_ = u.dropParts() // the store has lost it
+func (u *upload) restart() error {
+	if err := u.dropParts(); err != nil {
+		return err
+	}
 	u.parts = startParts(u)
-	_ = u.parts.offer(u.spool.size) // there were no more parts the first time
+	if err := u.parts.offer(u.spool.size); err != nil {
+		return err
+	}
 	u.parts.finish(u.spool.size)
+	_, err := u.parts.wait()
+	return err
 }
 
-// request sends the request that publishes the object, and settles what became of
-// it.
-func (u *upload) request(whole sums) (at version, err error) {
-	options, err := u.options()
-	if err != nil {
-		return version{}, err
-	}
-	if u.s.condition() != ignored {
-		options.SetMatchETagExcept("*")
+// request sends the request that publishes the object, create-only if it is
+// conditional, and settles what became of it.
+func (u *upload) request(whole sums, conditional bool) (at version, err error) {
+	send := u.put
+	if u.parts != nil {
+		send = u.complete
 	}
 	attempts := 0
 	err = u.s.try(u.ctx, "publish "+u.name, func(ctx context.Context) (err error) {
 		attempts++
-		if u.parts == nil {
-			at, err = u.put(ctx, whole, options)
-		} else {
-			at, err = u.complete(ctx, whole, options)
-		}
+		at, err = send(ctx, whole, conditional)
 		return err
 	})
 	if err == nil {
@@ -85,8 +91,15 @@ func (u *upload) request(whole sums) (at version, err error) {
 	return u.settle(whole, err, attempts > 1)
 }
 
-func (u *upload) put(ctx context.Context, whole sums, options minio.PutObjectOptions) (version, error) {
+func (u *upload) put(ctx context.Context, whole sums, conditional bool) (version, error) {
 	s := u.s
+	options, err := u.options()
+	if err != nil {
+		return version{}, err
+	}
+	if conditional {
+		options.SetMatchETagExcept("*")
+	}
 	options.UserMetadata["X-Amz-Checksum-Crc32c"] = whole.crc32cBase64()
 	md5 := ""
 	if s.locking() {
@@ -99,20 +112,19 @@ func (u *upload) put(ctx context.Context, whole sums, options minio.PutObjectOpt
 	return versionOf(info.VersionID, info.ETag), answered(info, whole)
 }
 
-func (u *upload) complete(ctx context.Context, whole sums, options minio.PutObjectOptions) (version, error) {
+func (u *upload) complete(ctx context.Context, whole sums, conditional bool) (version, error) {
 	s := u.s
 	all := make([]minio.CompletePart, len(u.parts.sent))
 	for i, p := range u.parts.sent {
-		all[i] = minio.CompletePart{PartNumber: i + 1, ETag: p.etag, ChecksumCRC32C: p.sums.crc32cBase64()}
+		all[i] = minio.CompletePart{PartNumber: i + 1, ETag: p.etag, ChecksumCRC32C: crcBase64(p.crc32c)}
 	}
 	// What the object is to be like was said at the beginning.
-	condition := options.Header().Get("If-None-Match")
-	options = minio.PutObjectOptions{UserMetadata: map[string]string{
+	options := minio.PutObjectOptions{UserMetadata: map[string]string{
 		"X-Amz-Checksum-Crc32c": whole.crc32cBase64(),
 		"X-Amz-Checksum-Type":   "FULL_OBJECT",
 		"X-Amz-Mp-Object-Size":  fmt.Sprint(whole.size),
 	}}
-	if condition != "" {
+	if conditional {
 		options.SetMatchETagExcept("*")
 	}
 	info, err := s.core.CompleteMultipartUpload(ctx, s.at.Bucket, s.key(u.name), u.parts.id, all, options)
@@ -145,6 +157,10 @@ func (u *upload) settle(whole sums, failed error, repeated bool) (version, error
 	ctx, done := settling(u.ctx)
 	defer done()
 	info, err := u.s.stat(ctx, u.name)
+	for deadline := time.Now().Add(ownDelay); taken && errors.Is(err, fs.ErrNotExist) && time.Now().Before(deadline); {
+		time.Sleep(slowness) // it is there, and the store is slow to show it
+		info, err = u.s.stat(ctx, u.name)
+	}
 	switch {
 	case err == nil && info.UserMetadata[uploadID] != u.id:
 		return version{}, fs.ErrExist
@@ -209,12 +225,7 @@ func (u *upload) probe(whole sums, at version) version {
 	if u.s.condition() != unknown || u.parts != nil || whole.size > maxProbe {
 		return at
 	}
-	options, err := u.options()
-	if err != nil {
-		return at
-	}
-	options.SetMatchETagExcept("*")
-	again, err := u.put(u.ctx, whole, options)
+	again, err := u.put(u.ctx, whole, true)
 	switch {
 	case err == nil:
 		u.s.noteIgnored("it has put an object over another in spite of If-None-Match")
@@ -235,10 +246,7 @@ func (u *upload) readBack(at version, want remote.Digest) error {
 			if response(err).StatusCode != http.StatusNotFound || time.Now().After(deadline) {
 				break
 			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(200 * time.Millisecond):
-			}
+			time.Sleep(slowness)
 		}
 		if err == nil && got != want {
 			err = &damage{fmt.Sprintf("%d bytes with SHA-256 %x, where %d with %x were written", got.Size, got.SHA256, want.Size, want.SHA256)}

@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -87,8 +88,10 @@ func (s sums) md5Base64() string    { return base64.StdEncoding.EncodeToString(s
 func (s sums) crc32cBase64() string { return crcBase64(s.crc32c) }
 
 func crcBase64(crc uint32) string {
-	return base64.StdEncoding.EncodeToString([]byte{byte(crc >> 24), byte(crc >> 16), byte(crc >> 8), byte(crc)})
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc))
 }
+
+func newCRC() hash.Hash32 { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }
 
 // A summer makes sums of what is written to it.
 type summer struct {
@@ -98,7 +101,7 @@ type summer struct {
 }
 
 func newSummer(withMD5 bool) *summer {
-	s := &summer{sha: sha256.New(), crc: crc32.New(crc32.MakeTable(crc32.Castagnoli))}
+	s := &summer{sha: sha256.New(), crc: newCRC()}
 	if withMD5 {
 		s.md = md5.New()
 	}
@@ -133,15 +136,16 @@ func (s *spool) sum(ctx context.Context, off, size int64, withMD5 bool) (sums, e
 	return h.sums(), nil
 }
 
-// sumAll reads the whole spool, and tells of each piece of this size too.
-func (s *spool) sumAll(ctx context.Context, size int64, withMD5 bool) (whole sums, pieces []sums, err error) {
+// sumAll reads the whole spool, and also tells the CRC32C of each piece of this
+// size.
+func (s *spool) sumAll(ctx context.Context, size int64, withMD5 bool) (whole sums, pieces []uint32, err error) {
 	all := newSummer(withMD5)
 	for off := int64(0); off < s.size; off += size {
-		part := newSummer(withMD5)
-		if _, err := io.Copy(io.MultiWriter(all, part), &obedient{ctx, s.section(off, min(size, s.size-off))}); err != nil {
+		crc := newCRC()
+		if _, err := io.Copy(io.MultiWriter(all, crc), &obedient{ctx, s.section(off, min(size, s.size-off))}); err != nil {
 			return sums{}, nil, spoolError("read the spool", s.dir, err)
 		}
-		pieces = append(pieces, part.sums())
+		pieces = append(pieces, crc.Sum32())
 	}
 	return all.sums(), pieces, nil
 }

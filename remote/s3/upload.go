@@ -75,15 +75,17 @@ func (u *upload) Commit(want remote.Digest) error {
 		return fmt.Errorf("publish %s: %w", u.s.url(u.name), fs.ErrClosed)
 	}
 	u.ended = true
-	return errors.Join(u.commit(want), u.spool.close())
+	err := u.commit(want)
+	_ = u.spool.close() // what was in it is in the store, or not wanted
+	return err
 }
 
 func (u *upload) commit(want remote.Digest) error {
-	if u.err == nil {
-		u.err = u.ctx.Err()
+	if err := u.ctx.Err(); u.err == nil && err != nil {
+		u.err = fmt.Errorf("publish %s: %w", u.s.url(u.name), err)
 	}
 	if u.err != nil {
-		return errors.Join(fmt.Errorf("publish %s: %w", u.s.url(u.name), u.err), u.dropParts())
+		return errors.Join(u.err, u.dropParts())
 	}
 	whole, err := u.check(want)
 	if err != nil {
@@ -125,7 +127,7 @@ func (u *upload) check(want remote.Digest) (sums, error) {
 		return sums{}, err
 	}
 	for i, piece := range pieces {
-		if sent[i].sums != piece {
+		if sent[i].crc32c != piece {
 			return sums{}, fmt.Errorf("publish %s: %w: the spool has changed since part %d was sent", u.s.url(u.name), remote.ErrDigest, i+1)
 		}
 	}
