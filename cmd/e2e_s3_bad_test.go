@@ -69,3 +69,62 @@ func TestS3Errors(t *testing.T) {
 		})
 	}
 }
+
+// S01, S09, S12, S13: what a store does on a bad day ends as it should, and each
+// fault has come.
+func TestS3OnABadDay(t *testing.T) {
+	server, _ := startS3(t, s3proc.Options{})
+	etcd := etcdproc.Start(t, etcdproc.Options{})
+	fill(t, etcd.Client(t), 30, func(i int) (string, string) { return configMap(i, 1000) })
+	keys := newPair(t)
+	flip := func(body []byte) []byte {
+		if len(body) > 2000 { // no receipt
+			body[len(body)/2] ^= 1
+		}
+		return body
+	}
+	flipped := s3proc.AlterReply(func(_ http.Header, body []byte) []byte { return flip(body) })
+	cut := func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if strings.HasSuffix(r.URL.Path, ".receipt.json") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		s3proc.Cut(100)(w, r, next)
+	}
+	for name, c := range map[string]struct {
+		writing     string // the operation that fails while the archive is written
+		write       s3proc.Action
+		times       int
+		written     exitCode
+		reading     s3proc.Action // what happens to each GET afterwards
+		read        exitCode
+		archivesNow int
+	}{
+		"503 three times":              {"PutObject", s3proc.Refuse(http.StatusServiceUnavailable, "SlowDown"), 3, exitDone, nil, exitDone, 1},
+		"an answer that is lost":       {"PutObject", s3proc.DropReply, 1, exitDone, nil, exitDone, 1},
+		"a reset":                      {"PutObject", s3proc.Reset(1000), 1, exitDone, nil, exitDone, 1},
+		"bytes that change on the way": {"PutObject", s3proc.AlterRequest(func(body []byte) { flip(body) }), 1, exitDone, nil, exitDone, 1},
+		"no right to write":            {"PutObject", s3proc.Refuse(http.StatusForbidden, "AccessDenied"), 0, exitDenied, nil, exitDone, 0},
+		"a flipped byte, read":         {"", nil, 0, exitDone, flipped, exitIntegrity, 1},
+		"a cut answer, read":           {"", nil, 0, exitDone, cut, exitIntegrity, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			proxy := s3proc.NewProxy(t, server)
+			t.Setenv("AWS_ENDPOINT_URL_S3", proxy.Endpoint)
+			place := "s3://backups/" + strings.ReplaceAll(strings.ReplaceAll(name, " ", "-"), ",", "")
+			if c.writing != "" {
+				proxy.On(c.writing, 1, c.times, c.write)
+			}
+			r := must(t, c.written, "backup", "--endpoints", etcd.Endpoint, "--to", place, "-r", keys.recipient)
+			if list := must(t, exitDone, "list", place, "--all"); strings.Count(list.stdout, " ok\n") != c.archivesNow || strings.Contains(list.stdout, "no receipt") {
+				t.Errorf("the list says\n%s", list.stdout)
+			}
+			if c.reading != nil {
+				proxy.On("GetObject", 1, 0, c.reading)
+			}
+			if archive := strings.TrimSpace(r.stdout); archive != "" {
+				must(t, c.read, "verify", archive, "-i", keys.identity)
+			}
+		})
+	}
+}

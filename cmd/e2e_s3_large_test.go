@@ -92,6 +92,28 @@ func TestBackupToS3Killed(t *testing.T) {
 	t.Logf("%d killed of %d, %d uploads left, %d archives listed", kills, times, left, len(summary.Result.Archives))
 }
 
+// S17: a backup that is interrupted while its parts go up leaves no upload.
+func TestBackupToS3Interrupted(t *testing.T) {
+	server, proxy := startS3(t, s3proc.Options{})
+	keys, endpoint := newPair(t), heavy(t)
+	proxy.On("UploadPart", 1, 0, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		r.Body = &throttled{r.Body, nil}
+		next.ServeHTTP(w, r)
+	})
+	p := start(t, "backup", "--endpoints", endpoint, "--to", "s3://backups/prod", "-r", keys.recipient)
+	p.await(t, "a part", func() bool { return len(proxy.Requests("UploadPart")) > 0 })
+	check(t, p.Process.Signal(os.Interrupt))
+	if r := p.end(t); r.code != exitInterrupted {
+		t.Errorf("%+v", r)
+	}
+	if n := uploads(t, server); n != 0 {
+		t.Errorf("%d uploads are left", n)
+	}
+	if list := must(t, exitDone, "list", "s3://backups/prod", "--all"); strings.Contains(list.stdout, ".zip") {
+		t.Errorf("the list says\n%s", list.stdout)
+	}
+}
+
 // A large archive is described by ranges, and a slow store does not slow the walk.
 func TestLargeArchiveInS3(t *testing.T) {
 	_, proxy := startS3(t, s3proc.Options{})
