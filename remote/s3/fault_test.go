@@ -98,15 +98,15 @@ func drop(ctx context.Context, s *Store, name string) error {
 	return errors.Join(err, waitForParts(u), u.Abort())
 }
 
-// waitForParts waits until at least one part has gone up.
+// waitForParts waits until the first part has gone up.
 func waitForParts(u remote.Upload) error {
 	p := u.(*upload).parts
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 		p.mu.Lock()
-		sent, err := len(p.sent), p.err
+		sent, err := len(p.sent) > 0 && p.sent[0].etag != "", p.err
 		p.mu.Unlock()
 		switch {
-		case sent > 0, err != nil:
+		case sent, err != nil:
 			return err
 		case time.Now().After(deadline):
 			return errors.New("no part went up in 10 s")

@@ -179,6 +179,30 @@ func TestASpoolThatChangesIsNotPublished(t *testing.T) { // AR3
 	}
 }
 
+func TestAPartThatWasSentOtherwiseIsNotPublished(t *testing.T) { // AR3
+	s, _ := newRig(t).inParts(t)
+	u, err := s.Create(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := bytes.Clone(big)
+	wrong[3] ^= 1
+	if _, err := u.Write(wrong); err != nil {
+		t.Fatal(err)
+	}
+	up := u.(*upload)
+	if err := waitForParts(u); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := up.spool.file.WriteAt(big[:10], 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.Commit(remotetest.DigestOf(big)); !errors.Is(err, remote.ErrDigest) || !strings.Contains(err.Error(), "since part 1 was sent") {
+		t.Errorf("got %v, want ErrDigest for part 1", err)
+	}
+	assertOnly(t, s)
+}
+
 func TestACancelledUploadIsAbortedOnAContextOfItsOwn(t *testing.T) { // S17, SP5
 	s, proxy := newRig(t).inParts(t)
 	for _, end := range []string{"abort", "commit"} {
