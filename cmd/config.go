@@ -35,6 +35,11 @@ type profile struct {
 	To             string   `mapstructure:"to"`
 	RecipientsFile string   `mapstructure:"recipients_file"`
 	IdentityFile   string   `mapstructure:"identity_file"`
+	S3Endpoint     string   `mapstructure:"s3_endpoint"`
+	S3Region       string   `mapstructure:"s3_region"`
+	S3CACert       string   `mapstructure:"s3_cacert"`
+	S3Profile      string   `mapstructure:"s3_profile"`
+	SpoolDir       string   `mapstructure:"spool_dir"`
 }
 
 // flags returns the profile's values by the flags they stand for.
@@ -43,6 +48,7 @@ func (p profile) flags() map[string]string {
 		"cluster": p.Cluster, "endpoints": strings.Join(p.Endpoints, ","), "cacert": p.CACert, "cert": p.Cert,
 		"key": p.Key, "user": p.User, "password-file": p.PasswordFile, "to": p.To,
 		"recipients-file": p.RecipientsFile, "identity": p.IdentityFile,
+		"s3-endpoint": p.S3Endpoint, "s3-region": p.S3Region, "s3-cacert": p.S3CACert, "s3-profile": p.S3Profile, "spool-dir": p.SpoolDir,
 	}
 }
 

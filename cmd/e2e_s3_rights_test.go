@@ -3,6 +3,7 @@ package cmd
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -39,7 +40,7 @@ func policyOf(t *testing.T, name string) string {
 // S03, SP6: with the rights of the published policies each user can do its own work
 // and nothing else.
 func TestS3LeastRights(t *testing.T) {
-	server, _ := startS3(t, s3proc.Options{Users: true})
+	server, proxy := startS3(t, s3proc.Options{Users: true})
 	as := func(user string) { // the bucket has one policy at a time
 		server.AddUser(user, user+"-secret", "backups", policyOf(t, user))
 		t.Setenv("AWS_ACCESS_KEY_ID", user)
@@ -53,25 +54,44 @@ func TestS3LeastRights(t *testing.T) {
 
 	as("writer")
 	archive := strings.TrimSpace(must(t, exitDone, append(backup, place)...).stdout)
+	profile := filepath.Join(t.TempDir(), "config.yaml")
+	check(t, os.WriteFile(profile, []byte("default_profile: p\nprofiles: [{name: p, to: '"+place+"', s3_endpoint: '"+server.Endpoint+"'}]\n"), 0o600))
+	t.Setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+	must(t, exitDone, "backup", "--config", profile, "--endpoints", etcd.Endpoint, "-r", keys.recipient)
+	t.Setenv("AWS_ENDPOINT_URL_S3", proxy.Endpoint)
 	must(t, exitDone, append(backup, place, "--json")...).says(t, `"checked":"not read back`)
 	must(t, exitDenied, "list", place).says(t, "s3:ListBucket")
 	must(t, exitDenied, "verify", archive, "-i", keys.identity).says(t, "s3:GetObject")
 	must(t, exitDenied, append(backup, "s3://backups/other")...).says(t, "s3:PutObject")
 
 	as("reader")
-	if list := must(t, exitDone, "list", place); strings.Count(list.stdout, " ok\n") != 2 {
+	if list := must(t, exitDone, "list", place); strings.Count(list.stdout, " ok\n") != 3 {
 		t.Errorf("the list says\n%s", list.stdout)
 	}
 	must(t, exitDone, "verify", archive, "-i", keys.identity)
 	must(t, exitDenied, append(backup, place)...).says(t, "s3:PutObject")
-	must(t, exitIncomplete, "prune", place, "--keep-last=1").says(t, "denied", "s3:DeleteObject")
+	must(t, exitIncomplete, "prune", place, "--keep-last=1", "--max-delete-percent=70").says(t, "denied", "s3:DeleteObject")
 
 	as("pruner")
 	must(t, exitDone, "check", place, "--max-age=1h", "--min-count=2")
 	must(t, exitDenied, "verify", archive, "-i", keys.identity)
 	must(t, exitDenied, append(backup, place)...)
-	must(t, exitDone, "prune", place, "--keep-last=1", "--incomplete").says(t, "removed")
+	must(t, exitDone, "prune", place, "--keep-last=1", "--max-delete-percent=70", "--incomplete").says(t, "removed")
 	must(t, exitDone, "check", place, "--max-age=1h")
+}
+
+// The condition that AWS has and the test server does not: nobody overwrites.
+func TestWriterNeverOverwrites(t *testing.T) {
+	text, err := os.ReadFile("../scripts/s3-policies/writer.json")
+	check(t, err)
+	const golden = `"Condition":{"Bool":{"s3:ObjectCreationOperation":"true"},"Null":{"s3:if-none-match":"true"}},"Effect":"Deny"`
+	var policy any
+	check(t, json.Unmarshal(text, &policy))
+	plain, err := json.Marshal(policy)
+	check(t, err)
+	if !strings.Contains(string(plain), golden) {
+		t.Errorf("the policy is %s, want it with %s", plain, golden)
+	}
 }
 
 // RT5, S18: what is locked stays, and is told of; it is tried once.
