@@ -48,6 +48,23 @@ func TestParse(t *testing.T) { // S21, S24
 	}
 }
 
+func FuzzParse(f *testing.F) {
+	for _, address := range []string{"s3://bucket/a/b", "s3://bucket?region=x", "s3://bucket/ü b?endpoint=y", "s3://b//", "https://x"} {
+		f.Add(address)
+	}
+	f.Fuzz(func(t *testing.T, address string) {
+		at, err := Parse(address)
+		if err != nil {
+			return
+		}
+		again, err := Parse(at.String())
+		again.Endpoint, again.Region = at.Endpoint, at.Region
+		if again != at || err != nil {
+			t.Errorf("%q: got %+v, and from its text %+v, %v", address, at, again, err)
+		}
+	})
+}
+
 func TestEndpoints(t *testing.T) { // S22, S24
 	at := Location{Bucket: bucket}
 	for endpoint, want := range map[string]string{
