@@ -93,8 +93,30 @@ func TestEndpoints(t *testing.T) { // S22, S24
 			t.Errorf("%q: got %v, want fs.ErrInvalid, without the password", endpoint, err)
 		}
 	}
-	if _, err := (Config{Addressing: "both"}).resolve(at); !errors.Is(err, fs.ErrInvalid) {
-		t.Errorf("addressing: got %v, want fs.ErrInvalid", err)
+}
+
+func TestWhatCannotBeMeantIsRefusedAtOnce(t *testing.T) {
+	until := time.Now().Add(time.Hour)
+	for name, c := range map[string]Config{
+		"addressing":              {Addressing: "both"},
+		"encryption":              {Encryption: "rot13"},
+		"a key for no encryption": {KMSKey: "key"},
+		"lock mode":               {LockMode: "perhaps", RetainUntil: until},
+		"a lock without an end":   {LockMode: "COMPLIANCE"},
+		"an end without a lock":   {RetainUntil: until},
+		"part size":               {PartSize: 1 << 20},
+		"tags":                    {Tags: map[string]string{"a\n": "b"}},
+	} {
+		c.Keys = root
+		if _, err := Open(t.Context(), Location{Bucket: bucket}, c); !errors.Is(err, fs.ErrInvalid) {
+			t.Errorf("%s: got %v, want fs.ErrInvalid", name, err)
+		}
+	}
+	for _, c := range []Config{{}, {Encryption: "AES256", LockMode: "GOVERNANCE", RetainUntil: until, Tags: map[string]string{"a": "b c"}}} {
+		c.Keys = root
+		if _, err := Open(t.Context(), Location{Bucket: bucket}, c); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -156,13 +156,10 @@ func (p *parts) run() {
 // without parts, which Incomplete finds.
 func (p *parts) begin() error {
 	s := p.u.s
-	options, err := p.u.options()
-	if err != nil {
-		return err
-	}
+	options := p.u.options()
 	options.UserMetadata["X-Amz-Checksum-Algorithm"] = "CRC32C"
 	options.UserMetadata["X-Amz-Checksum-Type"] = "FULL_OBJECT"
-	err = s.try(p.ctx, "begin the upload of "+p.u.name, func(ctx context.Context) error {
+	err := s.try(p.ctx, "begin the upload of "+p.u.name, func(ctx context.Context) error {
 		id, err := s.core.NewMultipartUpload(ctx, s.at.Bucket, s.key(p.u.name), options)
 		p.id = id
 		return err

@@ -93,10 +93,7 @@ func (u *upload) request(whole sums, conditional bool) (at version, err error) {
 
 func (u *upload) put(ctx context.Context, whole sums, conditional bool) (version, error) {
 	s := u.s
-	options, err := u.options()
-	if err != nil {
-		return version{}, err
-	}
+	options := u.options()
 	if conditional {
 		options.SetMatchETagExcept("*")
 	}

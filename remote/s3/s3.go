@@ -92,6 +92,9 @@ type Notes struct {
 // three seconds unless a token service that is configured keeps it waiting.
 func Open(ctx context.Context, at Location, c Config) (*Store, error) {
 	c = c.withDefaults()
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("open %s: %w", at, err)
+	}
 	target, err := c.resolve(at)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", at, err)

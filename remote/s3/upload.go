@@ -8,7 +8,6 @@ import (
 	"io/fs"
 
 	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/encrypt"
 
 	"github.com/kubeferry/kubeferry/remote"
 )
@@ -160,29 +159,17 @@ func (u *upload) dropParts() error {
 func (s *Store) locking() bool { return s.config.LockMode != "" }
 
 // options are what each object is to be like.
-func (u *upload) options() (minio.PutObjectOptions, error) {
+func (u *upload) options() minio.PutObjectOptions {
 	c := u.s.config
-	o := minio.PutObjectOptions{
+	return minio.PutObjectOptions{
 		UserMetadata:         map[string]string{uploadID: u.id},
 		UserTags:             c.Tags,
 		Mode:                 minio.RetentionMode(c.LockMode),
 		RetainUntilDate:      c.RetainUntil,
 		StorageClass:         c.StorageClass,
+		ServerSideEncryption: c.encryption(),
 		DisableContentSha256: true, // the stream's: the whole body's is sent
 	}
-	switch {
-	case c.Encryption == "AES256":
-		o.ServerSideEncryption = encrypt.NewSSE()
-	case c.Encryption == "aws:kms":
-		sse, err := encrypt.NewSSEKMS(c.KMSKey, nil)
-		if err != nil {
-			return o, err
-		}
-		o.ServerSideEncryption = sse
-	case c.Encryption != "":
-		return o, fmt.Errorf("the encryption %q is neither AES256 nor aws:kms: %w", c.Encryption, fs.ErrInvalid)
-	}
-	return o, nil
 }
 
 // uploadID is the metadata by which an upload knows its object again.
