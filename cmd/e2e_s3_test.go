@@ -48,6 +48,9 @@ func TestFixtureTravelsThroughS3(t *testing.T) {
 	if twin := must(t, exitDone, "list", "s3://backups/pro"); strings.Contains(twin.stdout, " ok\n") {
 		t.Errorf("a prefix takes what is not in it:\n%s", twin.stdout)
 	}
+	if above := must(t, exitDone, "list", "s3://backups", "--all"); strings.Contains(above.stdout, ".zip") {
+		t.Errorf("a place takes what is in one below it:\n%s", above.stdout)
+	}
 	must(t, exitDone, "describe", archives[1], "-i", keys.identity).says(t, "configmaps")
 	must(t, exitDone, "verify", "latest", "--store", place, "-i", keys.identity)
 	must(t, exitDone, "check", place, "--max-age", "1h", "--min-count", "2", "--verify")

@@ -84,7 +84,7 @@ var exits = []exit{
 	{exitCluster, "etcd unreachable or unstable", []error{etcdwalk.ErrUnavailable, etcdwalk.ErrCompacted, context.DeadlineExceeded}},
 	{exitStore, "storage target unreachable or failing", []error{ferry.ErrStore, s3.ErrNoBucket, s3.ErrUnavailable, s3.ErrSkew}},
 	{exitCheck, "check failed, or in doubt what may be removed", []error{ferry.ErrCheck, catalog.ErrDoubt}},
-	{exitIncomplete, "finished, but incomplete: some keys were not done", []error{ferry.ErrIncomplete}},
+	{exitIncomplete, "finished, but incomplete: some keys or archives were not done", []error{ferry.ErrIncomplete}},
 }
 
 // codeOf maps an error to its exit code.

@@ -201,6 +201,7 @@ type opening struct {
 	stock       bucket
 	from        string // where archives are that are named by what a listing tells of them
 	whole       bool   // the archive is read as a whole, and more than once
+	resolved    string // the path of the archive that was opened
 	identities  []string
 	passphrase  passphrase
 	unencrypted bool

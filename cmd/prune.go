@@ -56,7 +56,7 @@ cannot be read, when the listing fails, or when this machine's clock is off.` +
 		{"yearly", &o.policy.Yearly, &o.policy.WithinYearly},
 	} {
 		flags.IntVar(period.count, "keep-"+period.word, 0, "keep the newest archive of each of the last N "+periods[period.word])
-		flags.Var((*span)(period.within), "keep-within-"+period.word, "keep one "+period.word+" for this long before the newest, such as 1y6m")
+		flags.Var((*span)(period.within), "keep-within-"+period.word, "keep the newest archive of each of the "+periods[period.word]+" in this time before the newest of all, such as 1y6m")
 	}
 	flags.Var((*span)(&o.policy.Within), "keep-within", "keep all for this long before the newest, such as 14d or 2y5m7d3h")
 	flags.BoolVar(&o.incomplete, "incomplete", false, "also remove uploads that never ended, and archives without a receipt, once they are a day old")

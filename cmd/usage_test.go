@@ -21,7 +21,7 @@ func TestExitCodesAreGolden(t *testing.T) {
 
     0  done: complete, verified and durable
     1  other failure
-    3  finished, but incomplete: some keys were not done
+    3  finished, but incomplete: some keys or archives were not done
    10  backup, store or selected objects not found
    12  wrong or missing decryption key
    13  integrity failure

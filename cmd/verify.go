@@ -48,6 +48,7 @@ func (o *verifyOptions) run(ctx context.Context, p *printer, s *settings, path s
 		return err
 	}
 	defer a.Close()
+	path = o.opening.resolved
 	tell, stop := p.progress()
 	defer stop()
 	v, err := a.Verify(ctx, tell)
@@ -78,6 +79,7 @@ func (f *opening) open(ctx context.Context, p *printer, s *settings, path string
 	if err != nil {
 		return nil, err
 	}
+	f.resolved = from.path(from.name)
 	ids, err := f.keys(ctx, s)
 	if err != nil {
 		return nil, err
@@ -87,7 +89,7 @@ func (f *opening) open(ctx context.Context, p *printer, s *settings, path string
 		return nil, err
 	}
 	if !a.Encrypted {
-		p.warn("%s is in the clear: nothing proves that it was not changed on purpose", path)
+		p.warn("%s is in the clear: nothing proves that it was not changed on purpose", f.resolved)
 	}
 	return a, nil
 }

@@ -25,7 +25,7 @@ var (
 	// ErrPolicy: the archive is not what its reader asked for, or not what its
 	// receipt says.
 	ErrPolicy = errors.New("refused by policy")
-	// ErrIncomplete: the run came to its end, but some keys were not done.
+	// ErrIncomplete: the run came to its end, but some keys or archives were not done.
 	ErrIncomplete = errors.New("finished, but incomplete")
 	// ErrStore: the place of the archives fails.
 	ErrStore = errors.New("the store of archives fails")

@@ -78,13 +78,13 @@ func NewName(label string, created time.Time, revision int64, encrypted bool) st
 func ReceiptName(archive string) string { return archive + receiptSuffix }
 
 // isArchive says whether a name is one that an archive may have: a user may
-// have chosen it.
+// have chosen it. One with a slash is of another place, below this one.
 func isArchive(name string) bool {
 	stem, ok := strings.CutSuffix(name, EncryptedSuffix)
 	if !ok {
 		stem, ok = strings.CutSuffix(name, PlainSuffix)
 	}
-	return ok && stem != "" && fs.ValidPath(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
+	return ok && stem != "" && fs.ValidPath(name) && !strings.Contains(name, "/") && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // IsOurs tells whether a name is one that an archive or a receipt may have.
