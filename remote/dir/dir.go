@@ -104,7 +104,7 @@ func (s *Store) begin(ctx context.Context, disk folder, name string) (*upload, e
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, explain("look for", s.join(name), err)
 	}
-	sweep(disk, time.Now())
+	_, _ = sweep(disk, time.Now().Add(-partialLife), false) // a courtesy: what cannot be removed stays without a word
 	temp := newPartial()
 	f, err := disk.create(temp)
 	if err != nil {

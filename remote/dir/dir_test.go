@@ -392,3 +392,38 @@ func TestAPartialIsLockedUntilItsLastByte(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestSweep: L11, asked for. What a live process holds stays, and what is young.
+func TestSweep(t *testing.T) {
+	folder := t.TempDir()
+	s := New(folder, Options{})
+	live, err := s.Create(t.Context(), "live.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.Abort()
+	dead := "." + "kubeferry-" + strings.Repeat("d", 16) + ".partial"
+	if err := os.WriteFile(filepath.Join(folder, dead), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(before time.Time, dry bool) []string {
+		t.Helper()
+		swept, err := s.Sweep(t.Context(), before, nil, dry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return swept
+	}
+	later := time.Now().Add(time.Hour)
+	if got := ask(time.Now().Add(-time.Hour), false); len(got) != 0 {
+		t.Errorf("young ones were swept: %q", got)
+	}
+	for _, dry := range []bool{true, false} {
+		if got := ask(later, dry); len(got) != 1 || got[0] != dead {
+			t.Errorf("dry %v: swept %q, want %q", dry, got, dead)
+		}
+	}
+	if got := ask(later, false); len(got) != 0 {
+		t.Errorf("again: swept %q", got)
+	}
+}
