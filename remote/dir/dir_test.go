@@ -401,7 +401,11 @@ func TestSweep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer live.Abort()
+	t.Cleanup(func() {
+		if err := live.Abort(); err != nil {
+			t.Error(err)
+		}
+	})
 	dead := "." + "kubeferry-" + strings.Repeat("d", 16) + ".partial"
 	if err := os.WriteFile(filepath.Join(folder, dead), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
