@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 	"github.com/kubeferry/kubeferry/scripts/servers/s3proc"
@@ -107,6 +108,7 @@ func TestS3Locks(t *testing.T) {
 	if put.Get("X-Amz-Object-Lock-Mode") != "GOVERNANCE" || put.Get("X-Amz-Tagging") != "team=infra" || put.Get("X-Amz-Object-Lock-Retain-Until-Date") == "" {
 		t.Errorf("the headers of the archive are %v", put)
 	}
+	time.Sleep(1100 * time.Millisecond) // receipts tell of seconds, and the locked one is to be the oldest
 	for range 2 {
 		must(t, exitDone, backup...)
 	}

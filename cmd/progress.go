@@ -52,10 +52,11 @@ func (p *printer) bar(phase ferry.Phase, total int64) *progressbar.ProgressBar {
 	if total == 0 {
 		total = -1 // not known
 	}
+	bytes := phase == ferry.Verifying || phase == ferry.Publishing
 	options := []progressbar.Option{
 		progressbar.OptionSetWriter(p.sh.stderr),
 		progressbar.OptionSetDescription(string(phase)),
-		progressbar.OptionShowBytes(phase == ferry.Verifying),
+		progressbar.OptionShowBytes(bytes),
 		progressbar.OptionUseIECUnits(true),
 		progressbar.OptionShowCount(),
 		progressbar.OptionSetItsString("keys"),
@@ -66,7 +67,7 @@ func (p *printer) bar(phase ferry.Phase, total int64) *progressbar.ProgressBar {
 		progressbar.OptionThrottle(interval),
 		progressbar.OptionClearOnFinish(),
 	}
-	if phase != ferry.Verifying {
+	if !bytes {
 		options = append(options, progressbar.OptionShowIts())
 	}
 	return progressbar.NewOptions64(total, options...)

@@ -96,6 +96,7 @@ func (b Backup) once(ctx context.Context, restarts int, repeatable bool) (done B
 	if err != nil {
 		return done, err
 	}
+	told(b.Progress)(Publishing, 0, digest.Size)
 	if err := upload.Commit(digest); err != nil {
 		return done, storing(err, "publishing the archive "+d.name)
 	}

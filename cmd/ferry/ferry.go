@@ -40,10 +40,11 @@ type Phase string
 
 // The phases, with what they count.
 const (
-	Walking   Phase = "reading"   // keys
-	Verifying Phase = "verifying" // bytes
-	Planning  Phase = "planning"  // keys
-	Applying  Phase = "restoring" // keys
+	Walking    Phase = "reading"    // keys
+	Publishing Phase = "publishing" // bytes: told of once, when it begins
+	Verifying  Phase = "verifying"  // bytes
+	Planning   Phase = "planning"   // keys
+	Applying   Phase = "restoring"  // keys
 )
 
 // A Snapshot is a view that knows how many keys it holds, without reading them.
