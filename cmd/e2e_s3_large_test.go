@@ -152,7 +152,7 @@ func TestLargeArchiveInS3(t *testing.T) {
 	}
 }
 
-// throttled is a body that comes at a megabyte a second until it is let go.
+// throttled is a body that comes slowly, three of them at a megabyte a second, until it is let go.
 type throttled struct {
 	io.ReadCloser
 
@@ -162,7 +162,7 @@ type throttled struct {
 func (r *throttled) Read(p []byte) (int, error) {
 	select {
 	case <-r.free:
-	case <-time.After(16 * time.Millisecond):
+	case <-time.After(48 * time.Millisecond):
 		p = p[:min(len(p), 16<<10)]
 	}
 	return r.ReadCloser.Read(p)
