@@ -96,8 +96,12 @@ func isS3(word string) bool { return strings.HasPrefix(word, s3Scheme) }
 // store resolves a place that holds archives.
 func (b *bucket) store(ctx context.Context, p *printer, place string) (remote.Store, error) {
 	if isS3(place) {
-		if isArchiveName(place) {
-			return nil, usagef("%s is an archive; name the place that it is in", place)
+		at, err := s3.Parse(place) // before it is shown: it may hold a secret
+		switch {
+		case err != nil:
+			return nil, usagef("%w", err)
+		case isArchiveName(place):
+			return nil, usagef("%s is an archive; name the place that it is in", at)
 		}
 		return b.open(ctx, p, place)
 	}
@@ -114,8 +118,10 @@ func (b *bucket) open(ctx context.Context, p *printer, address string) (*s3.Stor
 		return nil, usagef("%w", err)
 	}
 	config := b.config
-	if config.Keys, err = keysOfService(p.sh); err != nil {
-		return nil, err
+	if config.Profile == "" && config.CredentialsFile == "" {
+		if config.Keys, err = keysOfService(p.sh); err != nil {
+			return nil, err
+		}
 	}
 	config.Log = p.log()
 	store, err := s3.Open(ctx, at, config)
@@ -142,10 +148,14 @@ func keysOfService(sh *shell) (s3.Keys, error) {
 
 // splitS3 takes the address of an archive apart: that of its place, and its name.
 func splitS3(address string) (place, name string, err error) {
+	at, err := s3.Parse(address)
+	if err != nil {
+		return "", "", usagef("%w", err)
+	}
 	bare, query, _ := strings.Cut(address, "?")
 	place, name = path.Split(strings.TrimPrefix(bare, s3Scheme))
 	if place == "" || name == "" {
-		return "", "", usagef("%s names no archive in a bucket", address)
+		return "", "", usagef("%s names no archive in a bucket", at)
 	}
 	place = s3Scheme + strings.TrimSuffix(place, "/")
 	if query != "" {

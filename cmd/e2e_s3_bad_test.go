@@ -39,6 +39,9 @@ func TestS3Errors(t *testing.T) {
 		"plain http":           {exitGuard, append(list, "s3://backups?endpoint=http://s3.example.com"), nil, nil, []string{"plain http", "--s3-allow-http"}},
 		"another scheme":       {exitUsage, append(list, "s3://backups?endpoint=ftp://s3.example.com"), nil, nil, []string{"endpoint"}},
 		"a bad address":        {exitUsage, append(list, "s3://"), nil, nil, []string{"bucket"}},
+		"a secret, listed":     {exitUsage, append(list, "s3://AKIA:canary@bucket/x.zip.age"), nil, nil, []string{"no place for credentials"}},
+		"a secret, written":    {exitUsage, append(backup, "s3://AKIA:canary@bucket/x.zip"), nil, nil, []string{"no place for credentials"}},
+		"a secret, read":       {exitUsage, []string{"describe", "s3://AKIA:canary@bucket"}, nil, nil, []string{"no place for credentials"}},
 		"no archive":           {exitUsage, []string{"verify", "s3://backups/prod"}, nil, nil, []string{"--store"}},
 		"the store is full": {exitNoSpace, append(backup, "s3://backups/full"), nil, func(proxy *s3proc.Proxy) {
 			proxy.On("PutObject", 1, 0, s3proc.Refuse(http.StatusInsufficientStorage, "InsufficientStorage"))

@@ -55,6 +55,11 @@ func TestFixtureTravelsThroughS3(t *testing.T) {
 	must(t, exitDone, "verify", "latest", "--store", place, "-i", keys.identity)
 	must(t, exitDone, "check", place, "--max-age", "1h", "--min-count", "2", "--verify")
 
+	t.Setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+	elsewhere := strings.TrimSpace(must(t, exitDone, "backup", "--endpoints", source.Endpoint, "--to", "s3://backups/elsewhere?endpoint="+proxy.Endpoint, "-r", keys.recipient).stdout)
+	must(t, exitDone, "verify", elsewhere, "-i", keys.identity) // what is printed names it again
+	t.Setenv("AWS_ENDPOINT_URL_S3", proxy.Endpoint)
+
 	target := etcdproc.Start(t, etcdproc.Options{Version: etcdproc.V36})
 	before := sent(proxy, path.Base(archives[1]))
 	must(t, exitDone, "restore", "--from", archives[1], "-i", keys.identity, "--endpoints", target.Endpoint, "--scenario=new", "--leases=regrant", "--yes")

@@ -80,6 +80,11 @@ func (o *listOptions) run(ctx context.Context, p *printer, place string) error {
 	if n := len(listing.Unfinished); n > 0 && !o.all {
 		p.talk("%d without a receipt not shown; --all shows them", n)
 	}
+	for _, item := range listing.Items {
+		if item.Err != nil {
+			return fmt.Errorf("reading the receipts: %w", item.Err)
+		}
+	}
 	if broken > 0 {
 		return fmt.Errorf("%d of %d archives in %s are broken: %w", broken, len(listing.Items), place, ferry.ErrIncomplete)
 	}

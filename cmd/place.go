@@ -49,7 +49,11 @@ func (o *backupOptions) destination(ctx context.Context, p *printer) (place, err
 	}
 	bare := to
 	if isS3(to) {
-		bare, _, _ = strings.Cut(to, "?")
+		at, err := s3.Parse(to) // before it is shown: it may hold a secret
+		if err != nil {
+			return place{}, usagef("%w", err)
+		}
+		bare = at.String()
 	}
 	isEncrypted, isPlain := strings.HasSuffix(bare, catalog.EncryptedSuffix), strings.HasSuffix(bare, catalog.PlainSuffix)
 	switch {
@@ -87,7 +91,7 @@ func (o *backupOptions) inS3(ctx context.Context, p *printer) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	return place{store: store, name: name, folder: store.String(), bucket: store}, nil
+	return place{store: store, name: name, folder: address, bucket: store}, nil
 }
 
 // source resolves the word for an archive that is there: a path, or with --store
@@ -97,10 +101,11 @@ func (f *opening) source(ctx context.Context, p *printer, word string) (place, e
 		return f.find(ctx, p, word)
 	}
 	switch {
-	case isS3(word) && !isArchiveName(word):
-		return place{}, usagef("%s is no archive; kubeferry list shows those of a place: name one, or say --store %s and latest", word, word)
 	case isS3(word):
 		address, name, err := splitS3(word)
+		if err == nil && !isArchiveName(word) {
+			err = usagef("%s is no archive; kubeferry list shows those of a place: name one, or say --store %s and latest", word, word)
+		}
 		if err != nil {
 			return place{}, err
 		}
@@ -108,7 +113,7 @@ func (f *opening) source(ctx context.Context, p *printer, word string) (place, e
 		if err != nil {
 			return place{}, err
 		}
-		return f.within(store, name, store.String()), nil
+		return f.within(store, name, address), nil
 	case catalog.IsReference(word):
 		return place{}, usagef("%q is one of many: --store names the place whose archives are meant", word)
 	}
@@ -161,8 +166,13 @@ func (p place) path(name string) string {
 	if p.stdout {
 		return "-"
 	}
-	if isS3(p.folder) {
-		return strings.TrimSuffix(p.folder, "/") + "/" + name
+	if isS3(p.folder) { // with what the address says of the endpoint
+		bare, query, asked := strings.Cut(p.folder, "?")
+		path := strings.TrimSuffix(bare, "/") + "/" + name
+		if asked {
+			path += "?" + query
+		}
+		return path
 	}
 	return filepath.Join(p.folder, name)
 }

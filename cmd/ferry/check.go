@@ -44,11 +44,17 @@ func (c Check) Run(ctx context.Context) ([]Checked, error) {
 	if err != nil {
 		return nil, storing(err, "listing the archives")
 	}
+	if skew := skewOf(c.Store); skew.Abs() > maxSkew {
+		return nil, fmt.Errorf("this machine's clock is %s ahead of the store's, so that no age can be told: %w", skew, ErrCheck)
+	}
 	all := []Checked{}
 	at := map[string]int{}
 	for _, item := range listing.Items {
 		r := item.Receipt
-		if r.Name == "" {
+		switch {
+		case item.Err != nil:
+			return all, storing(item.Err, "reading the receipts")
+		case r.Name == "":
 			return all, fmt.Errorf("%s: %s: %w", item.Name, item.Broken, ErrCheck)
 		}
 		if !r.Whole || c.Label != "" && c.Label != r.Cluster {

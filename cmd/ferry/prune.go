@@ -30,7 +30,7 @@ type Prune struct {
 	// a replay.ErrRefused.
 	MaxPercent int
 	// Incomplete also removes what is no archive: uploads that never ended and
-	// archives without a receipt, once they are a day old.
+	// archives without a receipt, under names of our making, once they are a day old.
 	Incomplete bool
 	DryRun     bool
 	Now        func() time.Time
@@ -57,6 +57,16 @@ type clock interface {
 	Skew() (ahead time.Duration, told bool)
 }
 
+// skewOf is how far our clock is ahead of a store's, as far as it tells.
+func skewOf(store remote.Store) time.Duration {
+	if c, ok := store.(clock); ok {
+		if skew, told := c.Skew(); told {
+			return skew
+		}
+	}
+	return 0
+}
+
 // A sweeper is a store in which uploads that never ended leave something behind.
 type sweeper interface {
 	// Sweep removes what was begun before then under names that are ours, or only
@@ -73,10 +83,8 @@ func (p Prune) Run(ctx context.Context) (Pruned, error) {
 	if err != nil {
 		return done, storing(err, "listing the archives")
 	}
-	if c, ok := p.Store.(clock); ok {
-		if skew, told := c.Skew(); told && skew.Abs() > maxSkew {
-			return done, fmt.Errorf("this machine's clock is %s ahead of the store's: %w", skew, catalog.ErrDoubt)
-		}
+	if skew := skewOf(p.Store); skew.Abs() > maxSkew {
+		return done, fmt.Errorf("this machine's clock is %s ahead of the store's: %w", skew, catalog.ErrDoubt)
 	}
 	var going []string
 	if p.Archives {
@@ -143,9 +151,18 @@ func (p Prune) remove(ctx context.Context, archives []string, removed *[]string,
 func (p Prune) sweep(ctx context.Context, l catalog.Listing, before time.Time, done *Pruned) error {
 	var old []string
 	for _, f := range l.Unfinished {
-		if f.Modified.Before(before) {
-			old = append(old, f.Name)
+		if !f.Modified.Before(before) || !catalog.IsOurs(f.Name) {
+			continue
 		}
+		// A listing can leave a receipt out; what a listing says is not enough to
+		// remove what may be a good archive.
+		switch _, err := catalog.Read(ctx, p.Store, f.Name); {
+		case err == nil:
+			return fmt.Errorf("%s was listed without its receipt, and has one: %w", f.Name, catalog.ErrDoubt)
+		case !errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("looking for the receipt of %s: %w: %w", f.Name, catalog.ErrDoubt, err)
+		}
+		old = append(old, f.Name)
 	}
 	if err := p.remove(ctx, old, &done.Swept, &done.Denied); err != nil {
 		return err

@@ -1,9 +1,11 @@
 package ferry_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 	"github.com/kubeferry/kubeferry/remote/remotetest"
 )
@@ -36,7 +39,7 @@ func stocked(t *testing.T, n int) *remotetest.Memory {
 	return store
 }
 
-func archiveName(i int) string { return fmt.Sprintf("a%02d.zip.age", i) }
+func archiveName(i int) string { return fmt.Sprintf("prod-20261101T120000Z-r%02d-aaaaaa.zip.age", i) }
 
 // prune keeps the last archive of a store.
 func prune(store *remotetest.Memory) ferry.Prune {
@@ -123,6 +126,19 @@ func TestPruneWithAWrongClock(t *testing.T) {
 	}
 }
 
+// TestCheckWithAWrongClock: ages are not told by a clock that is off.
+func TestCheckWithAWrongClock(t *testing.T) {
+	store := stocked(t, 3)
+	c := ferry.Check{Store: store, Now: func() time.Time { return noon.Add(3 * time.Hour) }, MaxAge: 2 * time.Hour}
+	if found, err := c.Run(t.Context()); err != nil || len(found) != 1 || found[0].Good != 3 {
+		t.Errorf("%+v, %v", found, err)
+	}
+	c.Store = skewed{store, -10 * time.Hour}
+	if _, err := c.Run(t.Context()); !errors.Is(err, ferry.ErrCheck) {
+		t.Errorf("got %v, want %v", err, ferry.ErrCheck)
+	}
+}
+
 // TestPruneDenied: C13, RT5. The others go, and what is denied is tried once.
 func TestPruneDenied(t *testing.T) {
 	store, tries := stocked(t, 4), 0
@@ -167,6 +183,65 @@ func TestPruneCutShort(t *testing.T) {
 		t.Errorf("%+v, %v", done, err)
 	}
 	wantNames(t, store, archiveName(2), catalog.ReceiptName(archiveName(2)))
+}
+
+// TestPruneSweepsOnlyOurs: what others named, and what a listing only left the
+// receipt of out, stays.
+func TestPruneSweepsOnlyOurs(t *testing.T) {
+	store, tomorrow := stocked(t, 1), func() time.Time { return time.Now().Add(25 * time.Hour) }
+	remotetest.Publish(t, store, "photos.zip", []byte("not ours"))
+	p := prune(store)
+	p.Archives, p.Incomplete, p.Now = false, true, tomorrow
+	if done, err := p.Run(t.Context()); err != nil || len(done.Swept) != 0 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	p.Store = hiding{store, catalog.ReceiptName(archiveName(0))}
+	if done, err := p.Run(t.Context()); !errors.Is(err, catalog.ErrDoubt) || len(done.Swept) != 0 {
+		t.Errorf("%+v, %v, want %v", done, err, catalog.ErrDoubt)
+	}
+	wantNames(t, store, "photos.zip", archiveName(0), catalog.ReceiptName(archiveName(0)))
+}
+
+// hiding is a store whose listings leave an object out.
+type hiding struct {
+	*remotetest.Memory
+
+	name string
+}
+
+func (h hiding) List(ctx context.Context, prefix string) iter.Seq2[remote.Info, error] {
+	return func(yield func(remote.Info, error) bool) {
+		for info, err := range h.Memory.List(ctx, prefix) {
+			if info.Name != h.name && !yield(info, err) {
+				return
+			}
+		}
+	}
+}
+
+// TestPruneKeepsTheReceiptOfWhatIsLocked: an archive that is held stays listed.
+func TestPruneKeepsTheReceiptOfWhatIsLocked(t *testing.T) {
+	store := stocked(t, 3)
+	p := prune(store)
+	p.Store = holding{store, archiveName(0)}
+	if done, err := p.Run(t.Context()); !errors.Is(err, ferry.ErrIncomplete) || len(done.Removed) != 1 || len(done.Denied) != 1 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	wantNames(t, store, archiveName(0), catalog.ReceiptName(archiveName(0)), archiveName(2), catalog.ReceiptName(archiveName(2)))
+}
+
+// holding is a store that holds one object.
+type holding struct {
+	*remotetest.Memory
+
+	name string
+}
+
+func (h holding) Locked(_ context.Context, name string) error {
+	if name == h.name {
+		return fmt.Errorf("by a legal hold: %w", fs.ErrPermission)
+	}
+	return nil
 }
 
 // TestTwoPrunes: C07. What another has removed meanwhile is done.

@@ -205,9 +205,9 @@ func (t *Target) apply(ctx context.Context, w replay.Write) replay.Result {
 			return failed(err)
 		}
 	}
-	ctx, done := context.WithTimeout(ctx, t.cluster.cfg.CommandTimeout)
+	attempt, done := context.WithTimeout(ctx, t.cluster.cfg.CommandTimeout)
 	defer done()
-	answer, err := t.cluster.member().Set(ctx, key, string(w.Value), &options)
+	answer, err := t.cluster.member().Set(attempt, key, string(w.Value), &options)
 	if err == nil {
 		err = checkAnswer(answer)
 	}

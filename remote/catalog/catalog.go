@@ -26,6 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -87,8 +88,13 @@ func isArchive(name string) bool {
 	return ok && stem != "" && fs.ValidPath(name) && !strings.Contains(name, "/") && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
-// IsOurs tells whether a name is one that an archive or a receipt may have.
-func IsOurs(name string) bool { return isArchive(strings.TrimSuffix(name, receiptSuffix)) }
+// generated is what NewName makes.
+var generated = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*-\d{8}T\d{6}Z-r\d+-[a-z2-7]{6}\.zip(\.age)?$`)
+
+// IsOurs tells whether a name is one that NewName makes, or that of a receipt beside
+// it: an archive or receipt that nobody else can have put there. A user may have
+// chosen another name for an archive, but so may anybody for a file of his own.
+func IsOurs(name string) bool { return generated.MatchString(strings.TrimSuffix(name, receiptSuffix)) }
 
 // An Item is an archive that has a receipt.
 type Item struct {
@@ -98,6 +104,9 @@ type Item struct {
 	Receipt Receipt `json:"receipt,omitzero"`
 	// Broken says why this is no good archive; empty if it is.
 	Broken string `json:"broken,omitempty"`
+	// Err is why the receipt could not be had, so that nothing is known of the
+	// archive: the store's error, and not the archive's.
+	Err error `json:"-"`
 }
 
 // A Listing is what a store holds.
@@ -172,11 +181,13 @@ func readItems(ctx context.Context, store remote.Store, objects map[string]remot
 // there, among all objects. It is zero if the receipt is gone by now.
 func newItem(ctx context.Context, store remote.Store, archive string, objects map[string]remote.Info) Item {
 	r, err := Read(ctx, store, archive)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return Item{}
-	}
-	if err != nil {
+	case errors.Is(err, ErrReceipt), errors.Is(err, ErrMismatch):
 		return Item{Name: archive, Broken: err.Error()}
+	case err != nil:
+		return Item{Name: archive, Broken: err.Error(), Err: err}
 	}
 	item := Item{Name: archive, Receipt: r}
 	switch info, ok := objects[archive]; {
@@ -188,10 +199,23 @@ func newItem(ctx context.Context, store remote.Store, archive string, objects ma
 	return item
 }
 
+// A locker is a store that can lock objects.
+type locker interface {
+	// Locked tells why an object may not be removed; nil: nothing is known
+	// against it.
+	Locked(ctx context.Context, name string) error
+}
+
 // Remove removes an archive, its receipt first: a crash in between leaves an
 // unfinished archive, and not a listed one that is not there. What is gone already
-// is no error.
+// is no error. Where the store can tell that the archive is locked, the receipt
+// stays too.
 func Remove(ctx context.Context, store remote.Store, archive string) error {
+	if l, ok := store.(locker); ok {
+		if err := l.Locked(ctx, archive); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing %s: %w", archive, err)
+		}
+	}
 	for _, name := range []string{ReceiptName(archive), archive} {
 		if err := store.Remove(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("removing %s: %w", name, err)

@@ -22,7 +22,8 @@ func IsReference(word string) bool { return word == "latest" || strings.HasPrefi
 // Find finds the archive that a word means: its name; the beginning of its id, four
 // characters at least; or latest, the newest good archive of the whole keyspace,
 // and latest~N, the one N before it. Those two never go from one cluster to
-// another: an [ErrAmbiguous] if the listing has archives of several. Without such
+// another: an [ErrAmbiguous] if the listing has archives of several, or one of
+// which nothing is known. Without such
 // an archive it is an fs.ErrNotExist.
 func (l Listing) Find(word string) (Item, error) {
 	if IsReference(word) {
@@ -54,6 +55,14 @@ func (l Listing) latest(word string) (Item, error) {
 			return Item{}, fmt.Errorf("%.40q: it takes latest, or latest~1 for the one before it, and so on: %w", word, fs.ErrNotExist)
 		}
 		back = n
+	}
+	for _, item := range l.Items {
+		switch { // it may be the newest, or of another cluster
+		case item.Err != nil:
+			return Item{}, fmt.Errorf("%s: which one it is cannot be told: %w", word, item.Err)
+		case item.Receipt.Name == "":
+			return Item{}, fmt.Errorf("%s: which one it is cannot be told, since one receipt cannot be read: %s: %w", word, item.Broken, ErrAmbiguous)
+		}
 	}
 	good := slices.DeleteFunc(slices.Clone(l.Items), func(i Item) bool { return i.Broken != "" || !i.Receipt.Whole })
 	for _, item := range good {

@@ -47,7 +47,10 @@ func (l Listing) Retain(p Policy, now time.Time) ([]Group, error) {
 	items := map[key][]Item{}
 	for _, item := range l.Items {
 		r := item.Receipt
-		if r.Name == "" {
+		switch {
+		case item.Err != nil:
+			return nil, fmt.Errorf("%w: %w", ErrDoubt, item.Err)
+		case r.Name == "":
 			return nil, fmt.Errorf("%s: %s: %w", item.Name, item.Broken, ErrDoubt)
 		}
 		if other, twice := named[r.ArchiveID]; twice {

@@ -31,8 +31,9 @@ var (
 	ErrNoBucket = errors.New("no such bucket")
 	// ErrNoCredentials: no source of credentials has any.
 	ErrNoCredentials = errors.New("no credentials")
-	// ErrLocked: the object is under retention or a legal hold, so it stays.
-	ErrLocked = errors.New("the object is locked")
+	// ErrLocked: the object is under retention or a legal hold, so it stays. It is
+	// an fs.ErrPermission.
+	ErrLocked = fmt.Errorf("the object is locked%.0w", fs.ErrPermission)
 	// ErrSkew: this machine's clock differs from the store's too much for its
 	// signatures to be taken.
 	ErrSkew = errors.New("the clock is wrong")

@@ -250,8 +250,9 @@ func (u *upload) readBack(at version, want remote.Digest) error {
 		}
 		return err
 	})
+	mayNot := response(err).Code == "AccessDenied" // and not: they have expired
 	err = u.s.explain("read back", "s3:GetObject", u.name, err)
-	if errors.Is(err, fs.ErrPermission) {
+	if mayNot {
 		u.s.mu.Lock()
 		defer u.s.mu.Unlock()
 		u.s.notes.NotReadBack++

@@ -222,6 +222,22 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 	return s.remove(ctx, name, "")
 }
 
+// Locked is an [ErrLocked] if the object is known to be under retention or a legal
+// hold. What these credentials may not see does not count.
+func (s *Store) Locked(ctx context.Context, name string) error {
+	if err := s.check(ctx, "look at", name); err != nil {
+		return err
+	}
+	info, err := s.find(ctx, name)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	if until := lockedUntil(info, time.Now()); err == nil && until != "" {
+		return fmt.Errorf("look at %s: %w %s", s.url(name), ErrLocked, until)
+	}
+	return err
+}
+
 // findListed looks for an object in a listing, where it may not be looked at
 // itself. If that may not be either, it is taken to be there.
 func (s *Store) findListed(ctx context.Context, name string) error {
