@@ -275,7 +275,7 @@ func TestSmallServers(t *testing.T) {
 func TestFullServer(t *testing.T) {
 	s := newStock(t, 1000, 30<<10, nil)
 	s.inFlight = 1 // in full batches
-	server := etcdproc.Start(t, etcdproc.Options{Flags: []string{"--quota-backend-bytes=12000000"}})
+	server := etcdproc.Start(t, etcdproc.Options{Flags: []string{"--quota-backend-bytes=12000000", "--backend-batch-limit=1"}})
 	f := newForgetter(t, server.Endpoint, 1<<40) // it only counts
 	cluster, err := etcd3.Dial(t.Context(), connect.Config{Endpoints: []string{f.endpoint}})
 	if err != nil {
