@@ -51,8 +51,11 @@ func (o *listOptions) run(ctx context.Context, p *printer, place string) error {
 		return fmt.Errorf("listing %s: %w", place, err)
 	}
 	rows := [][]string{{"NAME", "AGE", "SIZE", "KEYS", "REVISION", "CLUSTER", "SELECTION", "STATE"}}
-	broken := 0
+	broken, unread := 0, error(nil)
 	for _, item := range listing.Items {
+		if unread == nil {
+			unread = item.Err
+		}
 		state := "ok"
 		if item.Broken != "" {
 			state, broken = item.Broken, broken+1
@@ -80,10 +83,8 @@ func (o *listOptions) run(ctx context.Context, p *printer, place string) error {
 	if n := len(listing.Unfinished); n > 0 && !o.all {
 		p.talk("%d without a receipt not shown; --all shows them", n)
 	}
-	for _, item := range listing.Items {
-		if item.Err != nil {
-			return fmt.Errorf("reading the receipts: %w", item.Err)
-		}
+	if unread != nil {
+		return fmt.Errorf("reading the receipts: %w", unread)
 	}
 	if broken > 0 {
 		return fmt.Errorf("%d of %d archives in %s are broken: %w", broken, len(listing.Items), place, ferry.ErrIncomplete)

@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -10,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/kubeferry/kubeferry/remote"
@@ -210,7 +208,7 @@ func (u stdoutUpload) Write(b []byte) (int, error) {
 
 // full gives an error of a device without space its name.
 func full(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
+	if remote.IsFull(err) {
 		return fmt.Errorf("%w: %w", remote.ErrNoSpace, err)
 	}
 	return err

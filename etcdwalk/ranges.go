@@ -16,6 +16,15 @@ func Prefix(p string) Range { return Range{Start: []byte(p), End: prefixEnd([]by
 // Key is the range of exactly one key.
 func Key(k []byte) Range { return Range{Start: bytes.Clone(k), End: After(k)} }
 
+// Alike is how many bytes two keys have in common at their beginning.
+func Alike(a, b []byte) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
 // After is the first key behind k.
 func After(k []byte) []byte { return append(bytes.Clone(k), 0) }
 

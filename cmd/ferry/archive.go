@@ -13,6 +13,7 @@ import (
 	"github.com/kubeferry/kubeferry/archive"
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/etcd2"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
@@ -184,7 +185,7 @@ func (a *Archive) Verify(ctx context.Context, progress Progress) (Verified, erro
 	size := a.object.Size()
 	mortals := map[string]int64{}
 	check := func(e etcdwalk.Entry) error {
-		if e.Lease != 0 && a.Info().API == etcdwalk.V2 && isDirectory(e.Key) {
+		if e.Lease != 0 && a.Info().API == etcdwalk.V2 && etcd2.IsDirectory(e.Key) {
 			mortals[string(e.Key)] = e.Lease
 		}
 		v.Encodings[string(kube.EncodingOf(e.Value))]++

@@ -1,26 +1,23 @@
 package ferry
 
 import (
-	"bytes"
 	"context"
 	"iter"
 	"unicode/utf8"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/etcd2"
 )
-
-// isDirectory tells whether a key of API v2 stands for a directory.
-func isDirectory(key []byte) bool { return bytes.HasSuffix(key, []byte("/")) }
 
 // across judges an entry that goes from one API to another: directories exist in
 // v2 only, and v2 keeps text only. It returns why not; empty: it passes.
 func across(from, to etcdwalk.API, e etcdwalk.Entry) (excluded, refused string) {
 	switch {
-	case from == etcdwalk.V2 && to == etcdwalk.V3 && isDirectory(e.Key):
+	case from == etcdwalk.V2 && to == etcdwalk.V3 && etcd2.IsDirectory(e.Key):
 		return "API v3 has no directories", ""
 	case to == etcdwalk.V2 && !utf8.Valid(e.Value):
 		return "", "API v2 would damage the value: it is not text in UTF-8"
-	case to == etcdwalk.V2 && from != etcdwalk.V2 && (isDirectory(e.Key) || !utf8.Valid(e.Key) || e.Key[0] != '/'):
+	case to == etcdwalk.V2 && from != etcdwalk.V2 && (etcd2.IsDirectory(e.Key) || !utf8.Valid(e.Key) || e.Key[0] != '/'):
 		return "", "no leaf of API v2 can have this key"
 	}
 	return "", ""
@@ -50,8 +47,8 @@ func (m mortality) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[e
 // live longer.
 func (m mortality) shorten(ctx context.Context, e etcdwalk.Entry) (etcdwalk.Entry, error) {
 	ids := []int64{e.Lease}
-	for at, c := range e.Key {
-		if id := m.mortals[string(e.Key[:at+1])]; c == '/' && id != 0 && at+1 < len(e.Key) {
+	for dir := range etcd2.Above(e.Key) {
+		if id := m.mortals[string(dir)]; id != 0 {
 			ids = append(ids, id)
 		}
 	}

@@ -1,7 +1,6 @@
 package etcd2
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -119,9 +118,6 @@ func storable(key string) bool {
 	return true
 }
 
-// isDirectory tells whether a key stands for a directory.
-func isDirectory(key []byte) bool { return bytes.HasSuffix(key, []byte("/")) }
-
 // Apply implements replay.Target. Who gives keys in several batches gives them one
 // after the other: a leaf makes its directories, and these cannot be given a TTL
 // then. So directories go first, and hold up what is below them.
@@ -129,7 +125,7 @@ func (t *Target) Apply(ctx context.Context, writes []replay.Write) []replay.Resu
 	results := make([]replay.Result, len(writes))
 	held := map[string]error{}
 	for i, w := range writes {
-		if !isDirectory(w.Key) {
+		if !IsDirectory(w.Key) {
 			continue
 		}
 		results[i] = t.applyBelow(ctx, w, held)
@@ -140,7 +136,7 @@ func (t *Target) Apply(ctx context.Context, writes []replay.Write) []replay.Resu
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	for i, w := range writes {
-		if isDirectory(w.Key) {
+		if IsDirectory(w.Key) {
 			continue
 		}
 		group.Go(func() error {
@@ -166,11 +162,8 @@ func holdUp(r replay.Result) error {
 
 // applyBelow makes one write, unless a directory above holds it up.
 func (t *Target) applyBelow(ctx context.Context, w replay.Write, held map[string]error) replay.Result {
-	for at := 1; at < len(w.Key); at++ {
-		if w.Key[at-1] != '/' {
-			continue
-		}
-		if err := held[string(w.Key[:at])]; err != nil {
+	for dir := range Above(w.Key) {
+		if err := held[string(dir)]; err != nil {
 			return replay.Result{State: replay.Failed, Err: err}
 		}
 	}
@@ -182,7 +175,7 @@ func (t *Target) applyBelow(ctx context.Context, w replay.Write, held map[string
 func (t *Target) apply(ctx context.Context, w replay.Write) replay.Result {
 	failed := func(err error) replay.Result { return replay.Result{State: replay.Failed, Err: err} }
 	key := string(w.Key)
-	options := client.SetOptions{Dir: isDirectory(w.Key)}
+	options := client.SetOptions{Dir: IsDirectory(w.Key)}
 	switch {
 	case ctx.Err() != nil:
 		return failed(ctx.Err())

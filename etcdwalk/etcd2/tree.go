@@ -2,6 +2,7 @@ package etcd2
 
 import (
 	"bytes"
+	"iter"
 	"slices"
 	"strings"
 
@@ -9,6 +10,21 @@ import (
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
+
+// IsDirectory tells whether a key stands for a directory.
+func IsDirectory(key []byte) bool { return bytes.HasSuffix(key, []byte("/")) }
+
+// Above are the keys of the directories that a key lies in, the outermost first.
+// They share its bytes.
+func Above(key []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for at := 1; at < len(key); at++ {
+			if key[at-1] == '/' && !yield(key[:at]) {
+				return
+			}
+		}
+	}
+}
 
 // keyOf is the key of a node, and the beginning of the keys below it if it is a
 // directory. Answers write the root as nothing.
@@ -77,16 +93,7 @@ func meets(r etcdwalk.Range, n *client.Node) bool {
 func folder(r etcdwalk.Range) string {
 	alike := r.Start
 	if !bytes.Equal(etcdwalk.Prefix(string(r.Start)).End, r.End) {
-		alike = alike[:common(alike, r.End)]
+		alike = alike[:etcdwalk.Alike(alike, r.End)]
 	}
 	return string(alike[:bytes.LastIndexByte(alike, '/')+1])
-}
-
-// common is the length of what two keys have in common.
-func common(a, b []byte) int {
-	n := 0
-	for n < min(len(a), len(b)) && a[n] == b[n] {
-		n++
-	}
-	return n
 }

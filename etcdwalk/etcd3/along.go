@@ -20,7 +20,7 @@ const precision = 8
 // like both had names spread evenly. The part may be more than 1. If b is nil it is
 // the end of all keys, and so is the result.
 func along(a, b []byte, part float64) []byte {
-	n := common(a, b)
+	n := etcdwalk.Alike(a, b)
 	from, to := fraction(a[n:]), 1.0
 	if b != nil {
 		to = fraction(b[n:])
@@ -46,13 +46,4 @@ func fraction(name []byte) float64 {
 		x += digit * float64(sort.Search(len(letters), func(i int) bool { return letters[i] > c })-1)
 	}
 	return x
-}
-
-// common is the length of what two keys have in common.
-func common(a, b []byte) int {
-	n := 0
-	for n < min(len(a), len(b)) && a[n] == b[n] {
-		n++
-	}
-	return n
 }

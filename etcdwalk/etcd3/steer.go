@@ -68,7 +68,7 @@ func (s *steering) end(next []byte, limit int64) []byte {
 		}
 	}
 	if end != nil && bytes.Compare(end, next) <= 0 { // bytes that along cannot tell apart
-		alike := max(common(next, mark.end), common(s.first, s.last))
+		alike := max(etcdwalk.Alike(next, mark.end), etcdwalk.Alike(s.first, s.last))
 		end = etcdwalk.Prefix(string(next[:min(alike+1, len(next))])).End
 	}
 	return etcdwalk.MinEnd(end, mark.end)

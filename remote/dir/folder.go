@@ -193,7 +193,7 @@ func explain(op, path string, err error) error {
 		err = e.Err
 	}
 	switch {
-	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT), errors.Is(err, unix.EFBIG):
+	case remote.IsFull(err):
 		return fmt.Errorf("%s %s: %w: %w%s", op, path, remote.ErrNoSpace, err, free(path))
 	case errors.Is(err, unix.EROFS):
 		return fmt.Errorf("%s %s: %w: %w", op, path, fs.ErrPermission, err)

@@ -98,7 +98,7 @@ func (u *upload) readBack(want remote.Digest) error {
 		return explain("read back", u.path, err)
 	}
 	h := sha256.New()
-	n, err := io.Copy(h, &obedient{u.ctx, f})
+	n, err := io.Copy(h, remote.Obedient(u.ctx, f))
 	if err := errors.Join(err, f.Close()); err != nil {
 		return explain("read back", u.path, err)
 	}
@@ -128,17 +128,4 @@ func (u *upload) closeFile() error {
 		return explain("close", u.path, err)
 	}
 	return nil
-}
-
-// obedient reads until its context ends.
-type obedient struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (o *obedient) Read(p []byte) (int, error) {
-	if err := o.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return o.r.Read(p)
 }

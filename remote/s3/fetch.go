@@ -27,15 +27,11 @@ func (f fetched) Open(ctx context.Context, name string) (_ remote.Object, err er
 	if err != nil {
 		return nil, err
 	}
-	if _, err := io.Copy(writing{near}, io.NewSectionReader(far, 0, far.Size())); err != nil {
+	if _, err := io.Copy(near, io.NewSectionReader(far, 0, far.Size())); err != nil {
 		return nil, errors.Join(fmt.Errorf("fetch %s: %w", name, err), near.close())
 	}
 	return copied{near}, nil
 }
-
-type writing struct{ *spool }
-
-func (w writing) Write(p []byte) (int, error) { return w.write(p) }
 
 // copied is an object in a spool.
 type copied struct{ spool *spool }

@@ -216,8 +216,8 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if until := lockedUntil(info, time.Now()); until != "" {
-		return fmt.Errorf("remove %s: %w %s", s.url(name), ErrLocked, until)
+	if err := s.unlocked("remove", name, info); err != nil {
+		return err
 	}
 	return s.remove(ctx, name, "")
 }
@@ -229,13 +229,21 @@ func (s *Store) Locked(ctx context.Context, name string) error {
 		return err
 	}
 	info, err := s.find(ctx, name)
-	if errors.Is(err, fs.ErrPermission) {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
 		return nil
+	case err != nil:
+		return err
 	}
-	if until := lockedUntil(info, time.Now()); err == nil && until != "" {
-		return fmt.Errorf("look at %s: %w %s", s.url(name), ErrLocked, until)
+	return s.unlocked("look at", name, info)
+}
+
+// unlocked is an ErrLocked if that is told of an object.
+func (s *Store) unlocked(op, name string, info minio.ObjectInfo) error {
+	if until := lockedUntil(info, time.Now()); until != "" {
+		return fmt.Errorf("%s %s: %w %s", op, s.url(name), ErrLocked, until)
 	}
-	return err
+	return nil
 }
 
 // findListed looks for an object in a listing, where it may not be looked at

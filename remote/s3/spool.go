@@ -15,8 +15,6 @@ import (
 	"io/fs"
 	"os"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/kubeferry/kubeferry/remote"
 )
 
@@ -43,7 +41,8 @@ func newSpool(dir string) (*spool, error) {
 	return &spool{file: file, dir: dir}, nil
 }
 
-func (s *spool) write(p []byte) (int, error) {
+// Write makes spool an io.Writer.
+func (s *spool) Write(p []byte) (int, error) {
 	n, err := s.file.Write(p)
 	s.size += int64(n)
 	if err != nil {
@@ -69,7 +68,7 @@ func spoolError(op, dir string, err error) error {
 	if errors.As(err, &e) {
 		err = e.Err
 	}
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG) {
+	if remote.IsFull(err) {
 		return fmt.Errorf("%s in %s: %w: %w", op, dir, remote.ErrNoSpace, err)
 	}
 	return fmt.Errorf("%s in %s: %w", op, dir, err)
@@ -130,7 +129,7 @@ func (s *summer) sums() sums {
 // sum reads a piece of the spool.
 func (s *spool) sum(ctx context.Context, off, size int64, withMD5 bool) (sums, error) {
 	h := newSummer(withMD5)
-	if _, err := io.Copy(h, &obedient{ctx, s.section(off, size)}); err != nil {
+	if _, err := io.Copy(h, remote.Obedient(ctx, s.section(off, size))); err != nil {
 		return sums{}, spoolError("read the spool", s.dir, err)
 	}
 	return h.sums(), nil
@@ -142,23 +141,10 @@ func (s *spool) sumAll(ctx context.Context, size int64, withMD5 bool) (whole sum
 	all := newSummer(withMD5)
 	for off := int64(0); off < s.size; off += size {
 		crc := newCRC()
-		if _, err := io.Copy(io.MultiWriter(all, crc), &obedient{ctx, s.section(off, min(size, s.size-off))}); err != nil {
+		if _, err := io.Copy(io.MultiWriter(all, crc), remote.Obedient(ctx, s.section(off, min(size, s.size-off)))); err != nil {
 			return sums{}, nil, spoolError("read the spool", s.dir, err)
 		}
 		pieces = append(pieces, crc.Sum32())
 	}
 	return all.sums(), pieces, nil
-}
-
-// obedient reads until its context ends.
-type obedient struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (o *obedient) Read(p []byte) (int, error) {
-	if err := o.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return o.r.Read(p)
 }

@@ -48,7 +48,7 @@ func (u *upload) Write(p []byte) (int, error) {
 			return 0, u.err
 		}
 	}
-	n, err := u.spool.write(p)
+	n, err := u.spool.Write(p)
 	if err != nil {
 		u.err = fmt.Errorf("write %s: %w", u.s.url(u.name), err)
 		return n, u.err

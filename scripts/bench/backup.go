@@ -67,18 +67,28 @@ func (b *bench) peersOf(group string, d *dataset) []contender {
 	db, zst, sealed := b.work("b.db"), b.work("b.zst"), b.work("b.age")
 	save := pipeline{{b.programs.etcdctl[d.Version], "--endpoints", d.endpoint, "--command-timeout=10m", "snapshot", "save", db}}
 	zstd, age := b.programs.zstd, b.programs.age
-	all := []struct {
-		contender string
-		job       job
-		result    string
-		needs     []string
-	}{
+	all := []peer{
 		{pipeFiles, job{save, {{zstd, "-q", "-3", db, "-o", zst}}, {{age, "-r", b.public, "-o", sealed, zst}}}, sealed, []string{"etcdctl", "zstd", "age"}},
 		{piped, job{save, {{zstd, "-q", "-3", "-c", db}, {age, "-r", b.public, "-o", sealed}}}, sealed, []string{"etcdctl", "zstd", "age"}},
 		{snapshot, job{save}, db, []string{"etcdctl"}},
 	}
+	return b.contend(group, d, all)
+}
+
+// A peer is a job that leaves a backup in a file, with programs that may be
+// missing.
+type peer struct {
+	contender string
+	job       job
+	result    string
+	needs     []string
+}
+
+// contend makes contenders of the peers whose programs are there. Of the others it
+// is said that they are missing.
+func (b *bench) contend(group string, d *dataset, peers []peer) []contender {
 	var contenders []contender
-	for _, p := range all {
+	for _, p := range peers {
 		if missing := b.programs.missing(d.Version, p.needs...); len(missing) > 0 {
 			b.results.skip(group+" "+p.contender, "there is no "+strings.Join(missing, ", "))
 			continue

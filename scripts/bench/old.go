@@ -35,31 +35,10 @@ func oldGroup() group {
 			}
 			tree, zst, sealed := b.work("tree.json"), b.work("tree.zst"), b.work("tree.age")
 			curl := pipeline{{b.programs.curl, "-sSf", "-o", tree, d.endpoint + "/v2/keys/registry?recursive=true&quorum=true"}}
-			all := []contender{b.oursOf(d, ours)}
-			for _, p := range []struct {
-				name, result string
-				job          job
-				needs        []string
-			}{
-				{curlWhole, tree, job{curl}, []string{"curl"}},
-				{curlSealed, sealed, job{curl, {{b.programs.zstd, "-q", "-3", tree, "-o", zst}}, {{b.programs.age, "-r", b.public, "-o", sealed, zst}}}, []string{"curl", "zstd", "age"}},
-			} {
-				if missing := b.programs.missing(d.Version, p.needs...); len(missing) > 0 {
-					b.results.skip("backup-o-3.5 "+p.name, "there is no "+strings.Join(missing, ", "))
-					continue
-				}
-				all = append(all, contender{name: p.name, run: func(ctx context.Context) (figures, error) {
-					return beside(d.server, func() (figures, error) {
-						f, _, err := p.job.run(ctx)
-						if err != nil {
-							return nil, err
-						}
-						f[out], err = sizeOf(p.result)
-						return f, err
-					})
-				}})
-			}
-			return all, nil
+			return append([]contender{b.oursOf(d, ours)}, b.contend("backup-o-3.5", d, []peer{
+				{curlWhole, job{curl}, tree, []string{"curl"}},
+				{curlSealed, job{curl, {{b.programs.zstd, "-q", "-3", tree, "-o", zst}}, {{b.programs.age, "-r", b.public, "-o", sealed, zst}}}, sealed, []string{"curl", "zstd", "age"}},
+			})...), nil
 		},
 	}
 }
