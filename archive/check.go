@@ -21,6 +21,13 @@ func (h Header) check() error {
 	case h.Created.IsZero():
 		return errors.New("the time of creation is missing")
 	}
+	told := map[string]bool{}
+	for _, id := range h.Sources[0].Identities {
+		if told[id.Prefix] || id.State == "" || (id.State == etcdwalk.IdentityUID) != (id.UID != "") {
+			return fmt.Errorf("the identity under %.200q is told twice, or is %.200q and has the UID %.200q", id.Prefix, id.State, id.UID)
+		}
+		told[id.Prefix] = true
+	}
 	return nil
 }
 
@@ -120,6 +127,28 @@ func (m Manifest) checkTotals(segments map[string]int64) error {
 		if left != 0 {
 			return fmt.Errorf("the segments of kind %.200q do not have the keys of its totals", kind)
 		}
+	}
+	return m.checkPrefixes()
+}
+
+// checkPrefixes holds the totals of the prefixes, if there are any, against those
+// of the whole.
+func (m Manifest) checkPrefixes() error {
+	if len(m.Prefixes) == 0 {
+		return nil
+	}
+	for i, p := range m.Prefixes {
+		if i > 0 && m.Prefixes[i-1].Prefix >= p.Prefix {
+			return fmt.Errorf("the totals of prefix %.200q are out of order", p.Prefix)
+		}
+		for j, k := range p.Kinds {
+			if j > 0 && compareKinds(p.Kinds[j-1], k) >= 0 || k.Keys < 1 || k.Keys > m.Totals.Keys || k.Bytes < k.Keys || k.Bytes > m.Totals.Bytes {
+				return fmt.Errorf("the totals of kind %.200q, namespace %.200q, under prefix %.200q are out of order, or do not fit the whole", k.Kind, k.Namespace, p.Prefix)
+			}
+		}
+	}
+	if !slices.Equal(joined(m.Prefixes), m.Kinds) {
+		return errors.New("the totals of the prefixes are not those of the whole")
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 // The version of the format that this package writes.
 const (
 	formatMajor = 1
-	formatMinor = 0
+	formatMinor = 1
 	kindFull    = "full"
 )
 

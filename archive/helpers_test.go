@@ -16,10 +16,15 @@ var testTime = time.Date(2026, 11, 20, 9, 30, 0, 0, time.UTC)
 func testHeader() Header {
 	return Header{
 		ArchiveID: "00112233445566778899aabbccddeeff",
-		Cluster:   "prod",
-		Selection: Selection{Include: []string{"configmaps"}, Namespaces: []string{"shop"}},
+		Cluster:   "prod", LabelTyped: true,
+		Selection: Selection{Include: []string{"configmaps"}, Namespaces: []string{"shop"}, Digest: strings.Repeat("5e", 32), Text: "configmaps in 1 namespace"},
 		Sources: []etcdwalk.Info{{
 			API: etcdwalk.V3, ClusterID: 0xcdf818194e3a8c32, KubeSystemUID: "uid-1", ServerVersion: "3.6.16", Revision: 1000,
+			Identities: []etcdwalk.Identity{
+				{Prefix: "/registry/", State: etcdwalk.IdentityUID, UID: "uid-1"},
+				{Prefix: "/kubernetes.io/", State: etcdwalk.IdentityUnreadable, Encoding: "k8s:enc:aescbc:v1:key1", SHA256: strings.Repeat("0d", 32)},
+				{Prefix: "/openshift.io/", State: etcdwalk.IdentityNone},
+			},
 		}},
 		ToolVersion: "0.1.0", Created: testTime, Host: "node-1",
 	}
@@ -36,7 +41,10 @@ func testClass(key []byte) etcdwalk.Class {
 
 // testEnding knows every lease that w has seen.
 func testEnding(w *Writer) Ending {
-	end := Ending{Outcome: etcdwalk.Outcome{Consistent: true, Restarts: 1}, TakenAt: testTime}
+	end := Ending{
+		Outcome: etcdwalk.Outcome{Consistent: true, Restarts: 1}, TakenAt: testTime,
+		Outside: &etcdwalk.Outside{Keys: 3, Under: []etcdwalk.OutsideKeys{{Segment: "/calico/", Keys: 3}}},
+	}
 	for _, id := range w.LeaseIDs() {
 		end.Leases = append(end.Leases, etcdwalk.Lease{ID: id, State: etcdwalk.LeaseLive, Granted: 3600, Remaining: 1800})
 	}

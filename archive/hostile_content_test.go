@@ -183,7 +183,7 @@ func TestManifestsThatDoNotFitAreRefused(t *testing.T) { // M03, R07
 		{"two sources", func(c *crafted) { c.header = strings.Replace(c.header, `"sources": [`, `"sources": [{},`, 1) }, "2 sources"},
 		{"no archive id", func(c *crafted) { c.header = strings.Replace(c.header, "00112233445566778899aabbccddeeff", "", 1) }, "archive id"},
 		{"no time of creation", func(c *crafted) { c.header = strings.Replace(c.header, `"created"`, `"made"`, 1) }, "time of creation"},
-		{"format 0", func(c *crafted) { c.header = strings.Replace(c.header, `"major": 1`, `"major": 0`, 1) }, "format 0.0"},
+		{"format 0", func(c *crafted) { c.header = strings.Replace(c.header, `"major": 1`, `"major": 0`, 1) }, "format 0.1"},
 		{"no format", func(c *crafted) { c.header = `{}` }, "format 0.0"},
 	}, 8<<20)
 }
@@ -205,13 +205,13 @@ func TestArchivesOfLaterVersionsAreRefusedAsSuch(t *testing.T) { // A18, M04
 		return func(c *crafted) { c.header = strings.Replace(c.header, old, with, 1) }
 	}
 	for _, test := range []craftedCase{
-		{"another major version", header(`"major": 1`, `"major": 2`), `format 2.0, written by kubeferry "0.1.0"`},
+		{"another major version", header(`"major": 1`, `"major": 2`), `format 2.1, written by kubeferry "0.1.0"`},
 		{"a required feature", header(`"features": []`, `"features": ["deltas"]`), `["deltas"]`},
 		{"another kind", header(`"kind": "full"`, `"kind": "increment"`), `of the kind "increment"`},
 		{"another major version with other files", func(c *crafted) {
 			c.header = strings.Replace(c.header, `"major": 1`, `"major": 3`, 1)
 			c.inZip = func(z *rawZip) { z.files = append(z.files, stored("sig/1", "x")) }
-		}, "format 3.0"},
+		}, "format 3.1"},
 		{"another major version with other members", func(c *crafted) {
 			c.header = `{"format":{"major":2,"minor":1},"tool_version":"9.9","sources":"none"}`
 		}, `format 2.1, written by kubeferry "9.9"`},

@@ -2,11 +2,8 @@ package archive
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -159,51 +156,3 @@ func checkRecords(raw []byte, want Segment) (Totals, error) {
 	}
 	return got, nil
 }
-
-// A tally counts entries per kind and namespace.
-type tally struct {
-	sums map[[2]string]*Totals
-	// last is where the last entry was counted: most often the next belongs
-	// there too.
-	last            *Totals
-	kind, namespace string
-}
-
-func (t *tally) add(c etcdwalk.Class, e etcdwalk.Entry) {
-	if t.last == nil || c.Kind != t.kind || c.Namespace != t.namespace {
-		t.last, t.kind, t.namespace = t.find(c), c.Kind, c.Namespace
-	}
-	t.last.Keys++
-	t.last.Bytes += e.Size()
-}
-
-// find is the sum that an entry of that class counts for.
-func (t *tally) find(c etcdwalk.Class) *Totals {
-	id := [2]string{label(c.Kind), label(c.Namespace)}
-	sum := t.sums[id]
-	if sum == nil {
-		sum = new(Totals)
-		t.sums[id] = sum
-	}
-	return sum
-}
-
-// sum is the counts in order, and all of them together.
-func (t *tally) sum() ([]KindTotal, Totals) {
-	var all Totals
-	kinds := make([]KindTotal, 0, len(t.sums))
-	for id, sum := range t.sums {
-		kinds = append(kinds, KindTotal{Kind: id[0], Namespace: id[1], Totals: *sum})
-		all.Keys += sum.Keys
-		all.Bytes += sum.Bytes
-	}
-	slices.SortFunc(kinds, compareKinds)
-	return kinds, all
-}
-
-func compareKinds(a, b KindTotal) int {
-	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace))
-}
-
-// label makes a part of a key fit for JSON, which knows UTF-8 only.
-func label(s string) string { return strings.ToValidUTF8(s, "\ufffd") }

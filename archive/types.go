@@ -38,9 +38,11 @@ type Header struct {
 	Kind     string   `json:"kind"`
 	// ArchiveID is 16 bytes in hexadecimal. NewWriter makes one if it is empty.
 	ArchiveID string `json:"archive_id"`
-	// Cluster is the label that the user gave the cluster.
-	Cluster   string    `json:"cluster"`
-	Selection Selection `json:"selection"`
+	// Cluster is the label of the cluster; LabelTyped says that it is the user's,
+	// and not made from what identifies the cluster.
+	Cluster    string    `json:"cluster"`
+	LabelTyped bool      `json:"label_typed,omitempty"`
+	Selection  Selection `json:"selection"`
 	// Sources are the views that the entries come from: exactly one.
 	Sources     []etcdwalk.Info `json:"sources"`
 	ToolVersion string          `json:"tool_version"`
@@ -50,9 +52,12 @@ type Header struct {
 }
 
 // A Selection is what the user typed to select keys. Whole says that it was
-// the whole keyspace under the default prefixes.
+// the whole keyspace under the default prefixes. Digest and Text are what the
+// receipt tells of it: see package kube.
 type Selection struct {
 	Whole      bool     `json:"whole"`
+	Digest     string   `json:"digest,omitempty"`
+	Text       string   `json:"text,omitempty"`
 	Include    []string `json:"include,omitempty"`
 	Exclude    []string `json:"exclude,omitempty"`
 	Namespaces []string `json:"namespaces,omitempty"`
@@ -66,6 +71,9 @@ type Ending struct {
 	Leases []etcdwalk.Lease
 	// TakenAt is when the leases were asked for.
 	TakenAt time.Time
+	// Outside is what the source holds beside the prefixes that were taken; nil:
+	// it was not counted, or could not be.
+	Outside *etcdwalk.Outside
 }
 
 // A Manifest says what an archive holds; it is written last.
@@ -76,6 +84,12 @@ type Manifest struct {
 	// Kinds are the totals per kind and namespace, ascending. The kinds and
 	// namespaces are what the writer's classify made of the keys.
 	Kinds []KindTotal `json:"kinds"`
+	// Prefixes are the same totals apart for each prefix, if the keys lie under
+	// several: their namespaces are not each other's.
+	Prefixes []PrefixTotal `json:"prefixes,omitempty"`
+	// Outside is what the source holds beside the prefixes that were taken, as far
+	// as it is known.
+	Outside *etcdwalk.Outside `json:"outside,omitempty"`
 	// HeaderSHA256 and LeasesSHA256 are those of header.json and leases.json,
 	// in hexadecimal, so that the manifest vouches for them too.
 	HeaderSHA256 string `json:"header_sha256"`
@@ -97,6 +111,13 @@ type KindTotal struct {
 	Kind      string `json:"kind"`
 	Namespace string `json:"namespace"`
 	Totals
+}
+
+// A PrefixTotal has the totals of the keys under one prefix; it is empty for keys
+// outside of all.
+type PrefixTotal struct {
+	Prefix string      `json:"prefix"`
+	Kinds  []KindTotal `json:"kinds"`
 }
 
 // A Segment describes one data file.

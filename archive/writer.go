@@ -78,7 +78,7 @@ func newWriter(w io.Writer, h Header, classify func(key []byte) etcdwalk.Class, 
 	out := &Writer{
 		zip: newZipWriter(w), packer: packer, header: h, classify: classify,
 		segment: new(segment), packing: queue[segment]{most: workers + 1},
-		leases: make(map[int64]bool), totals: tally{sums: make(map[[2]string]*Totals)},
+		leases: make(map[int64]bool), totals: tally{sums: make(map[place]*Totals)},
 		manifest: Manifest{Segments: []Segment{}, HeaderSHA256: hexSHA256(text), Nonce: randomHex()},
 	}
 	out.store(readmeName, readmeText)
@@ -254,8 +254,8 @@ func (w *Writer) finish(end Ending) error {
 	}
 	w.store(leasesName, text)
 	m := &w.manifest
-	m.LeasesSHA256, m.Outcome = hexSHA256(text), end.Outcome
-	m.Kinds, m.Totals = w.totals.sum()
+	m.LeasesSHA256, m.Outcome, m.Outside = hexSHA256(text), end.Outcome, end.Outside
+	m.Kinds, m.Prefixes, m.Totals = w.totals.sum()
 	if text, err = encodeJSON(manifestName, maxJSON, m, ""); err != nil {
 		return err
 	}

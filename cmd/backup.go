@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -151,11 +152,46 @@ func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter
 	if n := done.ReadBack.Unstorable; n > 0 {
 		p.warn("%d values are in no form that Kubernetes stores, and a restore will refuse them without --raw, the first: %s", n, done.ReadBack.Examples[0])
 	}
+	o.warnOfIdentity(p, done)
 	if o := done.Outcome; !o.Consistent {
 		p.warn("the keys are of no single moment: somebody wrote between index %d and %d, in %d attempts", o.FirstIndex, o.LastIndex, o.Restarts+1)
 	}
 	return o.report(p, to, done, opener(recipients))
 }
+
+// warnOfIdentity says what follows when nothing tells which cluster was backed up.
+func (o *backupOptions) warnOfIdentity(p *printer, done ferry.BackedUp) {
+	id := done.Source.Identity()
+	if id.State != etcdwalk.IdentityUnreadable || o.cluster != "" {
+		return
+	}
+	p.warn("which cluster this is cannot be told: kube-system's UID under %s is %s. Set --cluster NAME. "+
+		"Without it this archive has the label %s, which was made and other clusters can have too: prune keeps each such archive, and latest does not choose among them. "+
+		"Earlier archives of this cluster may have another label (kubeferry list shows them): that label goes on with their series",
+		id.Prefix, id, done.Receipt.Cluster)
+}
+
+// outsideText says what was not taken because it lies beside the prefixes.
+func outsideText(o *etcdwalk.Outside) string {
+	if o == nil || o.Keys == 0 {
+		return ""
+	}
+	left, parts := o.Keys, []string{}
+	for i, under := range o.Under {
+		if i == mostSegments {
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s %d", under.Segment, under.Keys))
+		left -= under.Keys
+	}
+	if left > 0 {
+		parts = append(parts, fmt.Sprintf("others %d", left))
+	}
+	return fmt.Sprintf("Not taken: %d keys beside these prefixes (%s); --prefix takes them.", o.Keys, strings.Join(parts, ", "))
+}
+
+// mostSegments is how many first segments a summary names.
+const mostSegments = 6
 
 // report tells the end: the path on stdout, one line of figures on stderr.
 func (o *backupOptions) report(p *printer, to place, done ferry.BackedUp, opener string) error {
@@ -173,19 +209,30 @@ func (o *backupOptions) report(p *printer, to place, done ferry.BackedUp, opener
 			checked = "not read back (these credentials may only write)"
 		}
 	}
-	p.result = backupResult{Path: path, Receipt: r, Outcome: done.Outcome, Checked: checked, Seconds: done.Duration.Seconds(), WalkSeconds: done.Walk.Seconds()}
+	p.result = backupResult{Path: path, Receipt: r, Outcome: done.Outcome, Outside: done.Outside, Checked: checked, Seconds: done.Duration.Seconds(), WalkSeconds: done.Walk.Seconds()}
 	p.data("%s", path)
 	p.talk("%s: %s, %d keys of %d kinds at %s in %s, %s. Next: kubeferry describe %s%s",
 		path, bytesText(r.Size), r.Keys, r.Kinds, moment(done.Outcome, r.Revision), done.Duration.Round(time.Millisecond), checked, path, opener)
+	o.tellOutside(p, done.Outside)
 	return nil
+}
+
+// tellOutside says on a terminal what was not taken.
+func (o *backupOptions) tellOutside(p *printer, outside *etcdwalk.Outside) {
+	if text := outsideText(outside); text != "" {
+		p.talk("%s", text)
+	}
 }
 
 type backupResult struct {
 	Path    string           `json:"path"`
 	Receipt catalog.Receipt  `json:"receipt"`
 	Outcome etcdwalk.Outcome `json:"outcome"`
-	Checked string           `json:"checked"`
-	Seconds float64          `json:"seconds"`
+	// Outside is what lies beside the prefixes; absent: not known, or a part was
+	// asked for.
+	Outside *etcdwalk.Outside `json:"outside,omitempty"`
+	Checked string            `json:"checked"`
+	Seconds float64           `json:"seconds"`
 	// WalkSeconds is how long the cluster was read, without what came after it.
 	WalkSeconds float64 `json:"walk_seconds"`
 }
@@ -211,6 +258,7 @@ func (o *backupOptions) look(ctx context.Context, p *printer, s *settings, filte
 	p.result = counted
 	p.table(rows)
 	p.talk("%d keys, %s at %s; nothing was written", counted.Keys, bytesText(counted.Bytes), moment(counted.Outcome, counted.Revision))
+	o.tellOutside(p, counted.Outside)
 	return nil
 }
 

@@ -26,6 +26,7 @@ type config struct {
 type profile struct {
 	Name           string   `mapstructure:"name"`
 	Cluster        string   `mapstructure:"cluster"`
+	ClusterIs      string   `mapstructure:"cluster_is"`
 	Endpoints      []string `mapstructure:"endpoints"`
 	CACert         string   `mapstructure:"cacert"`
 	Cert           string   `mapstructure:"cert"`
@@ -45,7 +46,7 @@ type profile struct {
 // flags returns the profile's values by the flags they stand for.
 func (p profile) flags() map[string]string {
 	return map[string]string{
-		"cluster": p.Cluster, "endpoints": strings.Join(p.Endpoints, ","), "cacert": p.CACert, "cert": p.Cert,
+		"cluster": p.Cluster, "cluster-is": p.ClusterIs, "endpoints": strings.Join(p.Endpoints, ","), "cacert": p.CACert, "cert": p.Cert,
 		"key": p.Key, "user": p.User, "password-file": p.PasswordFile, "to": p.To,
 		"recipients-file": p.RecipientsFile, "identity": p.IdentityFile,
 		"s3-endpoint": p.S3Endpoint, "s3-region": p.S3Region, "s3-cacert": p.S3CACert, "s3-profile": p.S3Profile, "spool-dir": p.SpoolDir,

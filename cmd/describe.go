@@ -11,6 +11,7 @@ import (
 
 	"github.com/kubeferry/kubeferry/archive"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 )
 
@@ -60,7 +61,7 @@ func (o *describeOptions) run(ctx context.Context, p *printer, s *settings, path
 	if o.keys {
 		return o.objects(ctx, p, a, filter)
 	}
-	p.result = map[string]any{"header": a.Header(), "kinds": a.Manifest().Kinds, "outcome": a.Manifest().Outcome, "keys": a.Manifest().Totals.Keys, "bytes": a.Manifest().Totals.Bytes}
+	p.result = map[string]any{"header": a.Header(), "kinds": a.Manifest().Kinds, "prefixes": a.Manifest().Prefixes, "outside": a.Manifest().Outside, "outcome": a.Manifest().Outcome, "keys": a.Manifest().Totals.Keys, "bytes": a.Manifest().Totals.Bytes}
 	p.table(facts(a))
 	p.data("")
 	p.table(totals(a.Manifest()))
@@ -74,7 +75,7 @@ func facts(a *ferry.Archive) [][]string {
 		{"Archive:", h.ArchiveID},
 		{"Created:", h.Created.Local().Format(time.RFC1123Z)},
 		{"Cluster:", h.Cluster},
-		{"Kube-system UID:", orNone(info.KubeSystemUID)},
+		{"Kube-system UID:", identityText(info)},
 		{"Etcd cluster id:", info.ClusterID.String()},
 		{"Etcd version:", orNone(info.ServerVersion)},
 		{"Revision:", strconv.FormatInt(info.Revision, 10)},
@@ -85,16 +86,52 @@ func facts(a *ferry.Archive) [][]string {
 		{"Encrypted:", strconv.FormatBool(a.Encrypted)},
 		{"Made by:", fmt.Sprintf("kubeferry %s on %s", h.ToolVersion, h.Host)},
 	}
+	if o := m.Outside; o != nil && o.Keys > 0 {
+		rows = append(rows, []string{"Not taken:", outsideText(o)})
+	}
 	if a.Receipt == nil {
 		rows = append(rows, []string{"Receipt:", "none beside it"})
 	}
 	return rows
 }
 
+// identityText shows which cluster a view is of, with the prefixes where it holds
+// several.
+func identityText(info etcdwalk.Info) string {
+	var known []etcdwalk.Identity
+	for _, id := range info.Identities {
+		if id.State != etcdwalk.IdentityNone {
+			known = append(known, id)
+		}
+	}
+	if len(known) < 2 {
+		return orNone(info.Identity().String())
+	}
+	var parts []string
+	for _, id := range known {
+		parts = append(parts, fmt.Sprintf("%s (%s)", id, id.Prefix))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// totals are the kinds and namespaces; apart for each prefix where there are
+// several, since a namespace of one is not that of another.
 func totals(m archive.Manifest) [][]string {
+	cells := func(k archive.KindTotal) []string {
+		return []string{kindText(k.Kind), orNone(k.Namespace), strconv.FormatInt(k.Keys, 10), bytesText(k.Bytes)}
+	}
 	rows := [][]string{{"KIND", "NAMESPACE", "KEYS", "SIZE"}}
 	for _, k := range m.Kinds {
-		rows = append(rows, []string{kindText(k.Kind), orNone(k.Namespace), strconv.FormatInt(k.Keys, 10), bytesText(k.Bytes)})
+		rows = append(rows, cells(k))
+	}
+	if len(m.Prefixes) == 0 {
+		return rows
+	}
+	rows = [][]string{{"PREFIX", "KIND", "NAMESPACE", "KEYS", "SIZE"}}
+	for _, p := range m.Prefixes {
+		for _, k := range p.Kinds {
+			rows = append(rows, append([]string{orNone(p.Prefix)}, cells(k)...))
+		}
 	}
 	return rows
 }
@@ -145,7 +182,7 @@ func (o *describeOptions) objects(ctx context.Context, p *printer, a *ferry.Arch
 	if err := a.Expected(ctx, filter); err != nil {
 		return err
 	}
-	shown := int64(0)
+	shown, several := int64(0), len(a.Manifest().Prefixes) > 0
 	for e, err := range a.Walk(ctx, sel) {
 		if err != nil {
 			return err
@@ -157,6 +194,9 @@ func (o *describeOptions) objects(ctx context.Context, p *printer, a *ferry.Arch
 		name := class.Name
 		if name == "" {
 			name = fmt.Sprintf("%q", e.Key)
+		}
+		if several { // the same namespaces can be under each
+			name = fmt.Sprintf("%s (%s)", name, orNone(class.Prefix))
 		}
 		if p.json {
 			p.object(map[string]any{"message_type": "object", "schema": schemaVersion, "object": object{

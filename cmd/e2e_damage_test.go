@@ -188,7 +188,7 @@ func TestSubstitutedArchivesAreRefused(t *testing.T) {
 	})
 	t.Run("of a later format", func(t *testing.T) {
 		path := w.file(t, "g.zip", laterFormat(t, readFile(t, plain)))
-		w.refuses(t, path, exitIntegrity, "needs a newer kubeferry", "format 9.0", "knows format 1.0")
+		w.refuses(t, path, exitIntegrity, "needs a newer kubeferry", "format 9.", "knows format 1.")
 	})
 	t.Run("without a receipt it is taken, and that is told", func(t *testing.T) {
 		path := w.file(t, "h.zip.age", w.whole)

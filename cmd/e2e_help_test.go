@@ -32,11 +32,23 @@ type ran struct {
 // runHere runs a command line in this process, without a terminal.
 func runHere(t testing.TB, args ...string) ran {
 	t.Helper()
+	return runWith(t, []string{"TERM=dumb"}, time.Now, args...)
+}
+
+// runAt does so at another time of its clock.
+func runAt(t testing.TB, now time.Time, args ...string) ran {
+	t.Helper()
+	return runWith(t, []string{"TERM=dumb"}, func() time.Time { return now }, args...)
+}
+
+// runWith does so with an environment and a clock.
+func runWith(t testing.TB, environ []string, now func() time.Time, args ...string) ran {
+	t.Helper()
 	var out, talk bytes.Buffer
 	code := run(t.Context(), args, &shell{
 		stdin: strings.NewReader(""), stdout: &out, stderr: &talk,
-		environ: []string{"TERM=dumb"}, unset: func(string) error { return nil },
-		now: time.Now, hostname: func() (string, error) { return "tester", nil },
+		environ: environ, unset: func(string) error { return nil },
+		now: now, hostname: func() (string, error) { return "tester", nil },
 	})
 	return ran{args, exitCode(code), out.String(), talk.String()}
 }

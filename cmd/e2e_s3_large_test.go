@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"math/rand/v2"
@@ -14,18 +13,6 @@ import (
 
 	"github.com/kubeferry/kubeferry/scripts/servers/s3proc"
 )
-
-// runAt runs a command line in this process, at another time of its clock.
-func runAt(t *testing.T, now time.Time, args ...string) ran {
-	t.Helper()
-	var out, talk bytes.Buffer
-	code := run(t.Context(), args, &shell{
-		stdin: strings.NewReader(""), stdout: &out, stderr: &talk,
-		environ: []string{"TERM=dumb"}, unset: func(string) error { return nil },
-		now: func() time.Time { return now }, hostname: func() (string, error) { return "tester", nil },
-	})
-	return ran{args, exitCode(code), out.String(), talk.String()}
-}
 
 // heavy is so many objects that do not compress well that their archive goes up in
 // parts.

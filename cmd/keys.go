@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/crypt"
 )
 
@@ -196,27 +197,27 @@ func (f *sealing) public() ([]crypt.Recipient, error) {
 	return recipients, crypt.Compatible(recipients...)
 }
 
-// An opening is the flags that say with what an archive is decrypted.
-type opening struct {
-	stock       bucket
-	from        string // where archives are that are named by what a listing tells of them
-	whole       bool   // the archive is read as a whole, and more than once
-	resolved    string // the path of the archive that was opened
+// An unlocking is the flags that say with what an archive is decrypted.
+type unlocking struct {
 	identities  []string
 	passphrase  passphrase
 	unencrypted bool
 }
 
-func (f *opening) addFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&f.from, "store", "", "place that holds the archive, which is then named as latest, latest~1, the beginning of its id, or its name there")
-	f.stock.addFlags(flags)
+func (f *unlocking) addFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVarP(&f.identities, "identity", "i", nil, "file with the age identity that opens the archive, mode 0600; repeatable")
 	f.passphrase.addFlags(flags)
 	flags.BoolVar(&f.unencrypted, "accept-unencrypted", false, "take an archive in the clear although a key is given")
 }
 
+// open returns what an archive is opened with.
+func (f *unlocking) open(ctx context.Context, s *settings) (ferry.Keys, error) {
+	ids, err := f.keys(ctx, s)
+	return ferry.Keys{Identities: ids, AcceptUnencrypted: f.unencrypted}, err
+}
+
 // keys returns the identities to open an archive with; none if none was named.
-func (f *opening) keys(ctx context.Context, s *settings) ([]crypt.Identity, error) {
+func (f *unlocking) keys(ctx context.Context, s *settings) ([]crypt.Identity, error) {
 	var ids []crypt.Identity
 	for _, path := range f.identities {
 		file, err := openSecretFile("identity", path, s.sh)

@@ -22,7 +22,9 @@ func newList(p *printer) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list PLACE",
 		Short: "List the archives in a place, by their receipts",
-		Long: `Lists the archives that have a receipt, newest first. No key is needed.
+		Long: `Lists the archives that have a receipt, newest first. No key is needed: what is
+shown is what the receipts claim, and nobody has held it against the archives.
+kubeferry verify does, and so do restore and describe.
 
 An archive without a receipt is unfinished, or was copied without it: --all
 shows it. An archive whose receipt and size disagree is listed as broken, and
@@ -65,12 +67,15 @@ func (o *listOptions) run(ctx context.Context, p *printer, place string) error {
 			rows = append(rows, []string{item.Name, "-", "-", "-", "-", "-", "-", state})
 			continue
 		}
+		if r.Unreadable() {
+			state += ", identity unreadable"
+		}
 		if until := r.RetainUntil; until.After(p.sh.now()) {
 			state += ", locked until " + until.Format(time.RFC3339)
 		}
 		rows = append(rows, []string{
 			item.Name, age(p.sh.now(), r.Created), bytesText(r.Size), strconv.FormatInt(r.Keys, 10),
-			strconv.FormatInt(r.Revision, 10), r.Cluster, wholeText(r.Whole), state,
+			strconv.FormatInt(r.Revision, 10), r.Cluster, r.Scope(), state,
 		})
 	}
 	for _, f := range listing.Unfinished {
@@ -90,11 +95,4 @@ func (o *listOptions) run(ctx context.Context, p *printer, place string) error {
 		return fmt.Errorf("%d of %d archives in %s are broken: %w", broken, len(listing.Items), place, ferry.ErrIncomplete)
 	}
 	return nil
-}
-
-func wholeText(whole bool) string {
-	if whole {
-		return "whole"
-	}
-	return "part"
 }

@@ -142,12 +142,20 @@ func (f *opening) find(ctx context.Context, p *printer, word string) (place, err
 	if err != nil {
 		return place{}, fmt.Errorf("listing %s: %w", f.from, err)
 	}
-	item, err := listing.Find(word)
+	item, err := listing.Find(word, f.query)
 	if err != nil {
 		return place{}, fmt.Errorf("looking for an archive in %s: %w", f.from, err)
 	}
-	p.talk("%s in %s is %s, of %s.", word, f.from, item.Name, item.Receipt.Created.Format(time.RFC3339))
+	p.talk("%s in %s is %s, of %s%s.", word, f.from, item.Name, item.Receipt.Created.Format(time.RFC3339), partOf(item.Receipt))
 	return f.within(store, item.Name, f.from), nil
+}
+
+// partOf says of which selection an archive is, if it is not of the whole.
+func partOf(r catalog.Receipt) string {
+	if r.Whole {
+		return ""
+	}
+	return ", with the selection " + r.Scope()
 }
 
 // within is an archive in a store. One in S3 that will be read more than once is

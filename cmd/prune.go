@@ -27,8 +27,8 @@ func newPrune(p *printer) *cobra.Command {
 		Long: `Removes archives, by their receipts: no key is needed. The rules are restic's:
 --keep-daily 7 keeps the newest archive of each of the last seven days that have
 one, and whatever any rule keeps is kept. Days are those of this machine's time
-zone. Archives of other clusters, under other labels, and of parts of the keyspace
-do not count for each other.
+zone. Archives of other clusters, under other labels, and of other selections do not
+count for each other.
 
 The newest good archive of each always stays, and so does what is broken, locked
 by the store, or dated in the future. In doubt nothing is removed: when a receipt
@@ -129,7 +129,7 @@ func (o *pruneOptions) show(p *printer, done ferry.Pruned) {
 			case !v.Keep:
 				action = "not reached"
 			}
-			rows = append(rows, []string{v.Name, age(p.sh.now(), v.Receipt.Created), v.Receipt.Cluster, wholeText(v.Receipt.Whole), action, reason})
+			rows = append(rows, []string{v.Name, age(p.sh.now(), v.Receipt.Created), v.Receipt.Cluster, v.Receipt.Scope(), action, reason})
 		}
 	}
 	for _, name := range done.Swept {

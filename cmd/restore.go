@@ -23,6 +23,7 @@ type restoreOptions struct {
 	from       string
 	policy     replay.Policy
 	scenario   kube.Scenario
+	clusterIs  string
 	leases     string
 	report     string
 	inFlight   int
@@ -73,6 +74,7 @@ server writes for itself (masterleases, peerserverleases) is never restored.` +
 	flags.StringVar(&o.from, "from", "", "archive to restore from")
 	flags.Var(&o.policy, "on-conflict", "when the target holds another value: fail (nothing at all is written), skip, overwrite, newer")
 	flags.Var(&o.scenario, "scenario", "same: undo an accident in the same cluster; new: fill a fresh one, its API server stopped")
+	flags.StringVar(&o.clusterIs, "cluster-is", "", "what the target is, as the plan shows it: the UID of its kube-system, or its etcd cluster id where that cannot be read; another target is refused")
 	flags.StringVar(&o.leases, "leases", "skip", "keys under an etcd lease: skip, or regrant their remaining time")
 	flags.IntVar(&o.inFlight, "max-in-flight", 0, "batches of up to 128 keys on the way at once, 1 to 32; 16 suits an empty target. Without it one, made smaller while the cluster answers slowly, so that a live cluster does not feel it")
 	flags.StringVar(&o.report, "report", "", "file for the outcome of each key, as JSON lines")
@@ -97,6 +99,8 @@ func (o *restoreOptions) validate(s *settings) error {
 		return usagef("--from is missing: name the archive to restore from; kubeferry list DIR shows them")
 	case o.leases != "skip" && o.leases != "regrant":
 		return usagef("--leases=%s: it takes skip or regrant", o.leases)
+	case o.scenario == kube.ScenarioNew && s.typed("cluster-is"):
+		return usagef("--cluster-is says which cluster the target is; with --scenario=new it is none yet")
 	case s.origin("max-in-flight") != "default" && (o.inFlight < 1 || o.inFlight > mostInFlight):
 		return usagef("--max-in-flight=%d: it takes 1 to %d", o.inFlight, mostInFlight)
 	}
@@ -137,7 +141,7 @@ func (o *restoreOptions) run(ctx context.Context, p *printer, s *settings, filte
 	r := ferry.Restore{
 		Archive: a, Filter: filter,
 		Pin: cluster.pin, Target: cluster.target,
-		Policy: o.policy, Scenario: o.scenario, Regrant: o.leases == "regrant",
+		Policy: o.policy, Scenario: o.scenario, ClusterIs: o.clusterIs, Regrant: o.leases == "regrant",
 		Raw: o.raw, AllowEmpty: o.allowEmpty, InFlight: o.inFlight,
 		Record: report.record, Progress: tell,
 	}
@@ -240,7 +244,7 @@ func (o *restoreOptions) show(p *printer, s *settings, planned *ferry.Planned) {
 // must be seen before it hurts.
 func (o *restoreOptions) target(s *settings, info etcdwalk.Info) string {
 	return fmt.Sprintf("%s (from %s), etcd cluster %s, kube-system UID %s",
-		strings.Join(o.connection.endpoints, ","), s.origin("endpoints"), info.ClusterID, orNone(info.KubeSystemUID))
+		strings.Join(o.connection.endpoints, ","), s.origin("endpoints"), info.ClusterID, identityText(info))
 }
 
 // outcomes are all outcomes in the order in which they are told.

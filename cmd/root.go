@@ -22,10 +22,9 @@ func newRoot(p *printer) *cobra.Command {
 	var timeout time.Duration
 	s := &settings{sh: p.sh}
 	root := &cobra.Command{
-		Use:   "kubeferry",
-		Short: "Carry Kubernetes state out of etcd, and back",
-		Long: `kubeferry carries Kubernetes state out of etcd into encrypted archives, and back:
-everything, or the kinds, namespaces and objects that you name.`,
+		Use:           "kubeferry",
+		Short:         "Carry Kubernetes state out of etcd, and back",
+		Long:          "kubeferry carries Kubernetes state out of etcd into encrypted archives, and back.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          knownCommand,
@@ -75,7 +74,7 @@ everything, or the kinds, namespaces and objects that you name.`,
 	for group, commands := range map[string][]*cobra.Command{
 		groupCarry: {newBackup(p, s), newRestore(p, s)},
 		groupLook:  {newList(p), newDescribe(p, s)},
-		groupTrust: {newVerify(p, s), newCheck(p), newPrune(p)},
+		groupTrust: {newVerify(p, s), newCheck(p, s), newPrune(p), newReceipt(p, s)},
 		groupSetUp: {newKeygen(p), newDemo(p), newVersion(p), newCompletion(p), newExitCodes(p)},
 	} {
 		for _, c := range commands {

@@ -46,6 +46,7 @@ func heedSignals() {
 // servers. Beside testscript's own commands there are:
 //
 //	etcd NAME [VERSION [FLAG...]]   start a server; $NAME is its endpoint
+//	template NAME [VERSION ...]     the same, with the cluster id that all of these have
 //	load NAME FILE                  put the lines KEY=VALUE of a file
 //	put NAME KEY VALUE              put one key
 //	leased NAME KEY VALUE           put one key under a lease of an hour
@@ -66,7 +67,7 @@ func TestScripts(t *testing.T) {
 				Files:               []string{file},
 				RequireExplicitExec: true,
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
-					"etcd": s.etcd, "load": s.load, "put": s.put, "leased": s.leased, "del": s.del, "get": s.get, "dump": s.dump, "exits": runExits,
+					"etcd": s.etcd, "template": s.template, "load": s.load, "put": s.put, "leased": s.leased, "del": s.del, "get": s.get, "dump": s.dump, "exits": runExits,
 				},
 			})
 		})
@@ -88,10 +89,17 @@ func (s *scripted) client(ts *testscript.TestScript, name string) *clientv3.Clie
 }
 
 func (s *scripted) etcd(ts *testscript.TestScript, neg bool, args []string) {
+	s.start(ts, neg, args, etcdproc.Options{})
+}
+
+func (s *scripted) template(ts *testscript.TestScript, neg bool, args []string) {
+	s.start(ts, neg, args, etcdproc.Options{Template: true})
+}
+
+func (s *scripted) start(ts *testscript.TestScript, neg bool, args []string, o etcdproc.Options) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: etcd NAME [VERSION [FLAG...]]")
 	}
-	o := etcdproc.Options{}
 	if len(args) > 1 {
 		o.Version, o.Flags = args[1], args[2:]
 	}

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,13 +14,7 @@ import (
 // runIn runs a command line with these variables, without a terminal.
 func runIn(t *testing.T, environ []string, args ...string) ran {
 	t.Helper()
-	var out, talk bytes.Buffer
-	code := run(t.Context(), args, &shell{
-		stdin: strings.NewReader(""), stdout: &out, stderr: &talk,
-		environ: environ, unset: func(string) error { return nil },
-		now: time.Now, hostname: func() (string, error) { return "tester", nil },
-	})
-	return ran{args, exitCode(code), out.String(), talk.String()}
+	return runWith(t, environ, time.Now, args...)
 }
 
 func (r ran) ends(t *testing.T, code exitCode) ran {

@@ -259,6 +259,7 @@ func TestJSONOfEachCommand(t *testing.T) {
 	w := newWorld(t)
 	at := func(name string) string { return filepath.Join(w.dir, name) }
 	archive, key := at("prod.zip.age"), at("kubeferry.identity")
+	check(t, os.WriteFile(at("copy.zip.age"), readFile(t, archive), 0o600))
 	tried := map[string]bool{}
 	for _, args := range [][]string{
 		{"backup", "--to", at("backups"), "-r", w.recipient, "--endpoints", w.endpoint},
@@ -272,6 +273,7 @@ func TestJSONOfEachCommand(t *testing.T) {
 		{"describe", archive, "-i", key},
 		{"describe", archive, "-i", key, "--keys", "cm"},
 		{"verify", archive, "-i", key},
+		{"receipt", at("copy.zip.age"), "-i", key},
 		{"keygen", "--here", "--out", at("another")},
 		{"demo"}, {"version"}, {"completion", "zsh"}, {"exit-codes"}, {"help"}, {"help", "backup"},
 	} {

@@ -20,7 +20,8 @@ func newVerify(p *printer, s *settings) *cobra.Command {
 		Short: "Read every byte of an archive and check it",
 		Long: `Decrypts and reads the whole archive in memory: every byte is authenticated,
 every segment has the digest that the manifest names, keys ascend, each value is
-in a form that Kubernetes stores, and the file is the one its receipt describes.
+in a form that Kubernetes stores, and all that the receipt says is what the
+archive says: who can write to a store can forge receipts, which are not signed.
 
 It does not check that a cluster would accept the objects.` +
 			ends(exitIncomplete, exitNotFound, exitKey, exitIntegrity, exitPolicy, exitStore, exitDenied),
@@ -75,16 +76,11 @@ func (o *verifyOptions) run(ctx context.Context, p *printer, s *settings, path s
 
 // open resolves the path of an archive and opens it with the keys of the flags.
 func (f *opening) open(ctx context.Context, p *printer, s *settings, path string) (*ferry.Archive, error) {
-	from, err := f.source(ctx, p, path)
+	from, keys, err := f.resolve(ctx, p, s, path)
 	if err != nil {
 		return nil, err
 	}
-	f.resolved = from.path(from.name)
-	ids, err := f.keys(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	a, err := ferry.Open(ctx, from.store, from.name, ferry.Keys{Identities: ids, AcceptUnencrypted: f.unencrypted})
+	a, err := ferry.Open(ctx, from.store, from.name, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -92,4 +88,18 @@ func (f *opening) open(ctx context.Context, p *printer, s *settings, path string
 		p.warn("%s is in the clear: nothing proves that it was not changed on purpose", f.resolved)
 	}
 	return a, nil
+}
+
+// resolve finds the archive that is meant, and what opens it.
+func (f *opening) resolve(ctx context.Context, p *printer, s *settings, word string) (place, ferry.Keys, error) {
+	if err := f.asked(s, word); err != nil {
+		return place{}, ferry.Keys{}, err
+	}
+	from, err := f.source(ctx, p, word)
+	if err != nil {
+		return place{}, ferry.Keys{}, err
+	}
+	f.resolved = from.path(from.name)
+	keys, err := f.unlocking.open(ctx, s)
+	return from, keys, err
 }

@@ -177,6 +177,9 @@ type Class struct {
 	Kind string
 	// Namespace and Name are those of the object; empty for opaque keys.
 	Namespace, Name string
+	// Prefix is the one that the key lies under, of those that hold a cluster's
+	// objects; empty outside of all.
+	Prefix string
 	// Range is the range of the kind the key lies in; empty without a Kind.
 	Range Range
 }

@@ -60,10 +60,13 @@ func (id *ClusterID) UnmarshalText(text []byte) error {
 type Info struct {
 	API       API       `json:"api"`
 	ClusterID ClusterID `json:"cluster_id"`
-	// KubeSystemUID is the UID of the namespace kube-system: the identity of a
-	// Kubernetes cluster. Empty if there is no such namespace.
+	// KubeSystemUID is the UID of Identity, where it has one. Readers that know
+	// no Identities go by it.
 	KubeSystemUID string `json:"kube_system_uid,omitempty"`
-	ServerVersion string `json:"server_version,omitempty"`
+	// Identities say which Kubernetes clusters the view holds: one for each
+	// prefix that was looked under. None: it was not looked.
+	Identities    []Identity `json:"identities,omitempty"`
+	ServerVersion string     `json:"server_version,omitempty"`
 	// Revision is the moment of the view.
 	Revision int64 `json:"revision"`
 }

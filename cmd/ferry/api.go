@@ -28,10 +28,10 @@ func ChooseAPI(ctx context.Context, prefixes []string, v2, v3 Pin) (etcdwalk.API
 	for i, pin := range []Pin{v2, v3} {
 		view, err := pin(ctx, layout.Scope())
 		if err == nil {
-			keys[i], err = holds(ctx, view, layout.Scope())
+			keys[i], err = holds(ctx, view, etcdwalk.Selection{Ranges: layout.Scope()})
 		}
 		if err == nil && keys[i] {
-			signs[i], err = holds(ctx, view, layout.LiveSigns())
+			signs[i], err = holds(ctx, view, etcdwalk.Selection{Ranges: layout.LiveSigns()})
 		}
 		if i == 0 && errors.Is(err, etcdwalk.ErrDenied) {
 			denied, err = err, nil
@@ -53,9 +53,9 @@ func ChooseAPI(ctx context.Context, prefixes []string, v2, v3 Pin) (etcdwalk.API
 	return "", fmt.Errorf("%w: both v2 and v3 hold Kubernetes' keys, and no API server uses them at present", ErrAmbiguous)
 }
 
-// holds tells whether a view has a key in these ranges.
-func holds(ctx context.Context, view etcdwalk.View, ranges etcdwalk.Ranges) (bool, error) {
-	for _, err := range view.Walk(ctx, etcdwalk.Selection{Ranges: ranges}) {
+// holds tells whether a view has a key that is selected.
+func holds(ctx context.Context, view etcdwalk.View, sel etcdwalk.Selection) (bool, error) {
+	for _, err := range view.Walk(ctx, sel) {
 		if errors.Is(err, etcd2.ErrTooLarge) { // so there is something
 			return true, nil
 		}

@@ -2,7 +2,6 @@ package ferry
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -133,25 +132,21 @@ func (a *Archive) decrypt(keys Keys) (io.ReaderAt, int64, error) {
 	return a.object, a.object.Size(), nil
 }
 
-// readReceipt finds the receipt, and checks what can be checked at once.
+// readReceipt finds the receipt, and holds all its claims but the digest, which
+// costs a reading, against the archive.
 func (a *Archive) readReceipt(ctx context.Context, store remote.Store) error {
-	receipt, err := catalog.Read(ctx, store, a.name)
+	claimed, err := catalog.Read(ctx, store, a.name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	a.Receipt = &receipt
-	for _, claim := range []struct{ what, receipt, archive string }{
-		{"id", receipt.ArchiveID, a.Header().ArchiveID},
-		{"cluster id", receipt.ClusterID, a.Info().ClusterID.String()},
-		{"kube-system UID", receipt.KubeSystemUID, a.Info().KubeSystemUID},
-		{"size", fmt.Sprint(receipt.Size), fmt.Sprint(a.object.Size())},
-	} {
-		if claim.receipt != claim.archive {
-			return fmt.Errorf("archive %s: its receipt says %s %s, the archive has %s: %w", a.name, claim.what, claim.receipt, claim.archive, catalog.ErrMismatch)
-		}
+	a.Receipt = &claimed
+	told := receipt(a.Header(), a.Manifest(), a.name)
+	told.Size = a.object.Size()
+	if what, claim, truth := claimed.Differs(told); what != "" {
+		return fmt.Errorf("archive %s: its receipt says %s %s, the archive has %s: %w", a.name, what, claim, truth, catalog.ErrMismatch)
 	}
 	return nil
 }
@@ -244,19 +239,10 @@ func (a *Archive) checkDigest(ctx context.Context) (bool, error) {
 	if a.Receipt == nil {
 		return false, nil
 	}
-	sum := sha256.New()
-	buffer := make([]byte, 1<<20)
-	for at := int64(0); at < a.object.Size(); {
-		if err := ctx.Err(); err != nil {
-			return false, err
-		}
-		n, err := a.object.ReadAt(buffer[:min(int64(len(buffer)), a.object.Size()-at)], at)
-		sum.Write(buffer[:n])
-		at += int64(n)
-		if err != nil && !(errors.Is(err, io.EOF) && at == a.object.Size()) {
-			return false, storing(err, "reading the archive "+a.name)
-		}
+	digest, err := sum(ctx, a.object)
+	if err != nil {
+		return false, storing(err, "reading the archive "+a.name)
 	}
-	err := a.Receipt.Check(a.name, a.object.Size(), [sha256.Size]byte(sum.Sum(nil)))
+	err = a.Receipt.Check(a.name, digest.Size, digest.SHA256)
 	return err == nil, err
 }

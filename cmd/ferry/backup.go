@@ -44,7 +44,9 @@ type Backup struct {
 // BackedUp is what became of a Backup.
 type BackedUp struct {
 	Receipt  catalog.Receipt
+	Source   etcdwalk.Info // with its identities
 	Outcome  etcdwalk.Outcome
+	Outside  *etcdwalk.Outside // what was not taken; nil: not known, or a part was asked for
 	Leases   int
 	ReadBack Verified // what reading it back has seen; zero without Backup.ReadBack
 	Duration time.Duration
@@ -177,9 +179,13 @@ func (b Backup) write(ctx context.Context, upload remote.Upload, d draft, restar
 	if err != nil {
 		return failed(err)
 	}
+	r := receipt(w.Header(), manifest, d.name)
+	r.RetainUntil = b.Retain
 	return BackedUp{
-		Receipt: b.receipt(w.Header(), manifest, d.name, digest),
+		Receipt: catalog.NewReceipt(r, digest),
+		Source:  w.Header().Sources[0],
 		Outcome: ending.Outcome,
+		Outside: ending.Outside,
 		Leases:  len(ending.Leases),
 		Walk:    ending.TakenAt.Sub(begun),
 	}, digest, nil
@@ -256,7 +262,7 @@ func (b Backup) walk(ctx context.Context, w *archive.Writer, c *choice) (archive
 	if err != nil {
 		return archive.Ending{}, err
 	}
-	return archive.Ending{Outcome: c.view.Outcome(), Leases: list, TakenAt: taken}, nil
+	return archive.Ending{Outcome: c.view.Outcome(), Leases: list, TakenAt: taken, Outside: c.outside}, nil
 }
 
 // sink marks the errors of an archive being written as those of its store:

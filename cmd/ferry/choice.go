@@ -16,6 +16,10 @@ type choice struct {
 	view   Snapshot
 	sel    etcdwalk.Selection
 	total  int64 // keys in the ranges of sel; less than 0: not known
+	// outside is what lies beside the prefixes of a filter that takes all that lies
+	// under them: who means to have everything should hear of the rest. Nil: it
+	// cannot be known, or a part was asked for.
+	outside *etcdwalk.Outside
 }
 
 // choose opens the cluster at its newest revision and resolves the filter there.
@@ -33,6 +37,11 @@ func choose(ctx context.Context, pin Pin, filter kube.Filter) (*choice, error) {
 	}
 	if c.sel.Splits, err = layout.Splits(ctx, c.view); err != nil {
 		return nil, err
+	}
+	if filter.Open() {
+		if c.outside, err = layout.Outside(ctx, c.view); err != nil {
+			return nil, err
+		}
 	}
 	c.total, err = c.view.Count(ctx, c.sel)
 	return c, err

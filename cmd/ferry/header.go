@@ -6,27 +6,32 @@ import (
 
 	"github.com/kubeferry/kubeferry/archive"
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 )
 
 // header tells where the archive of a choice comes from.
 func (b Backup) header(ctx context.Context, c *choice) (archive.Header, error) {
 	info := c.view.Info()
-	uid, err := c.layout.ClusterUID(ctx, c.view)
+	ids, err := c.layout.Identities(ctx, c.view)
 	if err != nil {
 		return archive.Header{}, err
 	}
-	info.KubeSystemUID = uid
+	info.Identify(ids)
+	selected, err := b.Filter.Selected()
+	if err != nil {
+		return archive.Header{}, err
+	}
 	label := b.Label
 	if label == "" {
 		label = defaultLabel(info)
 	}
 	return archive.Header{
-		Cluster: label,
+		Cluster:    label,
+		LabelTyped: b.Label != "",
 		Selection: archive.Selection{
+			Whole: selected.Whole, Digest: selected.Digest, Text: selected.Text,
 			Include: b.Filter.Include, Exclude: b.Filter.Exclude,
-			Namespaces: b.Filter.Namespaces, Prefixes: b.Filter.Prefixes, Whole: b.Filter.Whole(),
+			Namespaces: b.Filter.Namespaces, Prefixes: b.Filter.Prefixes,
 		},
 		Sources:     []etcdwalk.Info{info},
 		ToolVersion: b.Tool,
@@ -45,23 +50,34 @@ func defaultLabel(info etcdwalk.Info) string {
 	return name[:min(8, len(name))]
 }
 
-// receipt describes a finished archive to those who hold no key.
-func (b Backup) receipt(h archive.Header, m archive.Manifest, name string, digest remote.Digest) catalog.Receipt {
+// receipt is what an archive says of itself, told to those who hold no key; what
+// the bytes of the object say is still to come.
+func receipt(h archive.Header, m archive.Manifest, name string) catalog.Receipt {
 	info := h.Sources[0]
-	return catalog.NewReceipt(catalog.Receipt{
+	id := info.Identity()
+	r := catalog.Receipt{
 		ArchiveID:     h.ArchiveID,
 		Name:          name,
 		Created:       h.Created,
 		ClusterID:     info.ClusterID.String(),
-		KubeSystemUID: info.KubeSystemUID,
+		Identity:      string(id.State),
+		KubeSystemUID: id.UID,
 		Cluster:       h.Cluster,
+		LabelTyped:    h.LabelTyped,
 		Revision:      info.Revision,
 		Keys:          m.Totals.Keys,
 		Kinds:         kinds(m),
-		Whole:         b.Filter.Whole(),
-		RetainUntil:   b.Retain,
+		Whole:         h.Selection.Whole,
+		Selection:     catalog.Selection{Digest: h.Selection.Digest, Text: h.Selection.Text},
 		ToolVersion:   h.ToolVersion,
-	}, digest)
+	}
+	if len(info.Identities) == 0 {
+		r.Identity = "" // format 1.0 does not say why it has no UID
+	}
+	if m.Outside != nil {
+		r.OutsideKeys = &m.Outside.Keys
+	}
+	return r
 }
 
 // kinds counts the kinds that an archive holds keys of.

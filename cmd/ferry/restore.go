@@ -15,12 +15,17 @@ import (
 // steps that the caller makes one by one: verify the archive ([Archive.Verify]),
 // Plan, Apply. Only the last one writes.
 type Restore struct {
-	Archive    *Archive
-	Filter     kube.Filter // without prefixes: the archive's
-	Pin        Pin         // of the target
-	Target     replay.Target
-	Policy     replay.Policy
-	Scenario   kube.Scenario
+	Archive  *Archive
+	Filter   kube.Filter // without prefixes: the archive's
+	Pin      Pin         // of the target
+	Target   replay.Target
+	Policy   replay.Policy
+	Scenario kube.Scenario
+	// ClusterIs is what the user says the target is: the UID of its kube-system,
+	// or where that cannot be read etcd's cluster id. It stands in for a proof
+	// that the archive is of this cluster, and any other target is refused. Empty:
+	// the user says nothing.
+	ClusterIs  string
 	Regrant    bool // leases; else keys under a lease are passed over
 	Raw        bool // values that no kube-apiserver would read are let through
 	AllowEmpty bool
@@ -59,10 +64,16 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 		return nil, err
 	}
 	planned := &Planned{Target: view.Info(), layout: layout, total: r.total()}
-	if planned.Target.KubeSystemUID, err = layout.ClusterUID(ctx, view); err != nil {
+	ids, err := layout.Identities(ctx, view)
+	if err != nil {
 		return planned, err
 	}
-	if err := r.guard(ctx, layout, view, planned.Target); err != nil {
+	planned.Target.Identify(ids)
+	pairs, err := r.pairs(ctx, layout, sel, planned.Target)
+	if err != nil {
+		return planned, err
+	}
+	if err := r.guard(ctx, layout, view, planned.Target, pairs); err != nil {
 		return planned, err
 	}
 	planned.job = replay.Job{
@@ -187,15 +198,14 @@ func (r Restore) rule(layout *kube.Layout, target etcdwalk.API, values bool) fun
 }
 
 // guard refuses what the scenario and the policy forbid (RS10).
-func (r Restore) guard(ctx context.Context, layout *kube.Layout, target Snapshot, info etcdwalk.Info) error {
-	source := r.Archive.Info()
+func (r Restore) guard(ctx context.Context, layout *kube.Layout, target Snapshot, info etcdwalk.Info, pairs []pair) error {
 	if r.Policy == replay.Newer {
-		if err := replay.SameLineage(source, info); err != nil {
+		if err := r.sameLineage(pairs, info); err != nil {
 			return fmt.Errorf("--on-conflict=newer: %w", err)
 		}
 	}
 	if r.Scenario == kube.ScenarioSame {
-		if err := replay.SameCluster(source, info); err != nil {
+		if err := r.sameCluster(pairs, info); err != nil {
 			return fmt.Errorf("%w; --scenario=new restores into a fresh cluster", err)
 		}
 		return nil

@@ -16,6 +16,9 @@ type Tallied struct {
 	Keys     int64            `json:"keys"`
 	Bytes    int64            `json:"bytes"`
 	Kinds    []KindTally      `json:"kinds"`
+	// Outside is what a backup would not take; nil: not known, or a part was
+	// asked for.
+	Outside *etcdwalk.Outside `json:"outside,omitempty"`
 }
 
 // A KindTally counts the keys of one kind; Kind is empty for the keys of none.
@@ -48,7 +51,7 @@ func Tally(ctx context.Context, pin Pin, filter kube.Filter, allowEmpty bool, pr
 	if stats.Keys == 0 && !allowEmpty {
 		return Tallied{}, empty(filter)
 	}
-	counted := Tallied{Revision: c.view.Info().Revision, Outcome: c.view.Outcome(), Keys: stats.Keys, Bytes: stats.Bytes}
+	counted := Tallied{Revision: c.view.Info().Revision, Outcome: c.view.Outcome(), Keys: stats.Keys, Bytes: stats.Bytes, Outside: c.outside}
 	for kind, s := range t.kinds {
 		counted.Kinds = append(counted.Kinds, KindTally{Kind: kind, Keys: s.Keys, Bytes: s.Bytes})
 	}

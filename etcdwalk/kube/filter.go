@@ -32,12 +32,6 @@ type Filter struct {
 	Prefixes []string `json:"prefixes,omitempty"`
 }
 
-// Whole tells whether nothing is filtered out: the default prefixes, all of
-// them.
-func (f Filter) Whole() bool {
-	return len(f.Include)+len(f.Exclude)+len(f.Namespaces)+len(f.Prefixes) == 0
-}
-
 // Resolve turns the words into key ranges. It walks the view only for names
 // that are not compiled in, and then only over what tells names: the custom
 // resource definitions, and one key of each custom resource. Errors are

@@ -20,10 +20,11 @@ type Object struct {
 
 // A spot is where a key lies. Its slices point into the key.
 type spot struct {
-	place        // kind is nil if it is not compiled in, and then class is empty
-	dir   []byte // prefix, path and slash: the start of the kind's range
-	path  []byte
-	rest  []byte // [namespace/]name, if the key is an object's
+	place         // kind is nil if it is not compiled in, and then class is empty
+	prefix string // of the space
+	dir    []byte // prefix, path and slash: the start of the kind's range
+	path   []byte
+	rest   []byte // [namespace/]name, if the key is an object's
 }
 
 // locate finds the kind that a key belongs to. The first segment is a group if
@@ -39,7 +40,7 @@ func (l *Layout) locate(key []byte) (spot, bool) {
 		if n < 0 {
 			return spot{}, false
 		}
-		found := spot{path: below[:n], rest: below[n+1:], dir: key[:len(s.prefix)+n+1]}
+		found := spot{prefix: s.prefix, path: below[:n], rest: below[n+1:], dir: key[:len(s.prefix)+n+1]}
 		found.place = s.places[string(found.path)]
 		if found.kind == nil && bytes.HasPrefix(found.path, []byte("services/")) {
 			return spot{}, false // neither services/specs nor services/endpoints
@@ -159,6 +160,7 @@ func (l *Layout) Classify(key []byte) etcdwalk.Class {
 		group, resource := s.resource()
 		class.Kind, class.Range = qualified(resource, group), etcdwalk.Prefix(string(s.dir))
 	}
+	class.Prefix = s.prefix
 	if namespace, name, ok := s.names(); ok {
 		class.Namespace, class.Name = namespace, name
 	}

@@ -220,6 +220,7 @@ func TestClassifyAndParse(t *testing.T) {
 			want := etcdwalk.Class{Kind: c.kind, Namespace: c.namespace, Name: c.name}
 			if c.kind != "" {
 				want.Range = etcdwalk.Prefix(c.start)
+				want.Prefix = c.start[:strings.Index(c.start[1:], "/")+2]
 			}
 			if diff := cmp.Diff(got, want); diff != "" {
 				t.Errorf("class (-got +want):\n%s", diff)

@@ -63,9 +63,13 @@ type rule struct {
 	reason    string
 }
 
+// compactKey is where API servers keep the revision compacted last (apiserver:
+// pkg/storage/etcd3/compact.go).
+const compactKey = "compact_rev_key"
+
 // rules is the table of hazards, the first that covers a key decides.
 var rules = []rule{
-	{"compact_rev_key", nil, Never, "it steers compaction and the caches of the API servers"},
+	{compactKey, nil, Never, "it steers compaction and the caches of the API servers"},
 	{"masterleases", nil, Never, "it would make a ghost API server of one that is gone"},
 	{"peerserverleases", nil, Never, "it would make a ghost API server of one that is gone"},
 	{"ranges", []Scenario{ScenarioSame}, Leave, "an old bitmap frees or leaks addresses and ports"},

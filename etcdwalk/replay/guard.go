@@ -9,34 +9,18 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
-// SameCluster tells with an [ErrRefused] that the archive is of another cluster
-// than the target. The UID of kube-system decides; etcd's cluster id only where
-// one of them has none.
-func SameCluster(archive, target etcdwalk.Info) error {
-	if archive.KubeSystemUID != "" && target.KubeSystemUID != "" {
-		if archive.KubeSystemUID != target.KubeSystemUID {
-			return fmt.Errorf("the archive is of the cluster whose kube-system has UID %s, the target's has %s: %w",
-				archive.KubeSystemUID, target.KubeSystemUID, ErrRefused)
-		}
-		return nil
-	}
-	if archive.ClusterID != target.ClusterID {
-		return fmt.Errorf("the archive is of etcd cluster %s, the target is %s: %w", archive.ClusterID, target.ClusterID, ErrRefused)
-	}
-	return nil
-}
-
 // SameLineage tells with an [ErrRefused] why mod revisions of the archive and
-// of the target do not compare, so that the policy Newer has no meaning.
+// of the target, which are known to be of one cluster, do not compare, so that
+// the policy Newer has no meaning.
 func SameLineage(archive, target etcdwalk.Info) error {
 	refuse := func(what, got, want any) error {
 		return fmt.Errorf("mod revisions do not compare: the archive's %s is %v, the target's %v: %w", what, got, want, ErrRefused)
 	}
 	switch {
-	case archive.KubeSystemUID != target.KubeSystemUID:
-		return refuse("kube-system UID", fmt.Sprintf("%q", archive.KubeSystemUID), fmt.Sprintf("%q", target.KubeSystemUID))
 	case archive.ClusterID != target.ClusterID:
 		return refuse("cluster id", archive.ClusterID, target.ClusterID)
+	case archive.ClusterID == 0:
+		return fmt.Errorf("mod revisions do not compare: etcd's cluster id is not known: %w", ErrRefused)
 	case archive.API != target.API:
 		return refuse("API", archive.API, target.API)
 	case target.Revision < archive.Revision:

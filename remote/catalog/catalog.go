@@ -78,9 +78,9 @@ func NewName(label string, created time.Time, revision int64, encrypted bool) st
 // ReceiptName is the name of the archive's receipt.
 func ReceiptName(archive string) string { return archive + receiptSuffix }
 
-// isArchive says whether a name is one that an archive may have: a user may
+// IsArchive says whether a name is one that an archive may have: a user may
 // have chosen it. One with a slash is of another place, below this one.
-func isArchive(name string) bool {
+func IsArchive(name string) bool {
 	stem, ok := strings.CutSuffix(name, EncryptedSuffix)
 	if !ok {
 		stem, ok = strings.CutSuffix(name, PlainSuffix)
@@ -139,7 +139,7 @@ func List(ctx context.Context, store remote.Store) (Listing, error) {
 	}
 	var l Listing
 	for name, info := range objects {
-		if _, finished := objects[ReceiptName(name)]; isArchive(name) && !finished {
+		if _, finished := objects[ReceiptName(name)]; IsArchive(name) && !finished {
 			l.Unfinished = append(l.Unfinished, Fragment(info))
 		}
 	}
@@ -160,7 +160,7 @@ const atOnce = 16
 func readItems(ctx context.Context, store remote.Store, objects map[string]remote.Info) []Item {
 	var archives []string
 	for name := range objects {
-		if archive, ok := strings.CutSuffix(name, receiptSuffix); ok && isArchive(archive) {
+		if archive, ok := strings.CutSuffix(name, receiptSuffix); ok && IsArchive(archive) {
 			archives = append(archives, archive)
 		}
 	}

@@ -57,7 +57,7 @@ func TestEveryNewNameIsThatOfAnArchiveAndStorable(t *testing.T) {
 		}
 		created := time.Unix(rapid.Int64Range(0, 1<<37).Draw(rt, "created"), 0)
 		name := NewName(label, created, rapid.Int64Min(0).Draw(rt, "revision"), rapid.Bool().Draw(rt, "encrypted"))
-		if !isArchive(name) || isArchive(ReceiptName(name)) || len(ReceiptName(name)) > 255 {
+		if !IsArchive(name) || IsArchive(ReceiptName(name)) || len(ReceiptName(name)) > 255 {
 			rt.Errorf("%q is no name for an archive", name)
 		}
 		u, err := store.Create(t.Context(), ReceiptName(name))

@@ -20,14 +20,13 @@ const minID = 4
 func IsReference(word string) bool { return word == "latest" || strings.HasPrefix(word, "latest~") }
 
 // Find finds the archive that a word means: its name; the beginning of its id, four
-// characters at least; or latest, the newest good archive of the whole keyspace,
-// and latest~N, the one N before it. Those two never go from one cluster to
-// another: an [ErrAmbiguous] if the listing has archives of several, or one of
-// which nothing is known. Without such
-// an archive it is an fs.ErrNotExist.
-func (l Listing) Find(word string) (Item, error) {
+// characters at least; or latest, the newest good archive of the series that the
+// query selects, and latest~N, the one N before it. Those two never go from one
+// series to another: an [ErrAmbiguous] if several are selected, or if nothing is
+// known of an archive. Without such an archive it is an fs.ErrNotExist.
+func (l Listing) Find(word string, q Query) (Item, error) {
 	if IsReference(word) {
-		return l.latest(word)
+		return l.latest(word, q)
 	}
 	var found []Item
 	for _, item := range l.Items {
@@ -47,7 +46,7 @@ func (l Listing) Find(word string) (Item, error) {
 	return Item{}, fmt.Errorf("%d archives have an id that begins with %s, among them %s and %s: %w", len(found), word, found[0].Name, found[1].Name, ErrAmbiguous)
 }
 
-func (l Listing) latest(word string) (Item, error) {
+func (l Listing) latest(word string, q Query) (Item, error) {
 	back := 0
 	if text, ok := strings.CutPrefix(word, "latest~"); ok {
 		n, err := strconv.Atoi(text)
@@ -64,16 +63,63 @@ func (l Listing) latest(word string) (Item, error) {
 			return Item{}, fmt.Errorf("%s: which one it is cannot be told, since one receipt cannot be read: %s: %w", word, item.Broken, ErrAmbiguous)
 		}
 	}
-	good := slices.DeleteFunc(slices.Clone(l.Items), func(i Item) bool { return i.Broken != "" || !i.Receipt.Whole })
-	for _, item := range good {
-		a, b := good[0].Receipt, item.Receipt
-		if a.Identity() != b.Identity() || a.Cluster != b.Cluster {
-			return Item{}, fmt.Errorf("%s: there are archives of the clusters %s (%s) and %s (%s); name one by its id: %w",
-				word, a.Cluster, a.Identity(), b.Cluster, b.Identity(), ErrAmbiguous)
-		}
+	found := l.Select(q)
+	switch len(found) {
+	case 0:
+		return Item{}, fmt.Errorf("%s: %s: %w", word, l.Without(q), fs.ErrNotExist)
+	case 1:
+	default:
+		return Item{}, fmt.Errorf("%s: there are archives of %s; --cluster and --selection say which are meant, or name one by its id: %w",
+			word, namesOf(found), ErrAmbiguous)
 	}
+	good := slices.DeleteFunc(slices.Clone(found[0].Items), func(i Item) bool { return i.Broken != "" })
 	if back >= len(good) {
-		return Item{}, fmt.Errorf("%s: there are %d good archives of the whole keyspace: %w", word, len(good), fs.ErrNotExist)
+		return Item{}, fmt.Errorf("%s: there are %d good archives of %s: %w", word, len(good), found[0].name(), fs.ErrNotExist)
 	}
 	return good[back], nil
+}
+
+// Without says that the query selects no series, and which ones there are.
+func (l Listing) Without(q Query) string {
+	text := "there is no archive of the whole keyspace, nor of another selection on three days"
+	if q.Selection != "" {
+		text = fmt.Sprintf("there is no archive of the selection %.100q", q.Selection)
+	}
+	if q.Label != "" {
+		text += fmt.Sprintf(" under the label %.60q", q.Label)
+	}
+	if all := l.Series(); len(all) > 0 {
+		text += "; there are archives of " + namesOf(all)
+	}
+	return text
+}
+
+// mostNamed is how many series a message names.
+const mostNamed = 5
+
+// namesOf lists series.
+func namesOf(all []Series) string {
+	var names []string
+	for _, s := range all[:min(mostNamed, len(all))] {
+		names = append(names, s.name())
+	}
+	if more := len(all) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, "; ")
+}
+
+// name tells a series from others.
+func (s Series) name() string {
+	text := fmt.Sprintf("%s (%s)", s.Label, s.Cluster)
+	if s.Doubt {
+		text = fmt.Sprintf("%s (identity unreadable, %s)", s.Label, s.Items[0].Name)
+	}
+	if s.Whole {
+		return text
+	}
+	if s.Selection.Digest == "" {
+		return text + ", " + s.Selection.Text
+	}
+	return fmt.Sprintf("%s, %s [%s]", text, s.Selection.Text, s.Selection.Digest[:8])
 }

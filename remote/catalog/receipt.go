@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -8,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,13 +29,14 @@ var (
 // minor version: unknown members are ignored.
 const (
 	formatMajor = 1
-	formatMinor = 0
+	formatMinor = 1
 )
 
 // Bounds on what a receipt may hold, in bytes. A genuine one has about 600.
 const (
 	maxReceipt = 64 << 10
 	maxText    = 128
+	maxScope   = 512 // the text of a selection
 )
 
 // A Format is the version of a receipt.
@@ -54,22 +57,46 @@ type Receipt struct {
 	SHA256 string `json:"sha256"`
 	// Created is kept in UTC, to the second.
 	Created time.Time `json:"created"`
-	// ClusterID is etcd's, in hexadecimal; KubeSystemUID is the UID of the
-	// namespace kube-system, empty if there is none; Cluster is the label.
+	// ClusterID is etcd's, in hexadecimal. Identity is what is known of the
+	// cluster by its namespace kube-system: uid, none, or unreadable; empty in a
+	// receipt of format 1.0. KubeSystemUID is the UID, if it is known.
 	ClusterID     string `json:"cluster_id"`
+	Identity      string `json:"identity,omitempty"`
 	KubeSystemUID string `json:"kube_system_uid"`
-	Cluster       string `json:"cluster"`
-	Revision      int64  `json:"revision"`
+	// Cluster is the label; LabelTyped says that the user gave it.
+	Cluster    string `json:"cluster"`
+	LabelTyped bool   `json:"label_typed,omitempty"`
+	Revision   int64  `json:"revision"`
 	// Keys and Kinds count what is in the archive.
 	Keys  int64 `json:"keys"`
 	Kinds int   `json:"kinds"`
-	// Whole: the selection was the whole keyspace.
-	Whole bool `json:"whole"`
+	// Whole: the selection was the whole keyspace. Selection tells of others,
+	// too.
+	Whole     bool      `json:"whole"`
+	Selection Selection `json:"selection,omitzero"`
+	// OutsideKeys counts the keys of the source that lie beside the prefixes that
+	// were taken; nil: it is not known.
+	OutsideKeys *int64 `json:"outside_keys,omitempty"`
 	// RetainUntil is until when the store keeps the archive locked; zero if it
 	// does not.
 	RetainUntil time.Time `json:"retain_until,omitzero"`
 	ToolVersion string    `json:"tool_version"`
 }
+
+// A Selection is what was selected, without the words: two archives of one Digest
+// (in hexadecimal) are of the same words. Text is for people, and has kinds and
+// numbers, and no names. Both are empty in a receipt of format 1.0.
+type Selection struct {
+	Digest string `json:"digest"`
+	Text   string `json:"text"`
+}
+
+// The states of a receipt's Identity.
+const (
+	identityUID        = "uid"
+	identityNone       = "none"
+	identityUnreadable = "unreadable"
+)
 
 // NewReceipt completes r, to which the caller has given all else, with the
 // format and with what the digest says.
@@ -92,6 +119,41 @@ func (r Receipt) Check(name string, size int64, digest [sha256.Size]byte) error 
 		return fmt.Errorf("%w: it says that %s has the SHA-256 %s, not %x", ErrMismatch, name, r.SHA256, digest)
 	}
 	return nil
+}
+
+// Differs holds what the receipt claims against what the archive says of itself,
+// and returns the first claim that is another; an empty word if there is none. The
+// digest of the object and its lock are not the archive's to tell.
+func (r Receipt) Differs(archive Receipt) (what, claim, truth string) {
+	outside := func(r Receipt) string {
+		if r.OutsideKeys == nil {
+			return "unknown"
+		}
+		return strconv.FormatInt(*r.OutsideKeys, 10)
+	}
+	for _, c := range []struct{ what, claim, truth string }{
+		{"id", r.ArchiveID, archive.ArchiveID},
+		{"size", fmt.Sprint(r.Size), fmt.Sprint(archive.Size)},
+		{"created", r.Created.Format(time.RFC3339), archive.Created.UTC().Format(time.RFC3339)},
+		{"cluster id", r.ClusterID, archive.ClusterID},
+		{"identity", cmp.Or(r.Identity, "not told"), cmp.Or(archive.Identity, "not told")},
+		{"kube-system UID", cmp.Or(r.KubeSystemUID, "none"), cmp.Or(archive.KubeSystemUID, "none")},
+		{"cluster", r.Cluster, archive.Cluster},
+		{"label typed", fmt.Sprint(r.LabelTyped), fmt.Sprint(archive.LabelTyped)},
+		{"revision", fmt.Sprint(r.Revision), fmt.Sprint(archive.Revision)},
+		{"keys", fmt.Sprint(r.Keys), fmt.Sprint(archive.Keys)},
+		{"kinds", fmt.Sprint(r.Kinds), fmt.Sprint(archive.Kinds)},
+		{"whole", fmt.Sprint(r.Whole), fmt.Sprint(archive.Whole)},
+		{"selection", cmp.Or(r.Selection.Digest, "not told"), cmp.Or(archive.Selection.Digest, "not told")},
+		{"selection", strconv.Quote(r.Selection.Text), strconv.Quote(archive.Selection.Text)},
+		{"keys outside", outside(r), outside(archive)},
+		{"tool version", strconv.Quote(r.ToolVersion), strconv.Quote(archive.ToolVersion)},
+	} {
+		if c.claim != c.truth {
+			return c.what, c.claim, c.truth
+		}
+	}
+	return "", "", ""
 }
 
 // Publish writes the receipt beside its archive, which must be published
@@ -182,7 +244,7 @@ func (r Receipt) check() error {
 		return fmt.Errorf("the format is %d.%d", r.Format.Major, r.Format.Minor)
 	case !isHex(r.ArchiveID, 16):
 		return errors.New("the archive id is not 16 bytes in hexadecimal")
-	case !isArchive(r.Name):
+	case !IsArchive(r.Name):
 		return fmt.Errorf("%.200q is not a name of an archive", r.Name)
 	case r.Size <= 0:
 		return fmt.Errorf("the size is %d", r.Size)
@@ -190,8 +252,14 @@ func (r Receipt) check() error {
 		return errors.New("the SHA-256 is not 32 bytes in hexadecimal")
 	case r.Created.IsZero():
 		return errors.New("the time of creation is missing")
-	case r.Revision < 0 || r.Keys < 0 || r.Kinds < 0:
+	case r.Revision < 0 || r.Keys < 0 || r.Kinds < 0 || r.OutsideKeys != nil && *r.OutsideKeys < 0:
 		return errors.New("a count or the revision is negative")
+	case r.Identity != "" && (r.Identity == identityUID) != (r.KubeSystemUID != ""):
+		return fmt.Errorf("the identity is %.60q, and the UID %.200q", r.Identity, r.KubeSystemUID)
+	case r.Selection != Selection{} && !isHex(r.Selection.Digest, sha256.Size):
+		return errors.New("the digest of the selection is not 32 bytes in hexadecimal")
+	case len(r.Selection.Text) > maxScope || !isPlain(r.Selection.Text) || !isText(r.Identity):
+		return errors.New("the text of the selection, or the identity, is too long or not plain text")
 	case !isText(r.ClusterID) || !isText(r.KubeSystemUID) || !isText(r.ToolVersion):
 		return errors.New("the cluster id, the UID or the tool version is too long or not plain text")
 	case ValidLabel(r.Cluster) != nil: // not wrapped: it is no mistake of the user's
@@ -207,6 +275,8 @@ func isHex(s string, n int) bool {
 }
 
 // isText says whether s is short and printable ASCII.
-func isText(s string) bool {
-	return len(s) <= maxText && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+func isText(s string) bool { return len(s) <= maxText && isPlain(s) }
+
+func isPlain(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }

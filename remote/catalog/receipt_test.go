@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -23,31 +24,32 @@ var created = time.Date(2026, 3, 14, 15, 9, 26, 535, time.FixedZone("CET", 3600)
 func receiptOf(name string, data []byte) Receipt {
 	return NewReceipt(Receipt{
 		ArchiveID: "00112233445566778899aabbccddeeff", Name: name, Created: created,
-		ClusterID: "cdf818194e3a8c32", KubeSystemUID: "0a1b2c3d-0000-4000-8000-000000000001", Cluster: "prod-eu.1",
-		Revision: 1234567, Keys: 8765, Kinds: 43, Whole: true, ToolVersion: "kubeferry 0.1.0",
+		ClusterID: "cdf818194e3a8c32", Identity: "uid", KubeSystemUID: "0a1b2c3d-0000-4000-8000-000000000001", Cluster: "prod-eu.1", LabelTyped: true,
+		Revision: 1234567, Keys: 8765, Kinds: 43, Whole: true, Selection: Selection{strings.Repeat("5e", 32), "whole"}, OutsideKeys: new(int64(3)),
+		ToolVersion: "kubeferry 0.1.0",
 	}, remotetest.DigestOf(data))
 }
 
-const golden = `{
-  "format": {
-    "major": 1,
-    "minor": 0
-  },
-  "archive_id": "00112233445566778899aabbccddeeff",
-  "name": "a.zip.age",
-  "size": 7,
-  "sha256": "239f59ed55e737c77147cf55ad0c1b030b6d7ee748a7426952f9b852d5a935e5",
-  "created": "2026-03-14T14:09:26Z",
-  "cluster_id": "cdf818194e3a8c32",
-  "kube_system_uid": "0a1b2c3d-0000-4000-8000-000000000001",
-  "cluster": "prod-eu.1",
-  "revision": 1234567,
-  "keys": 8765,
-  "kinds": 43,
-  "whole": true,
-  "tool_version": "kubeferry 0.1.0"
+// golden is the text of a receipt of a version of the format. These files never
+// change: every later version has to read them.
+func golden(t testing.TB, version string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../testdata/receipts/v" + version + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
-`
+
+// TestOldReceiptsStayReadable: what 1.0 did not tell is not known, and not made up.
+func TestOldReceiptsStayReadable(t *testing.T) {
+	want := receiptOf("a.zip.age", []byte("payload"))
+	want.Format.Minor, want.Identity, want.LabelTyped, want.Selection, want.OutsideKeys = 0, "", false, Selection{}, nil
+	got, err := decode([]byte(golden(t, "1.0")))
+	if diff := cmp.Diff(got, want); err != nil || diff != "" {
+		t.Errorf("%v, the receipt (-got +want):\n%s", err, diff)
+	}
+}
 
 func TestPublishWritesWhatReadReads(t *testing.T) {
 	var store remotetest.Memory
@@ -56,7 +58,7 @@ func TestPublishWritesWhatReadReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	data, _ := store.Get("a.zip.age.receipt.json")
-	if diff := cmp.Diff(string(data), golden); diff != "" {
+	if diff := cmp.Diff(string(data), golden(t, "1.1")); diff != "" {
 		t.Errorf("the text (-got +want):\n%s", diff)
 	}
 	got, err := Read(t.Context(), &store, "a.zip.age")
@@ -122,6 +124,11 @@ func TestPublishRefusesWhatReadWould(t *testing.T) {
 		"created":         func(r *Receipt) { r.Created = time.Time{} },
 		"cluster id":      func(r *Receipt) { r.ClusterID = "\n" },
 		"UID":             func(r *Receipt) { r.KubeSystemUID = strings.Repeat("x", 129) },
+		"UID of none":     func(r *Receipt) { r.Identity = "none" },
+		"identity":        func(r *Receipt) { r.Identity, r.KubeSystemUID = "\n", "" },
+		"selection":       func(r *Receipt) { r.Selection.Digest = "5e" },
+		"text":            func(r *Receipt) { r.Selection.Text = "\x1b[2J" },
+		"keys outside":    func(r *Receipt) { r.OutsideKeys = new(int64(-1)) },
 		"label":           func(r *Receipt) { r.Cluster = "" },
 		"revision":        func(r *Receipt) { r.Revision = -1 },
 		"keys":            func(r *Receipt) { r.Keys = -1 },
@@ -153,10 +160,10 @@ func TestPublishRefusesWhatReadWould(t *testing.T) {
 func TestDecodeIsStrict(t *testing.T) {
 	swap := func(old, by string) string {
 		t.Helper()
-		if strings.Count(golden, old) != 1 {
+		if strings.Count(golden(t, "1.0"), old) != 1 {
 			t.Fatalf("%q is not once in the receipt", old)
 		}
-		return strings.Replace(golden, old, by, 1)
+		return strings.Replace(golden(t, "1.0"), old, by, 1)
 	}
 	nested := func(depth int) string {
 		return swap(`"keys"`, `"x": `+strings.Repeat("[", depth)+strings.Repeat("]", depth)+`, "keys"`)
@@ -164,7 +171,7 @@ func TestDecodeIsStrict(t *testing.T) {
 	for _, tc := range []struct {
 		name, data, err string
 	}{
-		{"takes the golden one", golden, ""},
+		{"takes the golden one", golden(t, "1.0"), ""},
 		{"takes an unknown member", swap(`"keys"`, `"future": {"a": [1, null]}, "keys"`), ""},
 		{"takes a later minor version", swap(`"minor": 0`, `"minor": 7, "patch": 1`), ""},
 		{"takes a time of another zone", swap("14:09:26Z", "15:09:26+01:00"), ""},
@@ -172,7 +179,7 @@ func TestDecodeIsStrict(t *testing.T) {
 		{"refuses null", "null", "null"},
 		{"refuses another value", "[]", ""},
 		{"refuses no members", "{}", "the format is 0.0"},
-		{"refuses a cut one", golden[:200], "not JSON"},
+		{"refuses a cut one", golden(t, "1.0")[:200], "not JSON"},
 		{"refuses a doubled member", swap(`"keys": 8765`, `"keys": 8765, "keys": 8766`), "given twice"},
 		{"refuses a doubled unknown member", swap(`"keys"`, `"x": 1, "x": 2, "keys"`), "given twice"},
 		{"refuses a case variant", swap(`"keys"`, `"Keys"`), "written otherwise"},
@@ -187,8 +194,8 @@ func TestDecodeIsStrict(t *testing.T) {
 		{"refuses a negative number", swap("8765", "-1"), "negative"},
 		{"refuses bad UTF-8", swap("prod-eu.1", "prod\xff"), "UTF-8"},
 		{"refuses half a surrogate", swap("prod-eu.1", `\ud800`), "surrogate"},
-		{"refuses a byte order mark", "\uFEFF" + golden, "byte order mark"},
-		{"refuses trailing data", golden + "{}", "not JSON"},
+		{"refuses a byte order mark", "\uFEFF" + golden(t, "1.0"), "byte order mark"},
+		{"refuses trailing data", golden(t, "1.0") + "{}", "not JSON"},
 		{"refuses a bad time", swap("2026-03-14T14", "2026-03-14 14"), "created"},
 		{"refuses deep nesting", nested(40), "nested"},
 		{"refuses a newer major version", swap(`"major": 1`, `"major": 2`), "it needs a newer one"},
@@ -231,8 +238,8 @@ func TestAnyYearIsReadable(t *testing.T) { // M08
 
 func TestReadRefuses(t *testing.T) {
 	var store remotetest.Memory
-	store.Put("b.zip.age.receipt.json", []byte(golden)) // it is of a.zip.age: row M05
-	store.Put("huge.zip.receipt.json", []byte(strings.Replace(golden, "a.zip.age", "huge.zip", 1)+strings.Repeat(" ", maxReceipt)))
+	store.Put("b.zip.age.receipt.json", []byte(golden(t, "1.0"))) // it is of a.zip.age: row M05
+	store.Put("huge.zip.receipt.json", []byte(strings.Replace(golden(t, "1.0"), "a.zip.age", "huge.zip", 1)+strings.Repeat(" ", maxReceipt)))
 	store.Put("html.zip.receipt.json", []byte("<html>"))
 	for archive, want := range map[string]error{
 		"b.zip.age": ErrMismatch, "huge.zip": ErrReceipt, "html.zip": ErrReceipt, "absent.zip": fs.ErrNotExist, "../x.zip": fs.ErrInvalid,
@@ -254,7 +261,7 @@ func TestReadReportsFaults(t *testing.T) {
 			fired++
 			return injected
 		}}
-		store.Put("a.zip.age.receipt.json", []byte(golden))
+		store.Put("a.zip.age.receipt.json", []byte(golden(t, "1.0")))
 		if _, err := Read(t.Context(), &store, "a.zip.age"); !errors.Is(err, injected) || errors.Is(err, ErrReceipt) || fired != 1 {
 			t.Errorf("%s: got %v after %d faults, want the injected one", step, err, fired)
 		}
@@ -282,8 +289,8 @@ func TestCheckFindsAnyDifference(t *testing.T) { // M05
 // FuzzReceipt: what is taken is within its bounds, comes back the same when it
 // is written again, and says the same to encoding/json.
 func FuzzReceipt(f *testing.F) {
-	for _, s := range []string{golden, "", "{}", "null", `{"format":{"major":2}}`, strings.ToUpper(golden),
-		strings.Replace(golden, `"keys"`, `"retain_until": "2030-01-01T00:00:00Z", "keys"`, 1)} {
+	for _, s := range []string{golden(f, "1.0"), golden(f, "1.1"), "", "{}", "null", `{"format":{"major":2}}`, strings.ToUpper(golden(f, "1.0")),
+		strings.Replace(golden(f, "1.0"), `"keys"`, `"retain_until": "2030-01-01T00:00:00Z", "keys"`, 1)} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -294,7 +301,7 @@ func FuzzReceipt(f *testing.F) {
 			}
 			return
 		}
-		if !isArchive(r.Name) || r.Size <= 0 || r.Keys < 0 || len(r.SHA256) != 64 || ValidLabel(r.Cluster) != nil {
+		if !IsArchive(r.Name) || r.Size <= 0 || r.Keys < 0 || len(r.SHA256) != 64 || ValidLabel(r.Cluster) != nil {
 			t.Errorf("taken: %+v", r)
 		}
 		again, err := json.Marshal(r)

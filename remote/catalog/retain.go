@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -18,33 +17,23 @@ type Verdict struct {
 	Reasons []string `json:"reasons,omitempty"`
 }
 
-// A Group is the archives that a policy is applied to as one: of one cluster, under
-// one label, all whole or all partial.
+// A Group is a series that a policy was applied to.
 type Group struct {
-	// Cluster is the UID of kube-system, or etcd's cluster id where there is none.
-	Cluster  string    `json:"cluster"`
-	Label    string    `json:"label"`
-	Whole    bool      `json:"whole"`
+	Series
+
 	Verdicts []Verdict `json:"verdicts"` // the newest first
 }
 
-// Identity is what receipts know a cluster by.
-func (r Receipt) Identity() string { return cmp.Or(r.KubeSystemUID, r.ClusterID) }
-
 // Retain says of each archive of the listing whether the policy keeps it, as of
-// now. The newest good archive of a group stays whatever the policy says, and so
-// does what is broken, locked, or of the future. A receipt that cannot be read, or
+// now. The policy is applied to each series by itself. The newest good archive of
+// a series stays whatever the policy says, and so does what is broken, locked, of
+// the future, or of nobody knows which cluster. A receipt that cannot be read, or
 // two archives of one id, are an [ErrDoubt].
 func (l Listing) Retain(p Policy, now time.Time) ([]Group, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
 	}
 	named := map[string]string{} // archives by id
-	type key struct {
-		cluster, label string
-		whole          bool
-	}
-	items := map[key][]Item{}
 	for _, item := range l.Items {
 		r := item.Receipt
 		switch {
@@ -57,23 +46,30 @@ func (l Listing) Retain(p Policy, now time.Time) ([]Group, error) {
 			return nil, fmt.Errorf("%s and %s have the same id: %w", other, item.Name, ErrDoubt)
 		}
 		named[r.ArchiveID] = item.Name
-		k := key{r.Identity(), r.Cluster, r.Whole}
-		items[k] = append(items[k], item)
 	}
 	var groups []Group
-	for k, all := range items {
-		groups = append(groups, Group{k.cluster, k.label, k.whole, p.judge(all, now)})
+	for _, s := range l.Series() {
+		if s.Doubt {
+			groups = append(groups, Group{s, doubted(s.Items)})
+		} else {
+			groups = append(groups, Group{s, p.judge(s.Items, now)})
+		}
 	}
-	slices.SortFunc(groups, func(a, b Group) int {
-		whole := func(g Group) int { return map[bool]int{true: 0, false: 1}[g.Whole] }
-		return cmp.Or(cmp.Compare(a.Label, b.Label), cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(whole(a), whole(b)))
-	})
 	return groups, nil
 }
 
-// judge applies the policy to the archives of one group.
+// doubted keeps archives of nobody knows which cluster.
+func doubted(items []Item) []Verdict {
+	verdicts := make([]Verdict, len(items))
+	for i, item := range items {
+		verdicts[i].Item = item
+		verdicts[i].keep("its cluster cannot be told: its identity was unreadable, and backup had no --cluster")
+	}
+	return verdicts
+}
+
+// judge applies the policy to the archives of one series, the newest first.
 func (p Policy) judge(items []Item, now time.Time) []Verdict {
-	slices.SortFunc(items, newestFirst)
 	verdicts := make([]Verdict, len(items))
 	var eligible []*Verdict // what the rules are about
 	for i, item := range items {

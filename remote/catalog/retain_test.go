@@ -256,7 +256,7 @@ func TestFind(t *testing.T) {
 		"latest": items[1].Name, "latest~0": items[1].Name, "latest~1": items[2].Name, "latest~2": "not exist", "latest~x": "latest~1",
 		"1111": items[2].Name, "abcd3": items[0].Name, "abcd": ErrAmbiguous, "111": "not exist", part.Name: part.Name, "nothing.zip.age": "not exist",
 	} {
-		got, err := l.Find(word)
+		got, err := l.Find(word, Query{})
 		switch want := want.(type) {
 		case error:
 			if !errors.Is(err, want) {
@@ -271,7 +271,7 @@ func TestFind(t *testing.T) {
 	stranger := made(7, at)
 	stranger.Receipt.KubeSystemUID = "other"
 	l.Items = append(l.Items, stranger)
-	if got, err := l.Find("latest"); !errors.Is(err, ErrAmbiguous) {
+	if got, err := l.Find("latest", Query{}); !errors.Is(err, ErrAmbiguous) {
 		t.Errorf("with two clusters: %s, %v, want %v", got.Name, err, ErrAmbiguous)
 	}
 }

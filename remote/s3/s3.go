@@ -40,6 +40,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -236,6 +237,31 @@ func (s *Store) Locked(ctx context.Context, name string) error {
 		return err
 	}
 	return s.unlocked("look at", name, info)
+}
+
+// RetainedUntil is until when the store keeps an object under retention; zero if it
+// does not, or does not tell these credentials.
+func (s *Store) RetainedUntil(ctx context.Context, name string) (time.Time, error) {
+	info, err := s.find(ctx, name)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if until, err := time.Parse(time.RFC3339, info.Headers.Get("X-Amz-Object-Lock-Retain-Until-Date")); err == nil {
+		return until.UTC(), nil
+	}
+	// What a bucket does by default some stores tell of only here.
+	var until *time.Time
+	err = s.try(ctx, "look at the retention of "+name, func(ctx context.Context) (err error) {
+		_, until, err = s.core.GetObjectRetention(ctx, s.at.Bucket, s.key(name), "")
+		return err
+	})
+	switch status := response(err).StatusCode; {
+	case err == nil && until != nil:
+		return until.UTC(), nil
+	case err == nil, status >= 400 && status < 500, status == http.StatusNotImplemented:
+		return time.Time{}, nil // none, none told, or no such thing in this store
+	}
+	return time.Time{}, s.explain("look at", "s3:GetObjectRetention", name, err)
 }
 
 // unlocked is an ErrLocked if that is told of an object.

@@ -48,6 +48,9 @@ type Options struct {
 	// Snapshot is a database file for the server to begin with, as etcdctl
 	// snapshot save makes it; empty: nothing. Only for a cluster of one.
 	Snapshot string
+	// Template gives a cluster of one the cluster id that every other such has, as
+	// clusters have that are made from one image: etcd's id is a hash of peer URLs.
+	Template bool
 }
 
 // TLS is what a server needs to speak TLS: PEM files.
@@ -83,8 +86,12 @@ func StartCluster(t testing.TB, n int, o Options) []*Server {
 	peers := make([]string, n)
 	for i := range servers {
 		peer := "http://" + FreeAddress(t)
-		peers[i] = fmt.Sprintf("m%d=%s", i, peer)
 		servers[i] = newServer(t, path, i, peer, o)
+		if o.Template { // the later flag counts
+			peer = "http://127.0.0.1:2380"
+			servers[i].args = append(servers[i].args, "--initial-advertise-peer-urls="+peer)
+		}
+		peers[i] = fmt.Sprintf("m%d=%s", i, peer)
 	}
 	for _, s := range servers {
 		s.args = append(s.args, "--initial-cluster="+strings.Join(peers, ","))

@@ -1,0 +1,243 @@
+package kube
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Selected is what a filter means, however it was typed: by it the archives
+// of one selection are known, without what they hold.
+type Selected struct {
+	// Whole: everything under the default prefixes.
+	Whole bool
+	// Digest is the SHA-256 of the words in their one form, in hexadecimal. Who
+	// guesses the words can confirm them.
+	Digest string
+	// Text is for people, short, and has no name of an object or a namespace.
+	Text string
+}
+
+// Selected tells what the filter means. Two filters that select the same for
+// whatever keyspace, but for custom kinds called by different names, are the
+// same. Errors are [ErrFilter].
+func (f Filter) Selected() (Selected, error) {
+	c, err := f.canonical()
+	if err != nil {
+		return Selected{}, err
+	}
+	words, err := json.Marshal(c)
+	if err != nil {
+		return Selected{}, fmt.Errorf("encoding a selection: %w", err)
+	}
+	digest := sha256.Sum256(append([]byte("kubeferry selection 1\n"), words...))
+	return Selected{Whole: c.whole(), Digest: hex.EncodeToString(digest[:]), Text: c.text()}, nil
+}
+
+// Whole tells whether nothing is filtered out: the default prefixes, all of
+// them.
+func (f Filter) Whole() bool {
+	c, err := f.canonical()
+	return err == nil && c.whole()
+}
+
+// Open tells whether all is taken that lies under the prefixes, but for what is
+// excluded by its kind or name.
+func (f Filter) Open() bool { return len(f.Include)+len(f.Namespaces) == 0 }
+
+func (f Filter) whole() bool { return f.Open() && len(f.Exclude)+len(f.Prefixes) == 0 }
+
+// canonical is the filter in one of all the spellings that mean the same: kinds
+// by their full names, all words sorted, each once, and none that another has.
+func (f Filter) canonical() (Filter, error) {
+	include, err := canonicalTerms(f.Include)
+	if err != nil {
+		return Filter{}, err
+	}
+	exclude, err := canonicalTerms(f.Exclude)
+	if err != nil {
+		return Filter{}, err
+	}
+	namespaces, err := parseNamespaces(f.Namespaces)
+	if err != nil {
+		return Filter{}, err
+	}
+	prefixes, err := canonicalPrefixes(f.Prefixes)
+	return Filter{Include: include, Exclude: exclude, Namespaces: sorted(namespaces), Prefixes: prefixes}, err
+}
+
+func canonicalTerms(lists []string) ([]string, error) {
+	terms, err := parseTerms(lists)
+	if err != nil {
+		return nil, err
+	}
+	kinds := map[string]bool{} // taken as a whole
+	for i := range terms {
+		terms[i].typed = terms[i].fullName()
+		if terms[i].name == "" {
+			kinds[terms[i].typed] = true
+		}
+	}
+	var words []string
+	for _, t := range terms {
+		switch {
+		case t.name == "":
+			words = append(words, t.typed)
+		case !kinds[t.typed]:
+			words = append(words, t.typed+"/"+t.name)
+		}
+	}
+	return sorted(words), nil
+}
+
+// fullName is the kind as kubectl writes it, as far as that is known without a
+// view: a custom kind keeps the name that it was called by.
+func (t term) fullName() string {
+	for i := range table {
+		if t.means(&table[i]) {
+			return table[i].Name()
+		}
+	}
+	group := t.group
+	if first, rest, found := strings.Cut(group, "."); found && version.MatchString(first) {
+		group = rest
+	}
+	return qualified(t.word, group)
+}
+
+// canonicalPrefixes are none for the default ones.
+func canonicalPrefixes(typed []string) ([]string, error) {
+	if _, err := NewLayout(typed...); err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, p := range typed {
+		if p = strings.Trim(p, "/"); p == "" {
+			return []string{"/"}, nil // it has all the others
+		}
+		all = append(all, "/"+p+"/")
+	}
+	all = sorted(all)
+	var prefixes []string
+	for _, p := range all {
+		if last := len(prefixes) - 1; last < 0 || !strings.HasPrefix(p, prefixes[last]) {
+			prefixes = append(prefixes, p)
+		}
+	}
+	if slices.Equal(prefixes, sorted(defaultPrefixes())) {
+		return nil, nil
+	}
+	return prefixes, nil
+}
+
+// sorted returns the words in order, each once; nil if there are none.
+func sorted(words []string) []string {
+	words = slices.Clone(words)
+	slices.Sort(words)
+	return slices.Compact(words)
+}
+
+// maxListed is how many kinds or prefixes a text names.
+const maxListed = 3
+
+// text says what a canonical filter selects.
+func (f Filter) text() string {
+	if f.whole() {
+		return "whole"
+	}
+	text := "everything"
+	if len(f.Include) > 0 {
+		text = termsText(f.Include)
+	}
+	if len(f.Exclude) > 0 {
+		text += " but " + termsText(f.Exclude)
+	}
+	if n := len(f.Namespaces); n > 0 {
+		text += " in " + counted(n, "namespace")
+	}
+	if len(f.Prefixes) > 0 {
+		text += " under " + prefixesText(f.Prefixes)
+	}
+	return text
+}
+
+// termsText names kinds, and only counts the objects that have names.
+func termsText(words []string) string {
+	var kinds []string
+	objects := map[string]int{}
+	for _, word := range words {
+		kind, _, named := strings.Cut(word, "/")
+		if named {
+			objects[kind]++
+		}
+		if !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	for i, kind := range kinds {
+		if n := objects[kind]; n > 0 {
+			kinds[i] = fmt.Sprintf("%s (%s)", shortened(kind), counted(n, "object"))
+		} else {
+			kinds[i] = shortened(kind)
+		}
+	}
+	return listed(kinds, "kind")
+}
+
+// prefixesText names those that every cluster has, and counts the others, which
+// may be somebody's names.
+func prefixesText(prefixes []string) string {
+	var known []string
+	others := 0
+	for _, p := range prefixes {
+		if p == "/" || slices.Contains(defaultPrefixes(), p) {
+			known = append(known, p)
+		} else {
+			others++
+		}
+	}
+	switch {
+	case others == 0:
+		return strings.Join(known, ", ")
+	case len(known) == 0:
+		return counted(others, "other prefix")
+	}
+	return strings.Join(known, ", ") + " and " + counted(others, "other prefix")
+}
+
+// listed joins a few words, and counts the rest.
+func listed(words []string, what string) string {
+	if len(words) <= maxListed {
+		return strings.Join(words, ", ")
+	}
+	return fmt.Sprintf("%s and %s", strings.Join(words[:maxListed], ", "), counted(len(words)-maxListed, "other "+what))
+}
+
+// shortened is a word that fits into a text, and into ASCII: a custom kind may be
+// called anything.
+func shortened(kind string) string {
+	const most = 30
+	if len(kind) > most {
+		kind = kind[:most-1] + "~"
+	}
+	return strings.Map(func(r rune) rune {
+		if r < '!' || r > '~' {
+			return '?'
+		}
+		return r
+	}, kind)
+}
+
+// counted is a number with its noun.
+func counted(n int, noun string) string {
+	switch {
+	case n == 1:
+		return "1 " + noun
+	case strings.HasSuffix(noun, "x"):
+		return fmt.Sprintf("%d %ses", n, noun)
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
