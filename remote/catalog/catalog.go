@@ -199,31 +199,6 @@ func newItem(ctx context.Context, store remote.Store, archive string, objects ma
 	return item
 }
 
-// A locker is a store that can lock objects.
-type locker interface {
-	// Locked tells why an object may not be removed; nil: nothing is known
-	// against it.
-	Locked(ctx context.Context, name string) error
-}
-
-// Remove removes an archive, its receipt first: a crash in between leaves an
-// unfinished archive, and not a listed one that is not there. What is gone already
-// is no error. Where the store can tell that the archive is locked, the receipt
-// stays too.
-func Remove(ctx context.Context, store remote.Store, archive string) error {
-	if l, ok := store.(locker); ok {
-		if err := l.Locked(ctx, archive); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("removing %s: %w", archive, err)
-		}
-	}
-	for _, name := range []string{ReceiptName(archive), archive} {
-		if err := store.Remove(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("removing %s: %w", name, err)
-		}
-	}
-	return nil
-}
-
 func newestFirst(a, b Item) int {
 	return cmp.Or(
 		b.Receipt.Created.Compare(a.Receipt.Created),

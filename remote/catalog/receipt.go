@@ -158,7 +158,7 @@ func (r Receipt) Differs(archive Receipt) (what, claim, truth string) {
 
 // Publish writes the receipt beside its archive, which must be published
 // already. A receipt that is there is not replaced: fs.ErrExist.
-func Publish(ctx context.Context, store remote.Store, r Receipt) (err error) {
+func Publish(ctx context.Context, store remote.Store, r Receipt) error {
 	name := ReceiptName(r.Name)
 	if err := r.check(); err != nil {
 		return fmt.Errorf("write %q: %w: %w", name, ErrReceipt, err)
@@ -167,7 +167,11 @@ func Publish(ctx context.Context, store remote.Store, r Receipt) (err error) {
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", name, err)
 	}
-	data = append(data, '\n')
+	return create(ctx, store, name, append(data, '\n'))
+}
+
+// create makes a small object.
+func create(ctx context.Context, store remote.Store, name string, data []byte) (err error) {
 	upload, err := store.Create(ctx, name)
 	if err != nil {
 		return err
