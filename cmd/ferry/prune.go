@@ -49,6 +49,8 @@ type Pruned struct {
 type Denial struct {
 	Name   string `json:"name"`
 	Reason string `json:"reason"`
+	// ReceiptLost: it stays without its receipt, which could not be put back.
+	ReceiptLost bool `json:"receipt_lost,omitempty"`
 }
 
 // A clock is a store that tells how far our time is ahead of its own, as of its
@@ -96,16 +98,32 @@ func (p Prune) Run(ctx context.Context) (Pruned, error) {
 	if n := len(listing.Items); len(going)*100 > p.MaxPercent*n {
 		return done, fmt.Errorf("%d of %d archives would be removed, more than %d %%: %w", len(going), n, p.MaxPercent, replay.ErrRefused)
 	}
-	if err := p.remove(ctx, going, &done.Removed, &done.Denied); err != nil {
-		return done, err
-	}
-	if p.Incomplete {
+	err = p.remove(ctx, going, &done.Removed, &done.Denied)
+	if err == nil && p.Incomplete {
 		err = p.sweep(ctx, listing, now.Add(-fragmentLife), &done)
 	}
-	if err == nil && len(done.Denied) > 0 {
-		err = fmt.Errorf("the store would not remove %s (%s) and %d more: %w", done.Denied[0].Name, done.Denied[0].Reason, len(done.Denied)-1, ErrIncomplete)
+	return done, done.ended(err)
+}
+
+// ended is the error of a run that ended with err. A receipt that is lost is told
+// whatever ended it.
+func (p Pruned) ended(err error) error {
+	if len(p.Denied) == 0 {
+		return err
 	}
-	return done, err
+	i := slices.IndexFunc(p.Denied, func(d Denial) bool { return d.ReceiptLost })
+	told := p.Denied[max(i, 0)]
+	denied := fmt.Errorf("the store would not remove %s (%s) and %d more: %w", told.Name, told.Reason, len(p.Denied)-1, ErrIncomplete)
+	if told.ReceiptLost {
+		denied = fmt.Errorf("%w%.0w", denied, catalog.ErrReceiptLost)
+	}
+	switch {
+	case err == nil:
+		return denied
+	case told.ReceiptLost:
+		return fmt.Errorf("%w; and %w", err, denied)
+	}
+	return err
 }
 
 // leaving are the archives that no rule keeps, the oldest first, so that a run
@@ -128,16 +146,21 @@ func leaving(groups []catalog.Group) []string {
 }
 
 // remove removes archives, or only names them. A denial is noted; any other error
-// ends it.
+// ends it. Once a receipt could not be put back, no other is risked.
 func (p Prune) remove(ctx context.Context, archives []string, removed *[]string, denied *[]Denial) error {
+	remove := catalog.Remove
 	for _, name := range archives {
 		var err error
 		if !p.DryRun {
-			err = catalog.Remove(ctx, p.Store, name)
+			err = remove(ctx, p.Store, name)
+		}
+		lost := errors.Is(err, catalog.ErrReceiptLost)
+		if lost {
+			remove = catalog.RemoveReceiptLast
 		}
 		switch {
 		case errors.Is(err, fs.ErrPermission):
-			*denied = append(*denied, Denial{name, err.Error()})
+			*denied = append(*denied, Denial{name, err.Error(), lost})
 		case err != nil:
 			return storing(err, "pruning")
 		default:

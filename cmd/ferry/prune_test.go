@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
@@ -154,6 +157,108 @@ func TestPruneDenied(t *testing.T) {
 		t.Errorf("%+v, %v after %d tries", done, err, tries)
 	}
 	wantNames(t, store, archiveName(1), catalog.ReceiptName(archiveName(1)), archiveName(3), catalog.ReceiptName(archiveName(3)))
+}
+
+// TestPruneDeniedLeavesTheReceipt: an archive that the store does not let go stays
+// as it was, and the others go.
+func TestPruneDeniedLeavesTheReceipt(t *testing.T) {
+	store, tries := stocked(t, 4), 0
+	before, _ := store.Get(catalog.ReceiptName(archiveName(1)))
+	listed, err := catalog.List(t.Context(), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.Fault = func(op, name string) error {
+		if op == "remove" && name == archiveName(1) {
+			tries++
+			return fmt.Errorf("not yours: %w", fs.ErrPermission)
+		}
+		return nil
+	}
+	done, err := prune(store).Run(t.Context())
+	if !errors.Is(err, ferry.ErrIncomplete) || errors.Is(err, catalog.ErrReceiptLost) || len(done.Removed) != 2 || tries != 1 {
+		t.Errorf("%+v, %v after %d tries", done, err, tries)
+	}
+	if d := done.Denied; len(d) != 1 || d[0].Name != archiveName(1) || d[0].ReceiptLost || !strings.Contains(d[0].Reason, "with its receipt") || !strings.Contains(d[0].Reason, "not yours") {
+		t.Errorf("denied: %+v", d)
+	}
+	if after, _ := store.Get(catalog.ReceiptName(archiveName(1))); string(after) != string(before) || len(before) == 0 {
+		t.Errorf("the receipt is %q, and was %q", after, before)
+	}
+	wantNames(t, store, archiveName(1), catalog.ReceiptName(archiveName(1)), archiveName(3), catalog.ReceiptName(archiveName(3)))
+	left, err := catalog.List(t.Context(), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(left.Items, []catalog.Item{listed.Items[0], listed.Items[2]}); diff != "" || len(left.Unfinished) > 0 {
+		t.Errorf("the listing (-got +want):\n%s, unfinished: %v", diff, left.Unfinished)
+	}
+}
+
+// TestPruneLosesOneReceiptAtMost: once one could not be put back, which is told, no
+// other is risked.
+func TestPruneLosesOneReceiptAtMost(t *testing.T) {
+	store, denials, refused := stocked(t, 6), 0, 0
+	store.Fault = func(op, name string) error {
+		switch {
+		case op == "remove" && (name == archiveName(1) || name == archiveName(2) || name == archiveName(4)):
+			denials++
+			return fmt.Errorf("not yours: %w", fs.ErrPermission)
+		case op == "create" && name != catalog.ReceiptName(archiveName(1)):
+			refused++
+			return fmt.Errorf("nor to write: %w", fs.ErrPermission)
+		}
+		return nil
+	}
+	done, err := prune(store).Run(t.Context())
+	if !errors.Is(err, ferry.ErrIncomplete) || !errors.Is(err, catalog.ErrReceiptLost) || denials != 3 || refused != 1 {
+		t.Errorf("%v after %d denials and %d refusals", err, denials, refused)
+	}
+	for _, word := range []string{"kubeferry receipt " + archiveName(2) + " -i IDENTITY", "not yours", "nor to write", "and 2 more"} {
+		if !strings.Contains(fmt.Sprint(err), word) {
+			t.Errorf("the error does not say %q: %v", word, err)
+		}
+	}
+	if got, want := strings.Join(done.Removed, " "), archiveName(0)+" "+archiveName(3); got != want {
+		t.Errorf("removed were %s, want %s", got, want)
+	}
+	var lost []bool
+	for _, d := range done.Denied {
+		lost = append(lost, d.ReceiptLost)
+	}
+	if !slices.Equal(lost, []bool{false, true, false}) {
+		t.Errorf("denied: %+v", done.Denied)
+	}
+	var want []string
+	for _, i := range []int{1, 2, 4, 5} {
+		want = append(want, archiveName(i), catalog.ReceiptName(archiveName(i)))
+	}
+	wantNames(t, store, slices.Delete(want, 3, 4)...)
+}
+
+// TestPruneTellsOfALostReceiptWhateverEndsIt: it is not forgotten over another error.
+func TestPruneTellsOfALostReceiptWhateverEndsIt(t *testing.T) {
+	store, fired := stocked(t, 4), 0
+	store.Fault = func(op, name string) error {
+		switch {
+		case op == "remove" && name == archiveName(0), op == "create":
+			fired++
+			return fs.ErrPermission
+		case op == "remove" && name == archiveName(1):
+			fired++
+			return errors.New("no answer")
+		}
+		return nil
+	}
+	done, err := prune(store).Run(t.Context())
+	if !errors.Is(err, ferry.ErrStore) || !errors.Is(err, catalog.ErrReceiptLost) || fired != 3 || len(done.Denied) != 1 {
+		t.Errorf("%+v, %v after %d faults", done, err, fired)
+	}
+	for _, word := range []string{"no answer", "kubeferry receipt " + archiveName(0) + " -i IDENTITY"} {
+		if !strings.Contains(fmt.Sprint(err), word) {
+			t.Errorf("the error does not say %q: %v", word, err)
+		}
+	}
 }
 
 // TestPruneCutShort: C08, RT4. A crash between a receipt and its archive leaves
