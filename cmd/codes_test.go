@@ -61,6 +61,8 @@ func TestTheGraverClassDecides(t *testing.T) {
 		{etcdwalk.ErrUnavailable, replay.ErrNoSpace, exitNoSpace},
 		{ferry.ErrStore, etcdwalk.ErrInvariant, exitIntegrity},
 		{ferry.ErrIncomplete, replay.ErrConflict, exitConflict},
+		{ferry.ErrIncomplete, catalog.ErrReceiptLost, exitIncomplete},
+		{catalog.ErrReceiptLost, ferry.ErrStore, exitStore},
 		{etcdwalk.ErrUnavailable, errInterrupted, exitInterrupted},
 		{etcdwalk.ErrUnavailable, etcdwalk.ErrDenied, exitDenied},
 	} {

@@ -25,6 +25,7 @@ var hints = []struct {
 	text    string
 }{
 	{errInterrupted, "backup", "no unfinished archive is left under its name; run the same command again"},
+	{catalog.ErrReceiptLost, "", "kubeferry receipt PLACE/NAME -i IDENTITY makes the receipt of an archive anew; until then only list --all shows it. Let prune put receipts back: scripts/s3-policies has the right for S3"},
 	{ferry.ErrNoKey, "", "name the identity with -i FILE, or the passphrase with --passphrase or --passphrase-file"},
 	{crypt.ErrNoMatch, "", "the archive was made for other recipients, or with another passphrase; kubeferry list shows the archives of a folder"},
 	{archive.ErrTooNew, "", "take a newer kubeferry"},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/remote/catalog"
+	"github.com/kubeferry/kubeferry/remote/dir"
 )
 
 type pruneOptions struct {
@@ -32,7 +33,11 @@ count for each other.
 
 The newest good archive of each always stays, and so does what is broken, locked
 by the store, or dated in the future. In doubt nothing is removed: when a receipt
-cannot be read, when the listing fails, or when this machine's clock is off.` +
+cannot be read, when the listing fails, or when this machine's clock is off.
+
+What the store does not let go is told, and the rest still goes: exit 3. It stays
+with its receipt, which prune puts back. Where that is denied too, the receipt is
+lost and no other is risked: kubeferry receipt makes it anew.` +
 			ends(exitIncomplete, exitNotFound, exitStore, exitDenied, exitGuard, exitCheck),
 		Example: `  # what would go, and why the rest stays
   kubeferry prune /var/backups/etcd --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --dry-run
@@ -94,6 +99,9 @@ func (o *pruneOptions) run(ctx context.Context, p *printer, place string) error 
 	store, err := o.bucket.store(ctx, p, place)
 	if err != nil {
 		return err
+	}
+	if !isS3(place) { // a receipt goes back to where it was, whoever else can write there
+		store = dir.New(place, dir.Options{AllowShared: true})
 	}
 	done, err := ferry.Prune{
 		Store: store, Policy: o.policy, Archives: given, MaxPercent: o.maxPercent,
