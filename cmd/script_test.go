@@ -54,10 +54,16 @@ func heedSignals() {
 //	get NAME KEY                    print a value on stdout, for stdout and cmp
 //	dump NAME FILE [-PREFIX...]     write all keys and values, without those prefixes
 //	exits CODE kubeferry ARG...     run the program, which must end with that code
+//
+// $TESTDATA is the folder of test data.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("../testdata/scripts/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scripts: %v", err)
+	}
+	testdata, err := filepath.Abs("../testdata")
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
@@ -66,6 +72,10 @@ func TestScripts(t *testing.T) {
 			testscript.Run(t, testscript.Params{
 				Files:               []string{file},
 				RequireExplicitExec: true,
+				Setup: func(e *testscript.Env) error {
+					e.Setenv("TESTDATA", testdata)
+					return nil
+				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"etcd": s.etcd, "template": s.template, "load": s.load, "put": s.put, "leased": s.leased, "del": s.del, "get": s.get, "dump": s.dump, "exits": runExits,
 				},

@@ -126,7 +126,8 @@ func TestAReceiptThatIsThereAlready(t *testing.T) {
 	contents(t, &store, named, keys)
 }
 
-// TestReceiptsTellNoNames: AR4, of a backup that was selected by names.
+// TestReceiptsTellNoNames: AR4, of a backup that was selected by names. Its kinds are
+// told, what is called so in them is not.
 func TestReceiptsTellNoNames(t *testing.T) {
 	var store remotetest.Memory
 	recipient, _ := newKeys(t)
@@ -140,10 +141,13 @@ func TestReceiptsTellNoNames(t *testing.T) {
 	if !ok {
 		t.Fatal("there is no receipt")
 	}
-	for _, word := range []string{"shop", "settings", "configmap", "registry", "tester", recipient.String(), recipient.String()[:12]} {
+	for _, word := range []string{"shop", "settings", "registry", "tester", recipient.String(), recipient.String()[:12]} {
 		if strings.Contains(strings.ToLower(string(text)+done.Receipt.Name), word) {
 			t.Errorf("the receipt tells of %q:\n%s", word, text)
 		}
+	}
+	if got, want := done.Receipt.Scope(), "configmaps (1 object) in 1 namespace"; got != want {
+		t.Errorf("the receipt tells of the selection %q, want %q", got, want)
 	}
 }
 

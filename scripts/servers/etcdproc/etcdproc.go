@@ -88,7 +88,7 @@ func StartCluster(t testing.TB, n int, o Options) []*Server {
 		peer := "http://" + FreeAddress(t)
 		servers[i] = newServer(t, path, i, peer, o)
 		if o.Template { // the later flag counts
-			peer = "http://127.0.0.1:2380"
+			peer = "http://localhost:2380" // etcd's default
 			servers[i].args = append(servers[i].args, "--initial-advertise-peer-urls="+peer)
 		}
 		peers[i] = fmt.Sprintf("m%d=%s", i, peer)
