@@ -80,7 +80,7 @@ func (c *connection) resolve(ctx context.Context, p *printer, s *settings) (conn
 		Username: user, Password: password.reveal,
 		DialTimeout: c.dialTimeout, CommandTimeout: c.commandTimeout,
 		KeepaliveTime: c.keepaliveTime, KeepaliveTimeout: c.keepaliveLimit,
-		Log: p.log(),
+		Log: p.log(), Warn: func(warning string) { p.warn("%s", warning) },
 	}, nil
 }
 

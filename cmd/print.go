@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -26,6 +27,8 @@ type printer struct {
 
 	result any   // what a command has to tell in the end, for --json
 	err    error // the first failure to print, which cobra does not hear of
+
+	writing sync.Mutex // a warning may come from anywhere
 }
 
 // data prints a line for scripts to stdout.
@@ -123,6 +126,8 @@ func (p *printer) finish(command string, err error) int {
 // line prints text that is not a document: what could steer a terminal is
 // escaped.
 func (p *printer) line(w io.Writer, text string) {
+	p.writing.Lock()
+	defer p.writing.Unlock()
 	lines := strings.Split(text, "\n")
 	for i := range lines {
 		lines[i] = printable(lines[i])
@@ -131,6 +136,8 @@ func (p *printer) line(w io.Writer, text string) {
 }
 
 func (p *printer) object(v any) {
+	p.writing.Lock()
+	defer p.writing.Unlock()
 	b, err := json.Marshal(v)
 	if err == nil {
 		_, err = p.sh.stdout.Write(append(b, '\n'))

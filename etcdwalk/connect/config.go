@@ -40,6 +40,10 @@ type Config struct {
 
 	MaxRecvBytes int          // per message, more for a single larger value; 0: 16 MiB
 	Log          *slog.Logger // told of paths chosen and of retries; nil: nobody
+	// Warn is told, in one line, of what a user should hear of although the run goes
+	// on, such as an endpoint that is left out. It may be called by several at once;
+	// nil: nobody is told.
+	Warn func(warning string)
 }
 
 // WithDefaults fills in what was left out.
@@ -63,6 +67,9 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Warn == nil {
+		c.Warn = func(string) {}
 	}
 	return c
 }

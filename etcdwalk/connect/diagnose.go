@@ -22,27 +22,16 @@ import (
 // waited for twice.
 const probeTime = 4 * time.Second
 
-// Diagnose says why no endpoint served, when cause is all that a client tells: it
-// tries each of them once more, by hand. usable, told an etcd's version, says what
-// is wrong with it, if anything. Its error names each endpoint with its reason,
-// and wraps etcdwalk.ErrDenied if credentials were refused, otherwise
-// etcdwalk.ErrUnavailable. It takes no longer than four seconds.
-func (c Config) Diagnose(ctx context.Context, endpoints []Endpoint, cause error, usable func(version string) error) error {
-	ctx, done := context.WithTimeout(ctx, min(c.DialTimeout, probeTime))
-	defer done()
+// Diagnose says why no endpoint served, when the causes, one of each, are all that
+// a client tells: it tries each of them once more, by hand. usable, told an etcd's
+// version, says what is wrong with it, if anything. Its error names each endpoint
+// with its reason, and wraps etcdwalk.ErrDenied if credentials were refused,
+// otherwise etcdwalk.ErrUnavailable. It takes no longer than four seconds.
+func (c Config) Diagnose(ctx context.Context, endpoints []Endpoint, causes []error, usable func(version string) error) error {
 	reasons := make([]error, len(endpoints))
 	var probes sync.WaitGroup
 	for i, e := range endpoints {
-		probes.Go(func() {
-			version, err := c.probe(ctx, e)
-			if err == nil {
-				err = usable(version)
-			}
-			if err == nil { // it should, and yet it would not serve
-				err = cause
-			}
-			reasons[i] = fmt.Errorf("%s: %w", e.Text, err)
-		})
+		probes.Go(func() { reasons[i] = fmt.Errorf("%s: %w", e.Text, c.Reason(ctx, e, causes[i], usable)) })
 	}
 	probes.Wait()
 	sentinel := etcdwalk.ErrUnavailable
@@ -51,9 +40,27 @@ func (c Config) Diagnose(ctx context.Context, endpoints []Endpoint, cause error,
 		if errors.Is(err, etcdwalk.ErrDenied) {
 			sentinel = etcdwalk.ErrDenied
 		}
-		texts = append(texts, strings.ReplaceAll(err.Error(), "\n", " "))
+		texts = append(texts, err.Error())
 	}
 	return fmt.Errorf("%w: %s", sentinel, strings.Join(texts, "; "))
+}
+
+// Reason says, in one line, why one endpoint does not serve, as Diagnose does of
+// all.
+func (c Config) Reason(ctx context.Context, e Endpoint, cause error, usable func(version string) error) error {
+	ctx, done := context.WithTimeout(ctx, min(c.DialTimeout, probeTime))
+	defer done()
+	version, err := c.probe(ctx, e)
+	if err == nil {
+		err = usable(version)
+	}
+	if err == nil { // it should, and yet it would not serve
+		err = cause
+	}
+	if text := err.Error(); strings.Contains(text, "\n") {
+		return fmt.Errorf("%s%.0w", strings.ReplaceAll(text, "\n", " "), err)
+	}
+	return err
 }
 
 // probe tries one endpoint, layer by layer, and returns the version of the etcd

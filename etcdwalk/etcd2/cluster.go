@@ -90,26 +90,47 @@ func (c *Cluster) connect(ctx context.Context) error {
 		})
 	}
 	asked.Wait()
-	var refusal error
+	return c.choose(ctx, greetings)
+}
+
+// choose takes the endpoints that serve, and tells of the others.
+func (c *Cluster) choose(ctx context.Context, greetings []greeting) error {
+	var (
+		first   string
+		refusal error
+		good    []client.KeysAPI
+		causes  = make([]error, len(greetings))
+	)
 	for i, e := range c.endpoints {
 		switch g := greetings[i]; {
 		case g.err != nil:
+			causes[i] = g.err
 			refusal = worse(refusal, fmt.Errorf("%s: %w", e.Text, g.err))
+			continue
 		case c.id == 0:
-			c.id, c.version = g.id, g.version
-			c.turn.Store(int64(i))
+			first, c.id, c.version = e.Text, g.id, g.version
 		case c.id != g.id:
-			return fmt.Errorf("the endpoints %s are of two clusters: %s is of %s, another of %s", c.addresses(), e.Text, g.id, c.id)
+			return fmt.Errorf("the endpoints %s are of two clusters: %s is of %s, %s is of %s", c.addresses(), first, c.id, e.Text, g.id)
+		}
+		good = append(good, c.members[i])
+	}
+	switch {
+	case len(good) > 0:
+	case errors.Is(refusal, etcdwalk.ErrDenied) || errors.Is(refusal, ErrNoAPI):
+		return refusal
+	default:
+		return c.cfg.Diagnose(ctx, c.endpoints, causes, func(string) error { return nil })
+	}
+	c.members = good
+	c.transport.cluster.Store(uint64(c.id))
+	ctx, done := context.WithTimeout(ctx, censusTime)
+	defer done()
+	for i, e := range c.endpoints {
+		if causes[i] != nil {
+			c.cfg.Warn(fmt.Sprintf("endpoint %s is left out: %s", e.Text, c.cfg.Reason(ctx, e, causes[i], func(string) error { return nil })))
 		}
 	}
-	if c.id != 0 {
-		c.transport.cluster.Store(uint64(c.id))
-		return nil
-	}
-	if errors.Is(refusal, etcdwalk.ErrDenied) || errors.Is(refusal, ErrNoAPI) {
-		return refusal
-	}
-	return c.cfg.Diagnose(ctx, c.endpoints, refusal, func(string) error { return nil })
+	return nil
 }
 
 // worse keeps the more telling of two errors: that an endpoint refuses us says
@@ -190,7 +211,8 @@ func (c *Cluster) addresses() string { return connect.Addresses(c.endpoints) }
 func (c *Cluster) get(ctx context.Context, key string, recursive bool) (*client.Response, error) {
 	var answer *client.Response
 	err := c.cfg.Try(ctx, "reading", func(attempt context.Context) (err error) {
-		answer, err = c.member().Get(attempt, key, &client.GetOptions{Recursive: recursive, Quorum: true})
+		member, turn := c.member()
+		answer, err = member.Get(attempt, key, &client.GetOptions{Recursive: recursive, Quorum: true})
 		if isCode(err, client.ErrorCodeKeyNotFound) {
 			answer, err = &client.Response{Index: indexOf(err)}, nil
 		}
@@ -198,17 +220,22 @@ func (c *Cluster) get(ctx context.Context, key string, recursive bool) (*client.
 			err = checkAnswer(answer)
 		}
 		if errors.Is(err, etcdwalk.ErrUnavailable) {
-			c.turn.Add(1)
+			c.passOver(turn)
 		}
 		return err
 	})
 	return answer, err
 }
 
-// member is the one that is asked at present.
-func (c *Cluster) member() client.KeysAPI {
-	return c.members[c.turn.Load()%int64(len(c.members))]
+// member is the one that is asked at present, and whose turn it is.
+func (c *Cluster) member() (client.KeysAPI, int64) {
+	turn := c.turn.Load()
+	return c.members[turn%int64(len(c.members))], turn
 }
+
+// passOver asks the next member, unless somebody else has done so: several requests
+// to one that is gone fail together.
+func (c *Cluster) passOver(turn int64) { c.turn.CompareAndSwap(turn, turn+1) }
 
 // checkAnswer makes sure that an answer names the cluster that it comes from, which
 // the transport has looked at, and can be of the moment that it claims.

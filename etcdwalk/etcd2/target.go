@@ -200,14 +200,15 @@ func (t *Target) apply(ctx context.Context, w replay.Write) replay.Result {
 	}
 	attempt, done := context.WithTimeout(ctx, t.cluster.cfg.CommandTimeout)
 	defer done()
-	answer, err := t.cluster.member().Set(attempt, key, string(w.Value), &options)
+	member, turn := t.cluster.member()
+	answer, err := member.Set(attempt, key, string(w.Value), &options)
 	if err == nil {
 		err = checkAnswer(answer)
 	}
 	if err == nil {
 		return replay.Result{State: replay.Applied, Revision: int64(answer.Node.ModifiedIndex)}
 	}
-	result := t.refused(ctx, err)
+	result := t.refused(ctx, err, turn)
 	if result.State == replay.Unknown && w.Lease != 0 {
 		t.mu.Lock()
 		defer t.mu.Unlock()
@@ -218,7 +219,7 @@ func (t *Target) apply(ctx context.Context, w replay.Write) replay.Result {
 
 // refused tells what the error of a write means. Only an answer of etcd, or no
 // connection at all, is certain to mean that nothing was done.
-func (t *Target) refused(ctx context.Context, err error) replay.Result {
+func (t *Target) refused(ctx context.Context, err error, turn int64) replay.Result {
 	_, answered := errors.AsType[client.Error](err)
 	switch {
 	case isCode(err, client.ErrorCodeTestFailed, client.ErrorCodeNodeExist, client.ErrorCodeKeyNotFound):
@@ -232,7 +233,7 @@ func (t *Target) refused(ctx context.Context, err error) replay.Result {
 	}
 	judged := t.cluster.judge(ctx, err)
 	if errors.Is(judged, etcdwalk.ErrUnavailable) {
-		t.cluster.turn.Add(1)
+		t.cluster.passOver(turn)
 	}
 	if answered && !isCode(err, client.ErrorCodeRaftInternal, client.ErrorCodeLeaderElect) || unsent(err) {
 		return replay.Result{State: replay.Failed, Err: judged}

@@ -23,42 +23,43 @@ const window = 4 << 20
 type Cluster struct {
 	cfg       connect.Config
 	endpoints []connect.Endpoint
-	client    *clientv3.Client
+	members   *members
 	kv        pb.KVClient
 	leases    pb.LeaseClient
-	cancel    context.CancelFunc
 	version   string
 	id        etcdwalk.ClusterID // what every answer must come from
 }
 
-// Dial connects to a cluster and makes sure that an etcd answers, within
-// cfg.DialTimeout; finding out why none does may take four seconds more. The error
-// then names each endpoint with its reason, and wraps etcdwalk.ErrDenied if
-// credentials were refused, otherwise etcdwalk.ErrUnavailable. A configuration
-// that cannot work is refused: plain text to another machine with
-// [connect.ErrInsecureTransport], and endpoints of two clusters.
+// Dial looks at each endpoint by itself, and connects through those that are
+// members of one cluster and serve: the others are left out, each with a warning.
+// It takes cfg.DialTimeout at most, and a second longer than the first answer;
+// finding out why none serves may take four seconds more. The error then names
+// each endpoint with its reason, and wraps etcdwalk.ErrDenied if credentials were
+// refused, otherwise etcdwalk.ErrUnavailable. A configuration that cannot work is
+// refused: plain text to another machine with [connect.ErrInsecureTransport], and
+// endpoints of two clusters.
 func Dial(ctx context.Context, cfg connect.Config) (*Cluster, error) {
 	cfg = cfg.WithDefaults()
 	endpoints, err := cfg.Parse()
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{cfg: cfg, endpoints: endpoints}
+	c := &Cluster{cfg: cfg, endpoints: endpoints, members: &members{deadline: cfg.CommandTimeout, tell: cfg.Warn}}
 	settings, err := c.settings()
 	if err != nil {
 		return nil, err
 	}
-	if err := c.connect(ctx, settings); err != nil {
-		c.Close()
+	looks := c.lookAtAll(ctx, settings)
+	if err := c.choose(ctx, looks); err != nil {
+		for _, l := range looks {
+			l.close()
+		}
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("connecting to etcd: %w", ctx.Err())
 		}
-		return nil, fmt.Errorf("connecting to etcd: %w", c.explain(ctx, err))
-	}
-	if err := c.oneCluster(ctx); err != nil {
-		c.Close()
 		return nil, err
 	}
+	c.kv, c.leases = pb.NewKVClient(c.members), pb.NewLeaseClient(c.members)
 	cfg.Log.Debug("connected to etcd", "endpoints", c.addresses(), "version", c.version)
 	return c, nil
 }
@@ -83,9 +84,6 @@ func (c *Cluster) settings() (clientv3.Config, error) {
 			grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnecting(), MinConnectTimeout: 20 * time.Second}),
 		},
 	}
-	for _, e := range c.endpoints {
-		settings.Endpoints = append(settings.Endpoints, e.String())
-	}
 	if c.endpoints[0].Secure {
 		if settings.TLS, err = c.cfg.TLS(); err != nil {
 			return clientv3.Config{}, err
@@ -104,43 +102,8 @@ func reconnecting() grpcbackoff.Config {
 	return grpcbackoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 500 * time.Millisecond}
 }
 
-// connect opens the client and has a first answer from it.
-func (c *Cluster) connect(ctx context.Context, settings clientv3.Config) error {
-	dialling, done := context.WithTimeout(ctx, c.cfg.DialTimeout)
-	defer done()
-	// The client lives longer than ctx, but while it is being dialled it dies
-	// with it: creating it may fetch a token.
-	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	c.cancel = cancel
-	stop := context.AfterFunc(dialling, cancel)
-	defer stop()
-	settings.Context = life
-	client, err := clientv3.New(settings)
-	if err != nil {
-		return err
-	}
-	c.client = client
-	c.kv, c.leases = pb.NewKVClient(client.ActiveConnection()), pb.NewLeaseClient(client.ActiveConnection())
-	status, err := pb.NewMaintenanceClient(client.ActiveConnection()).Status(dialling, &pb.StatusRequest{})
-	if err != nil {
-		return err
-	}
-	c.version, c.id = status.Version, etcdwalk.ClusterID(status.Header.GetClusterId())
-	if !stop() {
-		return dialling.Err()
-	}
-	return nil
-}
-
 // Close ends the connection. The Cluster's views and targets end with it.
-func (c *Cluster) Close() {
-	if c.client != nil {
-		_ = c.client.Close() // it has nothing to tell but that it is closed
-	}
-	if c.cancel != nil {
-		c.cancel()
-	}
-}
+func (c *Cluster) Close() { c.members.close() }
 
 // Version is that of the member that was dialled: "3.6.16".
 func (c *Cluster) Version() string { return c.version }

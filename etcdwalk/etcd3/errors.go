@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -41,12 +42,36 @@ var meanings = []struct{ etcd, ours error }{
 // passes are the errors of etcd that may be gone at the next attempt, though
 // their code does not say so.
 var passes = []error{
-	rpctypes.ErrFutureRev,        // a member that lags behind
 	rpctypes.ErrInvalidAuthToken, // the client has fetched a new one by now
 	rpctypes.ErrAuthOldRevision,
 	rpctypes.ErrUserEmpty, // the token is gone; without a user, judge knows better
+}
+
+// behind are the errors of a member that serves, but not now: another may.
+var behind = []error{
+	rpctypes.ErrFutureRev, // it lags
+	rpctypes.ErrNoLeader,
+	rpctypes.ErrNotLeader,
 	rpctypes.ErrTooManyRequests,
-	rpctypes.Error(rpctypes.ErrGRPCNotSupportedForLearner),
+}
+
+func isBehind(err error) bool {
+	known := rpctypes.Error(err)
+	return slices.ContainsFunc(behind, func(b error) bool { return errors.Is(known, b) }) || isDropped(err)
+}
+
+// isLearner recognises the refusal of a member without a vote, whose code differs
+// between versions.
+func isLearner(err error) bool {
+	return errors.Is(rpctypes.Error(err), rpctypes.Error(rpctypes.ErrGRPCNotSupportedForLearner))
+}
+
+// isForeign recognises answers that no etcd gives, such as those of a balancer
+// without a backend, as gRPC puts them (grpc: internal/transport, "unexpected HTTP
+// status code", "malformed header", "unexpected content-type").
+func isForeign(err error) bool {
+	text := status.Convert(err).Message()
+	return strings.Contains(text, "HTTP status code") || strings.Contains(text, "malformed header") || strings.Contains(text, "unexpected content-type")
 }
 
 // judge sorts the error of a request into: the caller's own cancellation; one
@@ -62,6 +87,8 @@ func (c *Cluster) judge(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: the cluster wants a user, and none is given", etcdwalk.ErrDenied)
 	case strings.Contains(status.Convert(err).Message(), tooLargeText):
 		return fmt.Errorf("%w: %s", errTooLarge, status.Convert(err).Message())
+	case isForeign(err):
+		return fmt.Errorf("%w (%s): %s", etcdwalk.ErrUnavailable, c.addresses(), status.Convert(err).Message())
 	}
 	for _, m := range meanings {
 		if errors.Is(rpctypes.Error(err), m.etcd) {
@@ -71,11 +98,7 @@ func (c *Cluster) judge(ctx context.Context, err error) error {
 	if !mayPass(err) {
 		return err
 	}
-	reason := status.Convert(err).Message()
-	if status.Code(err) == codes.DeadlineExceeded {
-		reason = fmt.Sprintf("no answer within %s", c.cfg.CommandTimeout)
-	}
-	return fmt.Errorf("%w (%s): %s", etcdwalk.ErrUnavailable, c.addresses(), reason)
+	return fmt.Errorf("%w (%s): %s", etcdwalk.ErrUnavailable, c.addresses(), words(err, c.cfg.CommandTimeout))
 }
 
 func mayPass(err error) bool {
@@ -88,7 +111,7 @@ func mayPass(err error) bool {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.ResourceExhausted, codes.Aborted, codes.Internal:
 		return true
 	}
-	return isDropped(err)
+	return isBehind(err) || isLearner(err)
 }
 
 // isDropped recognises raft's refusal to take a proposal, which etcd passes on
@@ -97,31 +120,43 @@ func isDropped(err error) bool {
 	return status.Convert(err).Message() == "raft proposal dropped"
 }
 
-// explain says why dialling failed, which gRPC hides in most cases.
-func (c *Cluster) explain(ctx context.Context, cause error) error {
-	if err := c.judge(ctx, cause); errors.Is(err, etcdwalk.ErrDenied) {
-		if errors.Is(cause, rpctypes.ErrAuthFailed) {
-			return fmt.Errorf("%s refuses user %q and its password: %w", c.addresses(), c.cfg.Username, err)
+// explain says why no endpoint serves. What gRPC tells of each hides the reason in
+// most cases.
+func (c *Cluster) explain(ctx context.Context, looks []look) error {
+	causes := make([]error, len(looks))
+	for i, l := range looks {
+		if err := c.judge(ctx, l.err); errors.Is(err, etcdwalk.ErrDenied) {
+			if errors.Is(l.err, rpctypes.ErrAuthFailed) {
+				return fmt.Errorf("%s refuses user %q and its password: %w", l.endpoint.Text, c.cfg.Username, err)
+			}
+			return fmt.Errorf("%s: %w", l.endpoint.Text, err)
 		}
-		return fmt.Errorf("%s: %w", c.addresses(), err)
+		causes[i] = l.cause()
 	}
 	var old atomic.Bool
-	err := c.cfg.Diagnose(ctx, c.endpoints, errors.New(status.Convert(cause).Message()), func(version string) error {
-		major, _, _ := strings.Cut(version, ".")
-		switch {
-		case major != "3":
-			old.Store(true)
-			return fmt.Errorf("this etcd has version %s, which does not know the v3 API", version)
-		case strings.Contains(cause.Error(), "looked like an HTTP/1.1 header"): // so gRPC says it
-			old.Store(true)
-			return fmt.Errorf("this etcd %s is reached over HTTP/1 only, which does not carry the v3 API", version)
-		}
-		return nil
+	err := c.cfg.Diagnose(ctx, c.endpoints, causes, func(version string) error {
+		err := unserved(version, causes)
+		old.Store(old.Load() || err != nil)
+		return err
 	})
 	if old.Load() {
 		return fmt.Errorf("%w: %w", ErrNoAPI, err)
 	}
 	return err
+}
+
+// unserved says why an etcd of that version does not serve API v3; nil: it should.
+func unserved(version string, causes []error) error {
+	major, _, _ := strings.Cut(version, ".")
+	if major != "3" {
+		return fmt.Errorf("this etcd has version %s, which does not know the v3 API", version)
+	}
+	for _, cause := range causes {
+		if strings.Contains(cause.Error(), "looked like an HTTP/1.1 header") { // so gRPC says it
+			return fmt.Errorf("this etcd %s is reached over HTTP/1 only, which does not carry the v3 API", version)
+		}
+	}
+	return nil
 }
 
 // ErrNoAPI: an etcd, but API v3 does not reach it. It comes with an

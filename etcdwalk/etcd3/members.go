@@ -1,41 +1,161 @@
 package etcd3
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
-	"github.com/kubeferry/kubeferry/etcdwalk"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 )
 
-// censusTime is how long endpoints that do not answer are waited for: one member
-// of three may be down.
-const censusTime = time.Second
+// A member is one endpoint, with a connection of its own: so it is known who
+// answers, and who does not.
+type member struct {
+	endpoint connect.Endpoint
+	client   *clientv3.Client
+	cancel   context.CancelFunc
+	id       uint64 // as it calls itself
+	out      bool   // left out, until all are
+}
 
-// oneCluster refuses endpoints of two clusters. Requests go to one endpoint after
-// the other, so what one cluster holds would decide what is written to another,
-// and checkHeader would tell only when it is done.
-func (c *Cluster) oneCluster(ctx context.Context) error {
-	if len(c.endpoints) == 1 {
-		return nil
+func (m *member) conn() *grpc.ClientConn { return m.client.ActiveConnection() }
+
+func (m *member) close() {
+	if m.client != nil {
+		_ = m.client.Close() // it has nothing to tell but that it is closed
 	}
-	ctx, done := context.WithTimeout(ctx, min(c.cfg.DialTimeout, censusTime))
-	defer done()
-	strangers := make([]error, len(c.endpoints))
-	var asked sync.WaitGroup
-	for i, e := range c.endpoints {
-		asked.Go(func() {
-			status, err := c.client.Status(ctx, e.String())
-			if err != nil {
-				return // what does not answer is not written to either
-			}
-			if id := etcdwalk.ClusterID(status.Header.GetClusterId()); id != c.id {
-				strangers[i] = fmt.Errorf("the endpoints %s are of two clusters: %s is of %s, another of %s", c.addresses(), e.Text, id, c.id)
-			}
-		})
+	if m.cancel != nil {
+		m.cancel()
 	}
-	asked.Wait()
-	return cmp.Or(strangers...)
+}
+
+// members are those that serve. All requests go to one of them, as long as it
+// serves; one that does not is left out, and the next is asked. Once none is left
+// they are asked in turns: a cluster may come back. It is a connection to whoever
+// it is.
+type members struct {
+	all      []*member
+	deadline time.Duration // of a request
+	tell     func(warning string)
+
+	mu  sync.Mutex
+	now int // who is asked
+}
+
+var _ grpc.ClientConnInterface = (*members)(nil)
+
+// Invoke implements grpc.ClientConnInterface. A member that is gone fails at once,
+// and is not waited for.
+func (p *members) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	m := p.pick()
+	err := m.conn().Invoke(ctx, method, args, reply, append(opts, grpc.WaitForReady(false))...)
+	p.learn(ctx, m, err)
+	return err
+}
+
+// NewStream implements grpc.ClientConnInterface. How the stream goes on is for
+// the caller to see.
+func (p *members) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	m := p.pick()
+	stream, err := m.conn().NewStream(ctx, desc, method, append(opts, grpc.WaitForReady(false))...)
+	p.learn(ctx, m, err)
+	return stream, err
+}
+
+// pick is the member that is asked.
+func (p *members) pick() *member {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.all[p.now]
+}
+
+// learn takes what became of a request to a member.
+func (p *members) learn(ctx context.Context, m *member, err error) {
+	switch {
+	case err == nil:
+		p.serves(m)
+	case errors.Is(ctx.Err(), context.Canceled): // nobody waited for the answer
+	case isAway(err):
+		p.leaveOut(m, err)
+	case isBehind(err):
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.passOver(m)
+	}
+}
+
+// serves makes sure that a member is asked again that was given up with all others.
+func (p *members) serves(m *member) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !m.out {
+		return
+	}
+	m.out = false
+	for i := range p.all {
+		if p.all[i] == m {
+			p.now = i
+		}
+	}
+}
+
+// leaveOut asks another member from now on, and says so where there is one.
+func (p *members) leaveOut(m *member, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	first := !m.out
+	m.out = true
+	p.passOver(m)
+	if next := p.all[p.now]; first && !next.out {
+		p.tell(leftOut(m.endpoint, errors.New(words(err, p.deadline))))
+	}
+}
+
+// words say what an error of gRPC means to who waited for so long.
+func words(err error, deadline time.Duration) string {
+	if status.Code(err) == codes.DeadlineExceeded {
+		return fmt.Sprintf("no answer within %s", deadline)
+	}
+	return status.Convert(err).Message()
+}
+
+// leftOut is the warning about an endpoint.
+func leftOut(e connect.Endpoint, reason error) string {
+	return fmt.Sprintf("endpoint %s is left out: %s", e.Text, reason)
+}
+
+// passOver asks the next member, of those that are not left out if there is one.
+func (p *members) passOver(m *member) {
+	if p.all[p.now] != m {
+		return // somebody has seen it before
+	}
+	for i := 1; i < len(p.all); i++ {
+		if next := (p.now + i) % len(p.all); !p.all[next].out {
+			p.now = next
+			return
+		}
+	}
+	p.now = (p.now + 1) % len(p.all)
+}
+
+// isAway tells whether an error says that a member does not serve at all.
+func isAway(err error) bool {
+	switch status.Code(err) {
+	case codes.Unavailable, codes.DeadlineExceeded:
+		return !isBehind(err)
+	}
+	return isLearner(err) || isForeign(err)
+}
+
+func (p *members) close() {
+	for _, m := range p.all {
+		m.close()
+	}
 }

@@ -128,7 +128,7 @@ func (s *scanner) request(ctx context.Context, r etcdwalk.Range, receive int) (*
 	key, end, _ := wire(r)
 	err := s.view.cluster.try(ctx, "reading "+describe(s.r), func(ctx context.Context) error {
 		request := &pb.RangeRequest{Key: key, RangeEnd: end, Revision: s.view.info.Revision, Limit: s.limit}
-		err := s.view.cluster.client.ActiveConnection().Invoke(ctx, pb.KV_Range_FullMethodName, request, &p.rawAnswer,
+		err := s.view.cluster.members.Invoke(ctx, pb.KV_Range_FullMethodName, request, &p.rawAnswer,
 			grpc.ForceCodecV2(raw()), grpc.MaxCallRecvMsgSize(receive))
 		if status.Code(err) == codes.DeadlineExceeded {
 			s.limit = max(1, s.limit/2)

@@ -94,7 +94,7 @@ func (s *scanner) receive(ctx context.Context) error {
 
 // open asks for the range as a stream.
 func (s *scanner) open(ctx context.Context) (grpc.ClientStream, error) {
-	messages, err := s.view.cluster.client.ActiveConnection().NewStream(ctx, &pb.KV_ServiceDesc.Streams[0],
+	messages, err := s.view.cluster.members.NewStream(ctx, &pb.KV_ServiceDesc.Streams[0],
 		pb.KV_RangeStream_FullMethodName, grpc.ForceCodecV2(raw()), grpc.MaxCallRecvMsgSize(s.view.cluster.cfg.MaxRecvBytes))
 	if err != nil {
 		return nil, err

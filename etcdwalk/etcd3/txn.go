@@ -58,7 +58,7 @@ func (t *Target) send(ctx context.Context, writes []replay.Write) (response *pb.
 func (t *Target) txn(ctx context.Context, request rawRequest, at *peer.Peer) (*pb.TxnResponse, error) {
 	var answer rawAnswer
 	// The answer is small, and must not be lost for its size.
-	err := t.cluster.client.ActiveConnection().Invoke(ctx, pb.KV_Txn_FullMethodName, request, &answer,
+	err := t.cluster.members.Invoke(ctx, pb.KV_Txn_FullMethodName, request, &answer,
 		grpc.ForceCodecV2(raw()), grpc.Peer(at), grpc.MaxCallRecvMsgSize(math.MaxInt32))
 	if err != nil {
 		return nil, err
@@ -84,8 +84,11 @@ func (l *lostAnswer) Unwrap() error { return l.cause }
 // be in the log already. "No space" is for noSpace to find out.
 func refused(err error) bool {
 	known := rpctypes.Error(err)
-	if errors.Is(known, rpctypes.ErrNoLeader) || errors.Is(known, rpctypes.ErrTooManyRequests) || isDropped(err) {
+	if errors.Is(known, rpctypes.ErrNoLeader) || errors.Is(known, rpctypes.ErrTooManyRequests) || isDropped(err) || isLearner(err) {
 		return true // not proposed
+	}
+	if isForeign(err) { // from 500 on it may have come from behind the one that answers
+		return status.Code(err) != codes.Unavailable
 	}
 	switch status.Code(err) {
 	case codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition, codes.PermissionDenied,

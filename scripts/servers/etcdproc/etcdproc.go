@@ -66,6 +66,8 @@ type Server struct {
 
 	t       testing.TB
 	path    string
+	name    string
+	peer    string // where other members reach it
 	args    []string
 	metrics string
 	log     string
@@ -116,7 +118,7 @@ func newServer(t testing.TB, path string, i int, peer string, o Options) *Server
 	t.Helper()
 	dir := t.TempDir()
 	s := &Server{
-		t: t, path: path,
+		t: t, path: path, name: fmt.Sprintf("m%d", i), peer: peer,
 		Endpoint: "http://" + FreeAddress(t),
 		DataDir:  filepath.Join(dir, "data"),
 		metrics:  "http://" + FreeAddress(t),
@@ -130,7 +132,7 @@ func newServer(t testing.TB, path string, i int, peer string, o Options) *Server
 		}
 	}
 	s.args = append(s.args,
-		fmt.Sprintf("--name=m%d", i),
+		"--name="+s.name,
 		"--data-dir="+s.DataDir,
 		"--listen-client-urls="+s.Endpoint, "--advertise-client-urls="+s.Endpoint,
 		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer,
