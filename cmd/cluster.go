@@ -50,6 +50,11 @@ func (c *connection) dial(ctx context.Context, p *printer, s *settings, prefixes
 	if err != nil {
 		return nil, err
 	}
+	if endpoints, err := config.Parse(); err == nil {
+		if exposed := connect.Exposed(endpoints); len(exposed) > 0 {
+			p.warn("plain text to %s: who is on the way can read and change everything, and a bit that flips on the way is not seen", connect.Addresses(exposed))
+		}
+	}
 	if c.skipVerify {
 		p.warn("--insecure-skip-tls-verify: the server's certificate is not checked; anybody on the way can read and change everything")
 	}

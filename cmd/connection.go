@@ -24,6 +24,7 @@ type connection struct {
 	dialTimeout, commandTimeout   time.Duration
 	keepaliveTime, keepaliveLimit time.Duration
 	skipVerify, insecure          bool
+	discovery                     connect.Discovery
 
 	api       string
 	maxAnswer int64 // bytes of an answer of API v2
@@ -45,6 +46,9 @@ func (c *connection) addFlags(flags *pflag.FlagSet) {
 	own.DurationVar(&c.keepaliveLimit, "keepalive-timeout", 5*time.Second, "time for the answer to a keepalive ping")
 	own.BoolVar(&c.skipVerify, "insecure-skip-tls-verify", false, "do not check the server's certificate; warns on each run")
 	own.BoolVar(&c.insecure, "insecure-transport", false, "allow plain text to an endpoint that is not this machine")
+	own.StringVar(&c.discovery.Domain, "discovery-srv", "", "domain whose SRV records name the endpoints, where nothing else does")
+	own.StringVar(&c.discovery.Name, "discovery-srv-name", "", "name of the service in the SRV records")
+	own.BoolVar(&c.discovery.Insecure, "insecure-discovery", false, "take endpoints over plain text from SRV records")
 	own.VisitAll(func(f *pflag.Flag) { f.Annotations = map[string][]string{etcdctlFlag: nil} })
 	flags.StringVar(&c.api, "api", apiAuto, "etcd API that holds the cluster: v3, v2, or auto, which looks")
 	flags.Int64Var(&c.maxAnswer, "max-v2-answer", etcd2.DefaultMaxAnswer, "most bytes that API v2 may answer at once; it has no pages")
@@ -73,9 +77,17 @@ func (c *connection) resolve(ctx context.Context, p *printer, s *settings) (conn
 	if (c.cert == "") != (c.key == "") {
 		return connect.Config{}, usagef("--cert and --key go together")
 	}
+	serverName := ""
+	if c.discovery.Domain != "" && s.origin("endpoints") == "default" {
+		if c.endpoints, err = c.discovery.Endpoints(); err != nil {
+			return connect.Config{}, err // DNS does not answer, or its records cannot be used
+		}
+		s.origins["endpoints"] = "the SRV records of " + c.discovery.Domain
+		serverName = c.discovery.ServerName()
+	}
 	return connect.Config{
 		Endpoints: c.endpoints,
-		CACert:    c.caCert, Cert: c.cert, Key: c.key,
+		CACert:    c.caCert, Cert: c.cert, Key: c.key, ServerName: serverName,
 		InsecureSkipTLSVerify: c.skipVerify, InsecureTransport: c.insecure,
 		Username: user, Password: password.reveal,
 		DialTimeout: c.dialTimeout, CommandTimeout: c.commandTimeout,

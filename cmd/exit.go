@@ -72,7 +72,7 @@ var exits = []exit{
 	{exitFailure, "other failure", []error{errTimeout}},
 	{exitInterrupted, "interrupted, by whichever signal", []error{errInterrupted}},
 	{exitUsage, "wrong usage", []error{errUsage, kube.ErrFilter, kube.ErrUnknownKind, catalog.ErrLabel, catalog.ErrKeepsNothing, catalog.ErrAmbiguous, ferry.ErrAmbiguous}},
-	{exitConfig, "wrong configuration", []error{errConfig, crypt.ErrKey}},
+	{exitConfig, "wrong configuration", []error{errConfig, crypt.ErrKey, connect.ErrDiscovery}},
 	{exitKey, "wrong or missing decryption key", []error{crypt.ErrNoMatch, ferry.ErrNoKey}},
 	{exitIntegrity, "integrity failure", []error{crypt.ErrDamaged, archive.ErrDamaged, archive.ErrTooNew, etcdwalk.ErrInvariant, remote.ErrDigest}},
 	{exitPolicy, "refused by policy", []error{ferry.ErrPolicy, catalog.ErrMismatch, catalog.ErrReceipt}},

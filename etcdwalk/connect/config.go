@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -115,6 +116,12 @@ func (e Endpoint) local() bool {
 	return e.Network == "unix" || e.Host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+// Exposed are the endpoints to which what is said can be read, and changed, by who
+// is on the way: plain text to another machine.
+func Exposed(endpoints []Endpoint) []Endpoint {
+	return slices.DeleteFunc(slices.Clone(endpoints), func(e Endpoint) bool { return e.Secure || e.local() })
+}
+
 // Parse takes all endpoints apart and checks that they go together: plain text to
 // another machine is an [ErrInsecureTransport].
 func (c Config) Parse() ([]Endpoint, error) {
@@ -155,6 +162,9 @@ func (c Config) endpoint(text string) (Endpoint, error) {
 	default:
 		// Not shown, since it may hold a password.
 		return e, errors.New("an endpoint has an unknown scheme; known are http, https and unix")
+	}
+	if strings.Contains(rest, "%") {
+		return e, fmt.Errorf("endpoint %s: an IPv6 zone cannot be used; name an address without one, or a host", text)
 	}
 	u, err := url.Parse("any://" + rest)
 	if err != nil || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {

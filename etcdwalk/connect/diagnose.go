@@ -66,17 +66,17 @@ func (c Config) Reason(ctx context.Context, e Endpoint, cause error, usable func
 // probe tries one endpoint, layer by layer, and returns the version of the etcd
 // there, or what is wrong.
 func (c Config) probe(ctx context.Context, e Endpoint) (version string, err error) {
-	conn, err := e.dial(ctx)
+	conn, err := c.reach(ctx, e)
 	if err != nil {
 		if isTimeout(err) {
-			return "", fmt.Errorf("no connection within %s", c.DialTimeout)
+			return "", c.unreached(e)
 		}
 		return "", err
 	}
 	defer conn.Close()
 	if !e.Secure {
 		version, err = askVersion(conn, e)
-		if err != nil && speaksTLS(ctx, e) {
+		if err != nil && c.speaksTLS(ctx, e) {
 			return "", fmt.Errorf("the server speaks TLS, the endpoint says plain text; use https://%s", e.Address)
 		}
 		return version, c.slow(err)
@@ -90,7 +90,7 @@ func (c Config) probe(ctx context.Context, e Endpoint) (version string, err erro
 	}
 	secure := tls.Client(conn, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
-		if speaksPlain(ctx, e) {
+		if c.speaksPlain(ctx, e) {
 			return "", fmt.Errorf("the server does not speak TLS; use http://%s, if that is meant", e.Address)
 		}
 		return "", c.handshake(err)
@@ -100,9 +100,9 @@ func (c Config) probe(ctx context.Context, e Endpoint) (version string, err erro
 	return version, c.handshake(err)
 }
 
-// dial connects to an endpoint. The connection ends with the deadline of ctx.
-func (e Endpoint) dial(ctx context.Context) (net.Conn, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, e.Network, e.Address)
+// reach connects to an endpoint. The connection ends with the deadline of ctx.
+func (c Config) reach(ctx context.Context, e Endpoint) (net.Conn, error) {
+	conn, err := c.Dial(ctx, e)
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +113,14 @@ func (e Endpoint) dial(ctx context.Context) (net.Conn, error) {
 		}
 	}
 	return conn, nil
+}
+
+// unreached says that there was no connection in time.
+func (c Config) unreached(e Endpoint) error {
+	if proxy, err := e.proxy(); err == nil && proxy != nil {
+		return fmt.Errorf("no connection within %s through the proxy %s (HTTPS_PROXY; NO_PROXY goes around it)", c.DialTimeout, name(proxy))
+	}
+	return fmt.Errorf("no connection within %s", c.DialTimeout)
 }
 
 // handshake explains an error of a TLS connection.
@@ -206,21 +214,24 @@ func askVersion(conn net.Conn, e Endpoint) (string, error) {
 }
 
 // speaksTLS tells whether a TLS server listens at an endpoint.
-func speaksTLS(ctx context.Context, e Endpoint) bool {
+func (c Config) speaksTLS(ctx context.Context, e Endpoint) bool {
+	conn, err := c.reach(ctx, e)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
 	// Nothing is sent or believed, hence nothing is verified.
-	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10}}
-	conn, err := dialer.DialContext(ctx, e.Network, e.Address)
+	err = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10}).HandshakeContext(ctx)
 	if err != nil {
 		var alert tls.AlertError
 		return errors.As(err, &alert) || strings.Contains(err.Error(), "remote error: tls:")
 	}
-	conn.Close()
 	return true
 }
 
 // speaksPlain tells whether a server without TLS listens at an endpoint.
-func speaksPlain(ctx context.Context, e Endpoint) bool {
-	conn, err := e.dial(ctx)
+func (c Config) speaksPlain(ctx context.Context, e Endpoint) bool {
+	conn, err := c.reach(ctx, e)
 	if err != nil {
 		return false
 	}

@@ -30,13 +30,15 @@ type transport struct {
 func newTransport(cfg connect.Config, endpoints []connect.Endpoint, most int64) (*transport, error) {
 	t := &transport{most: most, Transport: &http.Transport{
 		MaxIdleConnsPerHost: atOnce,
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+			ctx, done := context.WithTimeout(ctx, cfg.DialTimeout)
+			defer done()
 			for _, e := range endpoints { // a client would look a socket's path up as a host
-				if e.Network == "unix" && address == net.JoinHostPort(e.Address, "80") {
-					network, address = e.Network, e.Address
+				if address == e.Address || e.Network == "unix" && address == net.JoinHostPort(e.Address, "80") {
+					return cfg.Dial(ctx, e)
 				}
 			}
-			return (&net.Dialer{Timeout: cfg.DialTimeout, KeepAlive: cfg.KeepaliveTime}).DialContext(ctx, network, address)
+			return nil, fmt.Errorf("the address %s is of no endpoint", address)
 		},
 		TLSHandshakeTimeout: cfg.DialTimeout,
 	}}

@@ -5,14 +5,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"slices"
 	"sync"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 )
 
 // censusTime is how long endpoints are waited for after one has answered: one
@@ -51,7 +55,7 @@ func (c *Cluster) lookAtAll(ctx context.Context, settings clientv3.Config) []loo
 	for i, e := range c.endpoints {
 		looks[i].member = &member{endpoint: e}
 		asked.Go(func() {
-			looks[i].ask(dialling, settings)
+			looks[i].ask(dialling, c.cfg, settings)
 			if looks[i].err != nil {
 				looks[i].late = dialling.Err() != nil
 			} else if looks[i].usable() {
@@ -64,7 +68,7 @@ func (c *Cluster) lookAtAll(ctx context.Context, settings clientv3.Config) []loo
 }
 
 // ask opens a client and has a first answer from it.
-func (l *look) ask(ctx context.Context, settings clientv3.Config) {
+func (l *look) ask(ctx context.Context, cfg connect.Config, settings clientv3.Config) {
 	// The client lives longer than ctx, but while it is being dialled it dies
 	// with it: creating it may fetch a token.
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -72,6 +76,11 @@ func (l *look) ask(ctx context.Context, settings clientv3.Config) {
 	stop := context.AfterFunc(ctx, cancel)
 	defer stop()
 	settings.Context, settings.Endpoints = life, []string{l.endpoint.String()}
+	if l.endpoint.Network == "tcp" {
+		settings.DialOptions = append(slices.Clip(settings.DialOptions), grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return cfg.Dial(ctx, l.endpoint)
+		}))
+	}
 	if l.client, l.err = clientv3.New(settings); l.err != nil {
 		return
 	}
