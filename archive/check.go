@@ -22,7 +22,13 @@ func (h Header) check() error {
 		return errors.New("the time of creation is missing")
 	}
 	told := map[string]bool{}
+	if n := len(h.Sources[0].Identities) + len(h.Selection.Prefixes); n > maxPrefixes {
+		return fmt.Errorf("%d prefixes and identities", n)
+	}
 	for _, id := range h.Sources[0].Identities {
+		if len(id.Prefix) > maxName || len(id.UID)+len(id.Encoding)+len(id.SHA256) > maxWord {
+			return fmt.Errorf("the identity under %.200q is too long", id.Prefix)
+		}
 		if told[id.Prefix] || id.State == "" || (id.State == etcdwalk.IdentityUID) != (id.UID != "") {
 			return fmt.Errorf("the identity under %.200q is told twice, or is %.200q and has the UID %.200q", id.Prefix, id.State, id.UID)
 		}

@@ -21,6 +21,9 @@ const (
 	maxHeader   = 1 << 20
 	maxText     = 64 << 10 // README.txt, segment.proto
 	maxWindow   = 8 << 20  // zstd
+	maxPrefixes = 1024     // that a header names: readers look under each
+	maxName     = 4096     // one of them
+	maxWord     = 512      // what is told of an identity
 	// segmentSize is where a segment is full. Only a segment of a single
 	// record can be larger.
 	segmentSize = 1 << 20

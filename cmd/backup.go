@@ -162,13 +162,16 @@ func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter
 // warnOfIdentity says what follows when nothing tells which cluster was backed up.
 func (o *backupOptions) warnOfIdentity(p *printer, done ferry.BackedUp) {
 	id := done.Source.Identity()
-	if id.State != etcdwalk.IdentityUnreadable || o.cluster != "" {
-		return
+	switch {
+	case id.State == etcdwalk.IdentityUID:
+	case done.Source.ClusterID == 0:
+		p.warn("which cluster this is cannot be told: kube-system's UID under %s is %s, and this etcd has no cluster id. prune keeps each such archive, and latest does not choose among them", id.Prefix, id)
+	case id.State == etcdwalk.IdentityUnreadable && o.cluster == "":
+		p.warn("which cluster this is cannot be told: kube-system's UID under %s is %s. Set --cluster NAME. "+
+			"Without it this archive has the label %s, which was made and other clusters can have too: prune keeps each such archive, and latest does not choose among them. "+
+			"Earlier archives of this cluster may have another label (kubeferry list shows them): that label goes on with their series, as long as etcd's id is the same",
+			id.Prefix, id, done.Receipt.Cluster)
 	}
-	p.warn("which cluster this is cannot be told: kube-system's UID under %s is %s. Set --cluster NAME. "+
-		"Without it this archive has the label %s, which was made and other clusters can have too: prune keeps each such archive, and latest does not choose among them. "+
-		"Earlier archives of this cluster may have another label (kubeferry list shows them): that label goes on with their series",
-		id.Prefix, id, done.Receipt.Cluster)
 }
 
 // outsideText says what was not taken because it lies beside the prefixes.
@@ -187,7 +190,15 @@ func outsideText(o *etcdwalk.Outside) string {
 	if left > 0 {
 		parts = append(parts, fmt.Sprintf("others %d", left))
 	}
-	return fmt.Sprintf("Not taken: %d keys beside these prefixes (%s); --prefix takes them.", o.Keys, strings.Join(parts, ", "))
+	return fmt.Sprintf("Not taken, since beside these prefixes: %s (%s); --prefix / takes all keys.", counted(o.Keys, "key"), strings.Join(parts, ", "))
+}
+
+// counted is a number with its noun.
+func counted(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // mostSegments is how many first segments a summary names.

@@ -87,7 +87,7 @@ func facts(a *ferry.Archive) [][]string {
 		{"Made by:", fmt.Sprintf("kubeferry %s on %s", h.ToolVersion, h.Host)},
 	}
 	if o := m.Outside; o != nil && o.Keys > 0 {
-		rows = append(rows, []string{"Not taken:", outsideText(o)})
+		rows = append(rows, []string{"Not taken:", counted(o.Keys, "key") + " beside these prefixes"})
 	}
 	if a.Receipt == nil {
 		rows = append(rows, []string{"Receipt:", "none beside it"})

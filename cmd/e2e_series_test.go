@@ -176,7 +176,7 @@ func TestTwinsInOneFolder(t *testing.T) {
 			t.Errorf("%s was removed", name)
 		}
 	}
-	d.verify(exitUsage, "latest").says(t, "identity unreadable")
+	d.verify(exitUsage, "latest").says(t, "its cluster cannot be told")
 	d.must(exitCheck, "check", d.place).says(t, "may be of several clusters")
 
 	// With labels each is a series again, and what was made before stays.

@@ -71,7 +71,7 @@ var exits = []exit{
 	{exitDone, "done: complete, verified and durable", nil},
 	{exitFailure, "other failure", []error{errTimeout}},
 	{exitInterrupted, "interrupted, by whichever signal", []error{errInterrupted}},
-	{exitUsage, "wrong usage", []error{errUsage, kube.ErrFilter, kube.ErrUnknownKind, catalog.ErrLabel, catalog.ErrKeepsNothing, catalog.ErrAmbiguous, ferry.ErrAmbiguous}},
+	{exitUsage, "wrong usage", []error{errUsage, kube.ErrFilter, kube.ErrUnknownKind, catalog.ErrLabel, catalog.ErrKeepsNothing, catalog.ErrAmbiguous, ferry.ErrAmbiguous, ferry.ErrUnlisted}},
 	{exitConfig, "wrong configuration", []error{errConfig, crypt.ErrKey, connect.ErrDiscovery}},
 	{exitKey, "wrong or missing decryption key", []error{crypt.ErrNoMatch, ferry.ErrNoKey}},
 	{exitIntegrity, "integrity failure", []error{crypt.ErrDamaged, archive.ErrDamaged, archive.ErrTooNew, etcdwalk.ErrInvariant, remote.ErrDigest}},

@@ -212,14 +212,15 @@ func (c identityCase) restore(scenario kube.Scenario, policy replay.Policy) stri
 	if !found {
 		return code
 	}
-	r.ClusterIs, _, _ = strings.Cut(offered, " ")
+	name, _, _ := strings.Cut(offered, " ")
+	r.ClusterIs = []string{name}
 	if _, err := r.Plan(c.t.Context()); err != nil {
 		if _, _, again := strings.Cut(err.Error(), "--cluster-is"); again {
 			c.t.Errorf("%+v: %q was offered, and not taken: %v", c.pair, r.ClusterIs, err)
 		}
 		return code // for another reason
 	}
-	r.ClusterIs = "another"
+	r.ClusterIs = []string{"another"}
 	if _, err := r.Plan(c.t.Context()); codeOf(err) != exitGuard {
 		c.t.Errorf("%+v: the name of another cluster is taken: %v", c.pair, err)
 	}
@@ -247,7 +248,7 @@ func (c identityCase) series(label string) string {
 
 	doubt := false
 	for _, g := range pruned.Groups {
-		doubt = doubt || g.Doubt
+		doubt = doubt || g.Doubt != ""
 	}
 	switch removed := len(pruned.Removed); {
 	case removed == 1 && latestCode == exitDone && checkCode == exitDone:

@@ -27,7 +27,7 @@ func (f *opening) addFlags(flags *pflag.FlagSet) {
 
 // addQuery adds the flags that say which series of archives is meant.
 func addQuery(flags *pflag.FlagSet, q *catalog.Query) {
-	flags.StringVar(&q.Label, "cluster", "", "only archives under this label of a cluster count, for latest and checks (default each)")
+	flags.StringVar(&q.Cluster, "cluster", "", "only archives of this cluster count, for latest and checks: its label, or the UID or id that it is known by (default each)")
 	flags.StringVar(&q.Selection, "selection", "", "only archives of this selection count, for latest and checks: its text in a list, or the beginning of its digest (default whole, or what was taken on three days)")
 }
 

@@ -98,7 +98,7 @@ func (w world) translate(line string) string {
 		{"ARCHIVE", "prod.zip.age"},
 		{"-n shop", "-n shop-frontend"},
 		{"cm/settings", "cm/app-config-0"},
-		{"> prod.zip.age && kubeferry receipt prod", "> piped.zip.age && kubeferry receipt piped"}, // prod has a receipt here
+		{`"$f"`, "piped.zip.age"},
 	} {
 		line = strings.ReplaceAll(line, pair[0], pair[1])
 	}

@@ -23,7 +23,7 @@ type restoreOptions struct {
 	from       string
 	policy     replay.Policy
 	scenario   kube.Scenario
-	clusterIs  string
+	clusterIs  []string
 	leases     string
 	report     string
 	inFlight   int
@@ -74,7 +74,7 @@ server writes for itself (masterleases, peerserverleases) is never restored.` +
 	flags.StringVar(&o.from, "from", "", "archive to restore from")
 	flags.Var(&o.policy, "on-conflict", "when the target holds another value: fail (nothing at all is written), skip, overwrite, newer")
 	flags.Var(&o.scenario, "scenario", "same: undo an accident in the same cluster; new: fill a fresh one, its API server stopped")
-	flags.StringVar(&o.clusterIs, "cluster-is", "", "what the target is, as the plan shows it: the UID of its kube-system, or its etcd cluster id where that cannot be read; another target is refused")
+	flags.StringSliceVar(&o.clusterIs, "cluster-is", nil, "what the target is, as the plan shows it: the UID of its kube-system, or its etcd cluster id where that cannot be read; another target is refused")
 	flags.StringVar(&o.leases, "leases", "skip", "keys under an etcd lease: skip, or regrant their remaining time")
 	flags.IntVar(&o.inFlight, "max-in-flight", 0, "batches of up to 128 keys on the way at once, 1 to 32; 16 suits an empty target. Without it one, made smaller while the cluster answers slowly, so that a live cluster does not feel it")
 	flags.StringVar(&o.report, "report", "", "file for the outcome of each key, as JSON lines")
@@ -233,6 +233,12 @@ type restoreResult struct {
 func (o *restoreOptions) show(p *printer, s *settings, planned *ferry.Planned) {
 	p.result = restoreResult{Target: planned.Target, Plan: planned.Tally, Steps: o.steps, Keys: noteworthy(planned.Tally)}
 	p.data("Target: %s", o.target(s, planned.Target))
+	if planned.Confirmed {
+		p.warn("nothing proves that the archive is of this cluster; that it is meant says --cluster-is (from %s)", s.origin("cluster-is"))
+	}
+	if len(o.clusterIs) > 0 && o.scenario == kube.ScenarioNew {
+		p.warn("--cluster-is (from %s) does not count with --scenario=new: a fresh cluster is none yet", s.origin("cluster-is"))
+	}
 	if planned.Counts.Total() == 0 {
 		return
 	}

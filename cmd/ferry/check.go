@@ -68,7 +68,7 @@ func (c Check) Run(ctx context.Context) ([]Checked, error) {
 	}
 	var doubtful []catalog.Series
 	for _, s := range listing.Select(c.Query) {
-		if s.Doubt {
+		if s.Doubt != "" {
 			doubtful = append(doubtful, s)
 			continue
 		}
@@ -111,7 +111,7 @@ func (c Check) addDoubtful(ctx context.Context, all []Checked, doubtful []catalo
 			found.Broken++
 		}
 	}
-	found.Problems = []string{fmt.Sprintf("%d archives may be of several clusters: their identity was unreadable when they were made, and no --cluster was given to backup", len(doubtful))}
+	found.Problems = []string{fmt.Sprintf("%d archives may be of several clusters, of each of which %s", len(doubtful), doubtful[0].Doubt)}
 	return append(all, found), nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
@@ -14,27 +15,34 @@ import (
 // the target holds there.
 type pair struct{ archive, target etcdwalk.Identity }
 
-// pairs are those of the prefixes that the restore writes under. A prefix without
-// a kube-system says nothing of itself (OpenShift keeps one cluster under two
-// prefixes), so where none of these has one, the others speak for them.
+// tells is false where neither has a kube-system: OpenShift keeps one cluster under
+// two prefixes, and others keep keys of their own beside it.
+func (p pair) tells() bool {
+	return p.archive.State != etcdwalk.IdentityNone || p.target.State != etcdwalk.IdentityNone
+}
+
+// pairs are those of the prefixes that the restore writes under. Where none of these
+// tells anything, all others that archive and target know speak for them.
 func (r Restore) pairs(ctx context.Context, layout *kube.Layout, sel etcdwalk.Selection, target etcdwalk.Info) ([]pair, error) {
-	archived, err := r.Archive.identities(ctx, layout)
+	archived, err := r.Archive.identities(ctx, target.Identities)
 	if err != nil {
 		return nil, err
 	}
 	var written, others []pair
-	for i, prefix := range layout.Prefixes() {
-		p := pair{archived[i], target.Identities[i]}
-		if p.archive.State == etcdwalk.IdentityNone && p.target.State == etcdwalk.IdentityNone {
+	for i, id := range archived {
+		p := pair{id, target.Identities[i]}
+		if !p.tells() {
 			continue
 		}
-		found, err := holds(ctx, r.Archive, sel.Within(etcdwalk.Ranges{etcdwalk.Prefix(prefix)}))
-		switch {
-		case err != nil:
-			return nil, err
-		case found:
+		found := false
+		if slices.Contains(layout.Prefixes(), id.Prefix) {
+			if found, err = holds(ctx, r.Archive, sel.Within(etcdwalk.Ranges{etcdwalk.Prefix(id.Prefix)})); err != nil {
+				return nil, err
+			}
+		}
+		if found {
 			written = append(written, p)
-		default:
+		} else {
 			others = append(others, p)
 		}
 	}
@@ -48,44 +56,64 @@ func (r Restore) pairs(ctx context.Context, layout *kube.Layout, sel etcdwalk.Se
 }
 
 // sameCluster refuses a target that is not known to be the archive's cluster, or
-// that is not the one that ClusterIs says (RS10).
-func (r Restore) sameCluster(pairs []pair, target etcdwalk.Info) error {
+// that is not the one that ClusterIs says (RS10). It tells whether it is the user
+// alone who says that it is.
+func (r Restore) sameCluster(pairs []pair, target etcdwalk.Info) (confirmed bool, err error) {
 	source := r.Archive.Info()
-	if r.ClusterIs != "" && !slices.Contains(names(target), r.ClusterIs) {
-		return fmt.Errorf("the target is %s, and not %s as --cluster-is says: %w", orUnknown(names(target)), r.ClusterIs, replay.ErrRefused)
-	}
-	for _, p := range pairs {
-		relation := p.archive.Relate(source.ClusterID, p.target, target.ClusterID)
-		name := nameOf(p.target, target.ClusterID)
-		switch {
-		case relation == etcdwalk.SameCluster:
-		case relation == etcdwalk.OtherCluster:
-			return fmt.Errorf("the archive is of the cluster whose kube-system has UID %s, the target's has %s: %w", p.archive.UID, p.target.UID, replay.ErrRefused)
-		case name != "" && name == r.ClusterIs: // the user knows
-		case relation == etcdwalk.OtherStore:
-			return fmt.Errorf("the archive is of etcd cluster %s, the target is %s: %w; if it is the same one, rebuilt, --cluster-is=%s says so",
-				source.ClusterID, target.ClusterID, replay.ErrRefused, name)
-		default:
-			return undecided(p, source.ClusterID, target.ClusterID, name)
+	for _, said := range r.ClusterIs {
+		if !contains(names(target), said) {
+			return false, fmt.Errorf("the target is %s, and not %s as --cluster-is says: %w", orUnknown(names(target)), said, replay.ErrRefused)
 		}
 	}
-	return nil
+	var open, unproven []pair
+	for _, p := range pairs {
+		switch p.archive.Relate(source.ClusterID, p.target, target.ClusterID) {
+		case etcdwalk.SameCluster:
+		case etcdwalk.OtherCluster:
+			return false, fmt.Errorf("the archive is of the cluster whose kube-system has UID %s, the target's has %s: %w; --scenario=new restores into a fresh cluster",
+				p.archive.UID, p.target.UID, replay.ErrRefused)
+		default:
+			unproven = append(unproven, p)
+			if name := nameOf(p.target, target.ClusterID); name == "" || !contains(r.ClusterIs, name) {
+				open = append(open, p)
+			}
+		}
+	}
+	if len(open) > 0 {
+		return false, undecided(open[0], unproven, source.ClusterID, target.ClusterID)
+	}
+	return len(unproven) > 0, nil
 }
 
-// undecided says why nothing tells whether two clusters are one, and what the
-// user can say about it.
-func undecided(p pair, archived, target etcdwalk.ClusterID, name string) error {
+// undecided says why nothing tells whether two clusters are one, and what the user
+// can say about that and all others that are unproven.
+func undecided(p pair, unproven []pair, archived, target etcdwalk.ClusterID) error {
 	err := fmt.Errorf("whether the archive is of this cluster cannot be told: under %s kube-system's UID is %s in the archive (etcd cluster %s), and %s in the target (etcd cluster %s): %w",
 		p.target.Prefix, p.archive, archived, p.target, target, replay.ErrRefused)
-	if name == "" {
-		return fmt.Errorf("%w; nothing else tells clusters apart here", err)
+	if p.archive.Relate(archived, p.target, target) == etcdwalk.OtherStore {
+		err = fmt.Errorf("the archive is of etcd cluster %s, the target is %s, and no kube-system tells more: %w", archived, target, replay.ErrRefused)
 	}
-	return fmt.Errorf("%w; if you are sure that this target is meant, --cluster-is=%s says so", err, name)
+	var names []string
+	for _, p := range unproven {
+		name := nameOf(p.target, target)
+		if name == "" {
+			return fmt.Errorf("%w; nothing else tells clusters apart here; --scenario=new restores into a fresh cluster", err)
+		}
+		if !contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return fmt.Errorf("%w; if you are sure that this target is meant, --cluster-is=%s says so; --scenario=new restores into a fresh cluster", err, strings.Join(names, ","))
+}
+
+// contains compares names as people copy them.
+func contains(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
 }
 
 // sameLineage refuses to compare revisions of what may be two clusters.
 func (r Restore) sameLineage(pairs []pair, target etcdwalk.Info) error {
-	if err := r.sameCluster(pairs, target); err != nil {
+	if _, err := r.sameCluster(pairs, target); err != nil {
 		return fmt.Errorf("mod revisions do not compare: %w", err)
 	}
 	for _, p := range pairs {
@@ -127,57 +155,59 @@ func orUnknown(names []string) string {
 	if len(names) == 0 {
 		return "not known by any name"
 	}
-	return fmt.Sprint(names)
+	return strings.Join(names, " or ")
 }
 
-// identities tells, for each prefix of the layout, which cluster the archive holds
-// there: what the header says, or else what lies in the archive. An archive of
-// format 1.0 has one UID for all of its prefixes, and tells nothing by having
-// none; only a kube-system that would have been taken, and is not there, is absent.
-func (a *Archive) identities(ctx context.Context, layout *kube.Layout) ([]etcdwalk.Identity, error) {
-	var (
-		all, stored []etcdwalk.Identity
-		told        = a.Info().Identities
-		err         error
-	)
-	for i, prefix := range layout.Prefixes() {
-		at := slices.IndexFunc(told, func(id etcdwalk.Identity) bool { return id.Prefix == prefix })
-		if at >= 0 {
-			all = append(all, told[at])
+// identities tells which cluster the archive holds under each prefix of which the
+// target's is known: what the header says, or else what lies in the archive.
+func (a *Archive) identities(ctx context.Context, target []etcdwalk.Identity) ([]etcdwalk.Identity, error) {
+	own, err := a.layout(kube.Filter{})
+	if err != nil {
+		return nil, err
+	}
+	var all, stored []etcdwalk.Identity
+	for _, theirs := range target {
+		in := func(ids []etcdwalk.Identity) int {
+			return slices.IndexFunc(ids, func(id etcdwalk.Identity) bool { return id.Prefix == theirs.Prefix })
+		}
+		if at := in(a.Info().Identities); at >= 0 {
+			all = append(all, a.Info().Identities[at])
 			continue
 		}
 		if stored == nil {
-			if stored, err = layout.Identities(ctx, a); err != nil {
+			if stored, err = own.Identities(ctx, a); err != nil {
 				return nil, err
 			}
 		}
-		if stored[i].State != etcdwalk.IdentityNone {
-			all = append(all, stored[i])
+		if at := in(stored); at >= 0 && stored[at].State != etcdwalk.IdentityNone {
+			all = append(all, stored[at])
 			continue
 		}
-		id, err := a.untold(prefix)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, id)
+		all = append(all, a.untold(own, theirs, target))
 	}
 	return all, nil
 }
 
 // untold is the identity under a prefix of which the header says nothing, in an
-// archive that holds no kube-system there.
-func (a *Archive) untold(prefix string) (etcdwalk.Identity, error) {
-	own, err := a.layout(kube.Filter{})
-	if err != nil {
-		return etcdwalk.Identity{}, err
-	}
+// archive that holds no kube-system there. The one UID that an archive of format 1.0
+// can have is of some prefix: it is that of a target that has it there, or has it
+// nowhere, and tells nothing of the other clusters of one that has it elsewhere. That
+// there is no UID tells nothing; a kube-system that would have been taken, and is not
+// there, is absent.
+func (a *Archive) untold(own *kube.Layout, theirs etcdwalk.Identity, target []etcdwalk.Identity) etcdwalk.Identity {
+	id := etcdwalk.Identity{Prefix: theirs.Prefix, State: etcdwalk.IdentityUnreadable}
 	taken := a.Header().Selection
-	all := len(taken.Include)+len(taken.Exclude)+len(taken.Namespaces) == 0
-	switch info := a.Info(); {
-	case len(info.Identities) == 0 && info.KubeSystemUID != "":
-		return etcdwalk.Identity{Prefix: prefix, State: etcdwalk.IdentityUID, UID: info.KubeSystemUID}, nil
-	case all && own.CoversIdentity(prefix):
-		return etcdwalk.Identity{Prefix: prefix, State: etcdwalk.IdentityNone}, nil
+	whole := len(taken.Include)+len(taken.Exclude)+len(taken.Namespaces) == 0
+	uid := a.Info().KubeSystemUID
+	if len(a.Info().Identities) > 0 {
+		uid = "" // it is of the prefix that it is told of
 	}
-	return etcdwalk.Identity{Prefix: prefix, State: etcdwalk.IdentityUnreadable}, nil
+	elsewhere := slices.ContainsFunc(target, func(id etcdwalk.Identity) bool { return id.UID == uid })
+	switch {
+	case uid != "" && theirs.State == etcdwalk.IdentityNone, whole && own.CoversIdentity(theirs.Prefix):
+		id.State = etcdwalk.IdentityNone
+	case uid != "" && (theirs.UID == uid || !elsewhere):
+		id.State, id.UID = etcdwalk.IdentityUID, uid
+	}
+	return id
 }

@@ -98,7 +98,7 @@ func (p Prune) Run(ctx context.Context) (Pruned, error) {
 	if n := len(listing.Items); len(going)*100 > p.MaxPercent*n {
 		return done, fmt.Errorf("%d of %d archives would be removed, more than %d %%: %w", len(going), n, p.MaxPercent, replay.ErrRefused)
 	}
-	err = p.remove(ctx, going, &done.Removed, &done.Denied)
+	err = p.remove(ctx, catalog.Remove, going, &done.Removed, &done.Denied)
 	if err == nil && p.Incomplete {
 		err = p.sweep(ctx, listing, now.Add(-fragmentLife), &done)
 	}
@@ -145,10 +145,10 @@ func leaving(groups []catalog.Group) []string {
 	return names
 }
 
-// remove removes archives, or only names them. A denial is noted; any other error
-// ends it. Once a receipt could not be put back, no other is risked.
-func (p Prune) remove(ctx context.Context, archives []string, removed *[]string, denied *[]Denial) error {
-	remove := catalog.Remove
+// remove removes archives, or only names them. A denial is noted, and what has been
+// finished meanwhile stays; any other error ends it. Once a receipt could not be put
+// back, no other is risked.
+func (p Prune) remove(ctx context.Context, remove func(context.Context, remote.Store, string) error, archives []string, removed *[]string, denied *[]Denial) error {
 	for _, name := range archives {
 		var err error
 		if !p.DryRun {
@@ -159,6 +159,7 @@ func (p Prune) remove(ctx context.Context, archives []string, removed *[]string,
 			remove = catalog.RemoveReceiptLast
 		}
 		switch {
+		case errors.Is(err, fs.ErrExist):
 		case errors.Is(err, fs.ErrPermission):
 			*denied = append(*denied, Denial{name, err.Error(), lost})
 		case err != nil:
@@ -187,7 +188,7 @@ func (p Prune) sweep(ctx context.Context, l catalog.Listing, before time.Time, d
 		}
 		old = append(old, f.Name)
 	}
-	if err := p.remove(ctx, old, &done.Swept, &done.Denied); err != nil {
+	if err := p.remove(ctx, catalog.RemoveUnfinished, old, &done.Swept, &done.Denied); err != nil {
 		return err
 	}
 	if s, ok := p.Store.(sweeper); ok {

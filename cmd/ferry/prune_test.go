@@ -307,6 +307,31 @@ func TestPruneSweepsOnlyOurs(t *testing.T) {
 	wantNames(t, store, "photos.zip", archiveName(0), catalog.ReceiptName(archiveName(0)))
 }
 
+// TestPruneSweepsNothingThatIsFinishedMeanwhile: kubeferry receipt may come between
+// the look and the removal.
+func TestPruneSweepsNothingThatIsFinishedMeanwhile(t *testing.T) {
+	store, fired := stocked(t, 2), 0
+	lonely := strings.Replace(archiveName(7), "r07", "r77", 1)
+	remotetest.Publish(t, store, lonely, []byte("archive"))
+	store.Fault = func(op, name string) error {
+		if op == "open" && name == catalog.ReceiptName(lonely) {
+			if fired++; fired == 2 { // the second look finds it
+				store.Put(name, []byte("{}"))
+			}
+		}
+		return nil
+	}
+	p := prune(store)
+	p.Archives, p.Incomplete, p.Now = false, true, func() time.Time { return time.Now().Add(25 * time.Hour) }
+	done, err := p.Run(t.Context())
+	if err != nil || len(done.Swept) != 0 || fired < 2 {
+		t.Errorf("%+v, %v after %d looks", done, err, fired)
+	}
+	if _, there := store.Get(lonely); !there {
+		t.Error("the archive was removed")
+	}
+}
+
 // hiding is a store whose listings leave an object out.
 type hiding struct {
 	*remotetest.Memory

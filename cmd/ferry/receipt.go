@@ -2,6 +2,7 @@ package ferry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"time"
@@ -19,6 +20,16 @@ type Receipting struct {
 	Progress Progress
 }
 
+// Receipted is what became of a Receipting.
+type Receipted struct {
+	Receipt   catalog.Receipt
+	Verified  Verified
+	Encrypted bool
+	// LockUnseen: whether the store keeps the archive locked these credentials may not
+	// see, and the receipt does not say.
+	LockUnseen bool
+}
+
 // A keeper is a store that knows until when it keeps an object locked.
 type keeper interface {
 	// RetainedUntil is zero if no time is set. What these credentials may not see
@@ -28,33 +39,63 @@ type keeper interface {
 
 // Run verifies the whole archive and publishes what it says of itself. A receipt
 // that is there already is an fs.ErrExist if it agrees, and else a
-// catalog.ErrMismatch or catalog.ErrReceipt: it is never replaced.
-func (r Receipting) Run(ctx context.Context) (catalog.Receipt, Verified, error) {
+// catalog.ErrMismatch or catalog.ErrReceipt: it is never replaced. What no listing
+// of the store shows gets none: an ErrUnlisted.
+func (r Receipting) Run(ctx context.Context) (Receipted, error) {
+	if err := r.listed(ctx); err != nil {
+		return Receipted{}, err
+	}
 	a, err := Open(ctx, r.Store, r.Name, r.Keys)
 	if err != nil {
-		return catalog.Receipt{}, Verified{}, err
+		return Receipted{}, err
 	}
 	defer a.Close()
-	seen, err := a.Verify(ctx, r.Progress)
-	if err != nil {
-		return catalog.Receipt{}, seen, err
+	done := Receipted{Encrypted: a.Encrypted}
+	if done.Verified, err = a.Verify(ctx, r.Progress); err != nil {
+		return done, err
 	}
 	if a.Receipt != nil {
-		return *a.Receipt, seen, fmt.Errorf("the receipt of %s is there, and agrees with the archive: %w", r.Name, fs.ErrExist)
+		return done, fmt.Errorf("the receipt of %s is there, and agrees with the archive: %w", r.Name, fs.ErrExist)
 	}
 	digest, err := sum(ctx, a.object)
 	if err != nil {
-		return catalog.Receipt{}, seen, storing(err, "reading the archive "+r.Name)
+		return done, storing(err, "reading the archive "+r.Name)
 	}
 	told := receipt(a.Header(), a.Manifest(), r.Name)
 	if k, ok := r.Store.(keeper); ok {
-		if told.RetainUntil, err = k.RetainedUntil(ctx, r.Name); err != nil {
-			return catalog.Receipt{}, seen, storing(err, "asking until when "+r.Name+" is kept")
+		told.RetainUntil, err = k.RetainedUntil(ctx, r.Name)
+		if done.LockUnseen = errors.Is(err, fs.ErrPermission); err != nil && !done.LockUnseen {
+			return done, storing(err, "asking until when "+r.Name+" is kept")
 		}
 	}
-	told = catalog.NewReceipt(told, digest)
-	if err := catalog.Publish(ctx, r.Store, told); err != nil {
-		return catalog.Receipt{}, seen, storing(err, "publishing the receipt of "+r.Name)
+	done.Receipt = catalog.NewReceipt(told, digest)
+	if err := catalog.Publish(ctx, r.Store, done.Receipt); err != nil {
+		return done, storing(err, "publishing the receipt of "+r.Name)
 	}
-	return told, seen, nil
+	return done, nil
+}
+
+// ErrUnlisted: a listing does not show the archive, so that a receipt would make it
+// a broken one.
+var ErrUnlisted = errors.New("no listing shows it")
+
+// listed refuses an archive that is a link to another, or hidden.
+func (r Receipting) listed(ctx context.Context) error {
+	for info, err := range r.Store.List(ctx, r.Name) {
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			return nil // who may not list finds out by looking
+		case err != nil:
+			return storing(err, "looking for "+r.Name)
+		case info.Name == r.Name:
+			return nil
+		}
+	}
+	switch o, err := r.Store.Open(ctx, r.Name); {
+	case err != nil:
+		return storing(err, "opening the archive "+r.Name)
+	default:
+		_ = o.Close() // it was not read
+	}
+	return fmt.Errorf("%s is a link, or hidden: %w", r.Name, ErrUnlisted)
 }

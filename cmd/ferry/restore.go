@@ -21,11 +21,11 @@ type Restore struct {
 	Target   replay.Target
 	Policy   replay.Policy
 	Scenario kube.Scenario
-	// ClusterIs is what the user says the target is: the UID of its kube-system,
-	// or where that cannot be read etcd's cluster id. It stands in for a proof
-	// that the archive is of this cluster, and any other target is refused. Empty:
-	// the user says nothing.
-	ClusterIs  string
+	// ClusterIs is what the user says the target is: the UID of its kube-system, or
+	// where that cannot be read etcd's cluster id; several where it holds several
+	// clusters. It stands in for a proof that the archive is of this cluster, and any
+	// other target is refused. None: the user says nothing.
+	ClusterIs  []string
 	Regrant    bool // leases; else keys under a lease are passed over
 	Raw        bool // values that no kube-apiserver would read are let through
 	AllowEmpty bool
@@ -39,6 +39,8 @@ type Planned struct {
 	replay.Plan
 	// Target is the cluster that would be written to.
 	Target etcdwalk.Info
+	// Confirmed: nothing proves that the archive is of it but ClusterIs.
+	Confirmed bool
 
 	job    replay.Job
 	layout *kube.Layout
@@ -73,7 +75,7 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	if err != nil {
 		return planned, err
 	}
-	if err := r.guard(ctx, layout, view, planned.Target, pairs); err != nil {
+	if planned.Confirmed, err = r.guard(ctx, layout, view, planned.Target, pairs); err != nil {
 		return planned, err
 	}
 	planned.job = replay.Job{
@@ -197,20 +199,18 @@ func (r Restore) rule(layout *kube.Layout, target etcdwalk.API, values bool) fun
 	}
 }
 
-// guard refuses what the scenario and the policy forbid (RS10).
-func (r Restore) guard(ctx context.Context, layout *kube.Layout, target Snapshot, info etcdwalk.Info, pairs []pair) error {
+// guard refuses what the scenario and the policy forbid (RS10). It tells whether
+// only the user says that the target is the archive's cluster.
+func (r Restore) guard(ctx context.Context, layout *kube.Layout, target Snapshot, info etcdwalk.Info, pairs []pair) (confirmed bool, err error) {
 	if r.Policy == replay.Newer {
 		if err := r.sameLineage(pairs, info); err != nil {
-			return fmt.Errorf("--on-conflict=newer: %w", err)
+			return false, fmt.Errorf("--on-conflict=newer: %w", err)
 		}
 	}
 	if r.Scenario == kube.ScenarioSame {
-		if err := r.sameCluster(pairs, info); err != nil {
-			return fmt.Errorf("%w; --scenario=new restores into a fresh cluster", err)
-		}
-		return nil
+		return r.sameCluster(pairs, info)
 	}
-	return r.guardNew(ctx, layout, target)
+	return false, r.guardNew(ctx, layout, target)
 }
 
 // guardNew refuses a target that lives already, or holds what this archive

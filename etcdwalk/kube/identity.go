@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
@@ -17,42 +19,57 @@ const identityPath = namespace + "/kube-system"
 // maxUID bounds what is taken for a UID, which receipts repeat.
 const maxUID = 128
 
-// Identities tells, for each prefix of the layout, which cluster lies under it.
-// A value that is there and tells no UID makes an identity that is unreadable,
-// whatever the reason: encrypted at rest, of an encoding that is not decoded,
-// damaged, or another object's.
+// Identities tells which cluster lies under each prefix of the layout, and, where
+// that may be read, under the default ones, which say whose the keys of others are:
+// the layout's own come first. A value that is there and tells no UID makes an
+// identity that is unreadable, whatever the reason: encrypted at rest, of an
+// encoding that is not decoded, damaged, or another object's.
 func (l *Layout) Identities(ctx context.Context, view etcdwalk.View) ([]etcdwalk.Identity, error) {
 	var all []etcdwalk.Identity
-	for _, s := range l.spaces {
-		found, err := s.identity(ctx, view)
+	for _, prefix := range l.Prefixes() {
+		found, err := identity(ctx, view, prefix)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, found)
 	}
+	for _, prefix := range defaultPrefixes() {
+		if slices.Contains(l.Prefixes(), prefix) {
+			continue
+		}
+		switch found, err := identity(ctx, view, prefix); {
+		case err == nil:
+			all = append(all, found)
+		case !errors.Is(err, etcdwalk.ErrDenied): // who may read the prefixes only
+			return nil, err
+		}
+	}
 	return all, nil
 }
 
-func (s *space) identity(ctx context.Context, view etcdwalk.View) (etcdwalk.Identity, error) {
-	key := etcdwalk.Key(s.identityKey())
+// identity tells which cluster lies under a prefix.
+func identity(ctx context.Context, view etcdwalk.View, prefix string) (etcdwalk.Identity, error) {
+	key := etcdwalk.Key([]byte(prefix + identityPath))
 	for e, err := range view.Walk(ctx, etcdwalk.Selection{Ranges: etcdwalk.Ranges{key}}) {
 		if err != nil {
 			return etcdwalk.Identity{}, fmt.Errorf("reading the cluster's identity from %q: %w", key.Start, err)
 		}
 		meta, err := MetaOf(e.Value)
 		if err == nil && meta.Name == "kube-system" && isUID(meta.UID) {
-			return etcdwalk.Identity{Prefix: s.prefix, State: etcdwalk.IdentityUID, UID: meta.UID}, nil
+			return etcdwalk.Identity{Prefix: prefix, State: etcdwalk.IdentityUID, UID: meta.UID}, nil
 		}
-		digest := sha256.Sum256(e.Value)
-		return etcdwalk.Identity{
-			Prefix: s.prefix, State: etcdwalk.IdentityUnreadable,
-			Encoding: string(EncodingOf(e.Value)), SHA256: hex.EncodeToString(digest[:]),
-		}, nil
+		encoding := EncodingOf(e.Value)
+		id := etcdwalk.Identity{Prefix: prefix, State: etcdwalk.IdentityUnreadable, Encoding: string(encoding)}
+		// What can be read, and tells no UID, and the head of a seal with nothing in
+		// it, are the same in many clusters: they prove nothing.
+		if err != nil && len(e.Value) > len(encoding)+1 {
+			digest := sha256.Sum256(e.Value)
+			id.SHA256 = hex.EncodeToString(digest[:])
+		}
+		return id, nil
 	}
-	return etcdwalk.Identity{Prefix: s.prefix, State: etcdwalk.IdentityNone}, nil
+	return etcdwalk.Identity{Prefix: prefix, State: etcdwalk.IdentityNone}, nil
 }
-
-func (s *space) identityKey() []byte { return []byte(s.prefix + identityPath) }
 
 // isUID tells whether s can be the UID of an object: Kubernetes asks for no
 // form, but it has to be shown, and compared by eye.
@@ -65,7 +82,8 @@ func isUID(s string) bool {
 	return s != "" && len(s) <= maxUID
 }
 
-// Prefixes are the prefixes under which the layout knows Kubernetes' objects.
+// Prefixes are the prefixes under which the layout knows Kubernetes' objects: the
+// default ones, and then others by name.
 func (l *Layout) Prefixes() []string {
 	var prefixes []string
 	for _, s := range l.spaces {

@@ -1,9 +1,11 @@
 package kube_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -31,30 +33,31 @@ func TestUnreadableIsNotAbsent(t *testing.T) {
 	for name, c := range map[string]struct {
 		key, value string
 		want       etcdwalk.Identity
+		proof      bool // equal bytes prove that it is the same cluster
 	}{
-		"protobuf":               {systemKey, value, uid},
-		"another namespace":      {"/registry/namespaces/kube-system2", value, none},
-		"no namespace":           {"/registry/a", "", none},
-		"sealed at rest":         {systemKey, "k8s:enc:aescbc:v1:key1:x", unreadable("k8s:enc:aescbc:v1:key1")},
-		"sealed by nobody knows": {systemKey, "k8s:enc:", unreadable("k8s:enc")},
-		"CBOR":                   {systemKey, "\xd9\xd9\xf7\xa0", unreadable("cbor")},
-		"damaged protobuf":       {systemKey, "k8s\x00\xff", unreadable("protobuf")},
-		"cut JSON":               {systemKey, `{"metadata":{"name":"kube-system","uid":"u`, unreadable("json")},
-		"nothing":                {systemKey, "", unreadable("opaque")},
-		"without a UID":          {systemKey, `{"metadata":{"name":"kube-system"}}`, unreadable("json")},
-		"a UID with an escape":   {systemKey, `{"metadata":{"name":"kube-system","uid":"a\u001b[0m"}}`, unreadable("json")},
-		"an endless UID":         {systemKey, `{"metadata":{"name":"kube-system","uid":"` + strings.Repeat("u", 129) + `"}}`, unreadable("json")},
-		"another object's value": {systemKey, `{"metadata":{"name":"shop","uid":"u"}}`, unreadable("json")},
+		"protobuf":               {systemKey, value, uid, false},
+		"another namespace":      {"/registry/namespaces/kube-system2", value, none, false},
+		"no namespace":           {"/registry/a", "", none, false},
+		"sealed at rest":         {systemKey, "k8s:enc:aescbc:v1:key1:x", unreadable("k8s:enc:aescbc:v1:key1"), true},
+		"sealed by nobody knows": {systemKey, "k8s:enc:", unreadable("k8s:enc"), false},
+		"CBOR":                   {systemKey, "\xd9\xd9\xf7\xa1\x61\x61\x01", unreadable("cbor"), true},
+		"damaged protobuf":       {systemKey, "k8s\x00\xff", unreadable("protobuf"), false},
+		"cut JSON":               {systemKey, `{"metadata":{"name":"kube-system","uid":"u`, unreadable("json"), true},
+		"nothing":                {systemKey, "", unreadable("opaque"), false},
+		"without a UID":          {systemKey, `{"metadata":{"name":"kube-system"}}`, unreadable("json"), false},
+		"a UID with an escape":   {systemKey, `{"metadata":{"name":"kube-system","uid":"a\u001b[0m"}}`, unreadable("json"), false},
+		"an endless UID":         {systemKey, `{"metadata":{"name":"kube-system","uid":"` + strings.Repeat("u", 129) + `"}}`, unreadable("json"), false},
+		"another object's value": {systemKey, `{"metadata":{"name":"shop","uid":"u"}}`, unreadable("json"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			view := walktest.NewView(etcdwalk.Entry{Key: []byte(c.key), Value: []byte(c.value)})
-			got, err := newLayout(t, "/registry/").Identities(t.Context(), view)
+			got, err := newLayout(t).Identities(t.Context(), view)
 			c.want.Prefix = "/registry/"
-			if c.want.State == etcdwalk.IdentityUnreadable {
+			if c.want.State == etcdwalk.IdentityUnreadable && c.proof {
 				sum := sha256.Sum256([]byte(c.value))
 				c.want.SHA256 = hex.EncodeToString(sum[:])
 			}
-			if err != nil || len(got) != 1 || got[0] != c.want {
+			if err != nil || len(got) != 3 || got[0] != c.want {
 				t.Errorf("got %+v, %v; want %+v", got, err, c.want)
 			}
 		})
@@ -79,6 +82,22 @@ func TestIdentityPerPrefix(t *testing.T) {
 	if !slices.Equal(text, want) {
 		t.Errorf("got %q, want %q", text, want)
 	}
+	// In whatever order prefixes are typed, and whether the default ones are: the
+	// archive's own come first, and the others say whose it is that has none.
+	for _, c := range []struct{ typed, want string }{
+		{"/kubernetes.io/ /registry/", "/registry/ /kubernetes.io/ /openshift.io/"},
+		{"/openshift.io/", "/openshift.io/ /registry/ /kubernetes.io/"},
+		{"/z/ /calico/ /openshift.io/", "/openshift.io/ /calico/ /z/ /registry/ /kubernetes.io/"},
+	} {
+		typed, err := newLayout(t, strings.Fields(c.typed)...).Identities(t.Context(), view)
+		var order []string
+		for _, id := range typed {
+			order = append(order, id.Prefix)
+		}
+		if err != nil || strings.Join(order, " ") != c.want {
+			t.Errorf("%s: %v, %v, want %s", c.typed, order, err, c.want)
+		}
+	}
 	// The first that is one is the archive's: the second's UID does not stand in.
 	info := etcdwalk.Info{KubeSystemUID: "stale"}
 	info.Identify(got)
@@ -92,5 +111,29 @@ func TestIdentityThatMayNotBeRead(t *testing.T) {
 	view.Err = etcdwalk.ErrDenied
 	if got, err := newLayout(t).Identities(t.Context(), view); !errors.Is(err, etcdwalk.ErrDenied) || got != nil || view.Fired() != 1 {
 		t.Errorf("got %v, %v, fired %d times", got, err, view.Fired())
+	}
+}
+
+// narrow is a view of who may read under one prefix only.
+type narrow struct {
+	*walktest.View
+
+	denied int
+}
+
+func (n *narrow) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[etcdwalk.Entry, error] {
+	if strings.HasPrefix(string(sel.Ranges[0].Start), "/registry/") {
+		return n.View.Walk(ctx, sel)
+	}
+	n.denied++
+	return func(yield func(etcdwalk.Entry, error) bool) { yield(etcdwalk.Entry{}, etcdwalk.ErrDenied) }
+}
+
+// TestIdentityUnderANarrowRole: what lies beside the typed prefixes may be unknown.
+func TestIdentityUnderANarrowRole(t *testing.T) {
+	view := &narrow{View: walktest.NewView(etcdwalk.Entry{Key: []byte(systemKey), Value: []byte(`{"metadata":{"name":"kube-system","uid":"u"}}`)})}
+	got, err := newLayout(t, "/registry/configmaps/").Identities(t.Context(), view)
+	if err != nil || len(got) != 1 || got[0].UID != "u" || view.denied != 2 {
+		t.Errorf("got %v, %v, denied %d times", got, err, view.denied)
 	}
 }

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,6 +35,9 @@ func NewLayout(prefixes ...string) (*Layout, error) {
 	if len(prefixes) == 0 {
 		prefixes = defaultPrefixes()
 	}
+	if len(prefixes) > maxPrefixes {
+		return nil, fmt.Errorf("%d prefixes, where %d are the most: %w", len(prefixes), maxPrefixes, ErrFilter)
+	}
 	var taken []etcdwalk.Range
 	var roots []string
 	for _, typed := range prefixes {
@@ -49,6 +53,10 @@ func NewLayout(prefixes ...string) (*Layout, error) {
 	}
 	return &Layout{scope: etcdwalk.Union(taken...), spaces: spaces(roots)}, nil
 }
+
+// maxPrefixes bounds what the words of an archive may cost: each prefix is asked for
+// by itself.
+const maxPrefixes = 256
 
 // defaultPrefixes are those of kube-apiserver (its --etcd-prefix) and of
 // OpenShift's two API servers.
@@ -71,6 +79,11 @@ func spaces(prefixes []string) []space {
 			made = append(made, newSpace(root))
 		}
 	}
+	// In whatever order they were typed, the same cluster comes first.
+	slices.SortFunc(made, func(a, b space) int {
+		rank := func(s space) int { return (slices.Index(defaultPrefixes(), s.prefix) + 9) % 9 }
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.prefix, b.prefix))
+	})
 	return made
 }
 

@@ -53,15 +53,15 @@ func (f Filter) whole() bool { return f.Open() && len(f.Exclude)+len(f.Prefixes)
 // canonical is the filter in one of all the spellings that mean the same: kinds
 // by their full names, all words sorted, each once, and none that another has.
 func (f Filter) canonical() (Filter, error) {
-	include, err := canonicalTerms(f.Include)
-	if err != nil {
-		return Filter{}, err
-	}
-	exclude, err := canonicalTerms(f.Exclude)
-	if err != nil {
-		return Filter{}, err
-	}
 	namespaces, err := parseNamespaces(f.Namespaces)
+	if err != nil {
+		return Filter{}, err
+	}
+	include, err := canonicalTerms(f.Include, len(namespaces) > 0)
+	if err != nil {
+		return Filter{}, err
+	}
+	exclude, err := canonicalTerms(f.Exclude, len(namespaces) > 0)
 	if err != nil {
 		return Filter{}, err
 	}
@@ -69,7 +69,9 @@ func (f Filter) canonical() (Filter, error) {
 	return Filter{Include: include, Exclude: exclude, Namespaces: sorted(namespaces), Prefixes: prefixes}, err
 }
 
-func canonicalTerms(lists []string) ([]string, error) {
+// canonicalTerms leaves out an object of a kind that is taken as a whole. Where
+// namespaces narrow kinds, that of Namespace objects is not.
+func canonicalTerms(lists []string, narrowed bool) ([]string, error) {
 	terms, err := parseTerms(lists)
 	if err != nil {
 		return nil, err
@@ -86,7 +88,7 @@ func canonicalTerms(lists []string) ([]string, error) {
 		switch {
 		case t.name == "":
 			words = append(words, t.typed)
-		case !kinds[t.typed]:
+		case !kinds[t.typed], narrowed && t.typed == namespace:
 			words = append(words, t.typed+"/"+t.name)
 		}
 	}
@@ -115,17 +117,23 @@ func canonicalPrefixes(typed []string) ([]string, error) {
 	}
 	var all []string
 	for _, p := range typed {
-		if p = strings.Trim(p, "/"); p == "" {
-			return []string{"/"}, nil // it has all the others
+		if p = strings.Trim(p, "/"); p != "" {
+			p += "/"
 		}
-		all = append(all, "/"+p+"/")
+		all = append(all, "/"+p)
 	}
 	all = sorted(all)
 	var prefixes []string
 	for _, p := range all {
-		if last := len(prefixes) - 1; last < 0 || !strings.HasPrefix(p, prefixes[last]) {
+		// "/" has all keys, but objects only under prefixes that are known.
+		if last := len(prefixes) - 1; last < 0 || prefixes[last] == "/" || !strings.HasPrefix(p, prefixes[last]) {
 			prefixes = append(prefixes, p)
 		}
+	}
+	if len(prefixes) > 0 && prefixes[0] == "/" {
+		prefixes = slices.DeleteFunc(prefixes, func(p string) bool {
+			return p != "/" && slices.ContainsFunc(defaultPrefixes(), func(d string) bool { return strings.HasPrefix(p, d) })
+		})
 	}
 	if slices.Equal(prefixes, sorted(defaultPrefixes())) {
 		return nil, nil

@@ -20,7 +20,10 @@ func TestOneSelectionOneDigest(t *testing.T) {
 		same  []kube.Filter
 	}{
 		{"whole", true, []kube.Filter{{}, {Prefixes: words("/openshift.io /registry/ kubernetes.io")}}},
-		{"everything under /", false, []kube.Filter{{Prefixes: words("/")}, {Prefixes: words("/registry/ / /a/")}}},
+		{"everything under /", false, []kube.Filter{{Prefixes: words("/")}, {Prefixes: words("/registry/ / /openshift.io/x")}}},
+		{"everything under / and 1 other prefix", false, []kube.Filter{{Prefixes: words("/ /custom/")}, {Prefixes: words("/custom/x/ / /custom/")}}},
+		{"namespaces in 1 namespace", false, []kube.Filter{{Include: words("ns"), Namespaces: words("shop")}}},
+		{"namespaces (1 object) in 1 namespace", false, []kube.Filter{{Include: words("ns ns/foo"), Namespaces: words("shop")}}},
 		{"everything under /registry/", false, []kube.Filter{
 			{Prefixes: words("/registry/")}, {Prefixes: words("registry")}, {Prefixes: words("/registry/configmaps/ /registry")},
 		}},

@@ -69,8 +69,7 @@ func (l Listing) latest(word string, q Query) (Item, error) {
 		return Item{}, fmt.Errorf("%s: %s: %w", word, l.Without(q), fs.ErrNotExist)
 	case 1:
 	default:
-		return Item{}, fmt.Errorf("%s: there are archives of %s; --cluster and --selection say which are meant, or name one by its id: %w",
-			word, namesOf(found), ErrAmbiguous)
+		return Item{}, fmt.Errorf("%s: there are archives of %s; %sname one by its id: %w", word, namesOf(found), ways(found), ErrAmbiguous)
 	}
 	good := slices.DeleteFunc(slices.Clone(found[0].Items), func(i Item) bool { return i.Broken != "" })
 	if back >= len(good) {
@@ -79,14 +78,22 @@ func (l Listing) latest(word string, q Query) (Item, error) {
 	return good[back], nil
 }
 
+// ways say how series can be told apart, if they can.
+func ways(found []Series) string {
+	if !slices.ContainsFunc(found, func(s Series) bool { return s.Doubt == "" }) {
+		return ""
+	}
+	return "--cluster (a label, UID or id) and --selection say which are meant, or "
+}
+
 // Without says that the query selects no series, and which ones there are.
 func (l Listing) Without(q Query) string {
 	text := "there is no archive of the whole keyspace, nor of another selection on three days"
 	if q.Selection != "" {
 		text = fmt.Sprintf("there is no archive of the selection %.100q", q.Selection)
 	}
-	if q.Label != "" {
-		text += fmt.Sprintf(" under the label %.60q", q.Label)
+	if q.Cluster != "" {
+		text += fmt.Sprintf(" of the cluster %.60q", q.Cluster)
 	}
 	if all := l.Series(); len(all) > 0 {
 		text += "; there are archives of " + namesOf(all)
@@ -112,8 +119,8 @@ func namesOf(all []Series) string {
 // name tells a series from others.
 func (s Series) name() string {
 	text := fmt.Sprintf("%s (%s)", s.Label, s.Cluster)
-	if s.Doubt {
-		text = fmt.Sprintf("%s (identity unreadable, %s)", s.Label, s.Items[0].Name)
+	if s.Doubt != "" {
+		text = fmt.Sprintf("%s (its cluster cannot be told, %s)", s.Label, s.Items[0].Name)
 	}
 	if s.Whole {
 		return text

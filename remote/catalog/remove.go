@@ -92,6 +92,24 @@ func RemoveReceiptLast(ctx context.Context, store remote.Store, archive string) 
 	return removeNow(ctx, store, ReceiptName(archive))
 }
 
+// RemoveUnfinished removes an archive that has no receipt. One that has got a receipt
+// by now is finished, and stays: fs.ErrExist.
+func RemoveUnfinished(ctx context.Context, store remote.Store, archive string) error {
+	switch err := look(ctx, store, ReceiptName(archive)); {
+	case err == nil:
+		return fmt.Errorf("removing %s, which has a receipt now: %w", archive, fs.ErrExist)
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("looking for the receipt of %s: %w", archive, err)
+	}
+	if err := checkLock(ctx, store, archive); err != nil {
+		return err
+	}
+	if err := store.Remove(ctx, archive); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing %s: %w", archive, err)
+	}
+	return nil
+}
+
 // removeNow removes the receipt of an archive that is gone, whatever became of the
 // context.
 func removeNow(ctx context.Context, store remote.Store, receipt string) error {
@@ -151,9 +169,9 @@ func putBack(ctx context.Context, store remote.Store, receipt string, kept []byt
 	return fmt.Errorf("put back %s: %w", receipt, fs.ErrExist)
 }
 
-// look is nil if there is the archive, and fs.ErrNotExist if there is none.
-func look(ctx context.Context, store remote.Store, archive string) error {
-	o, err := store.Open(ctx, archive)
+// look is nil if there is the object, and fs.ErrNotExist if there is none.
+func look(ctx context.Context, store remote.Store, name string) error {
+	o, err := store.Open(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -49,8 +49,8 @@ func (l Listing) Retain(p Policy, now time.Time) ([]Group, error) {
 	}
 	var groups []Group
 	for _, s := range l.Series() {
-		if s.Doubt {
-			groups = append(groups, Group{s, doubted(s.Items)})
+		if s.Doubt != "" {
+			groups = append(groups, Group{s, doubted(s)})
 		} else {
 			groups = append(groups, Group{s, p.judge(s.Items, now)})
 		}
@@ -59,11 +59,11 @@ func (l Listing) Retain(p Policy, now time.Time) ([]Group, error) {
 }
 
 // doubted keeps archives of nobody knows which cluster.
-func doubted(items []Item) []Verdict {
-	verdicts := make([]Verdict, len(items))
-	for i, item := range items {
+func doubted(s Series) []Verdict {
+	verdicts := make([]Verdict, len(s.Items))
+	for i, item := range s.Items {
 		verdicts[i].Item = item
-		verdicts[i].keep("its cluster cannot be told: its identity was unreadable, and backup had no --cluster")
+		verdicts[i].keep("its cluster cannot be told: " + s.Doubt)
 	}
 	return verdicts
 }

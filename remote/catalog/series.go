@@ -23,8 +23,8 @@ type Series struct {
 	Label     string    `json:"label"`
 	Whole     bool      `json:"whole"`
 	Selection Selection `json:"selection"`
-	// Doubt: whose archive it is cannot be told.
-	Doubt bool `json:"doubt,omitempty"`
+	// Doubt is why it cannot be told whose archive it is; empty: it can.
+	Doubt string `json:"doubt,omitempty"`
 	// Items are the newest first.
 	Items []Item `json:"-"`
 
@@ -86,6 +86,7 @@ func (l Listing) Series() []Series {
 	slices.SortFunc(all, func(a, b Series) int {
 		whole := func(s Series) int { return map[bool]int{true: 0, false: 1}[s.Whole] }
 		return cmp.Or(
+			cmp.Compare(min(len(a.Doubt), 1), min(len(b.Doubt), 1)),
 			cmp.Compare(a.Label, b.Label), cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(whole(a), whole(b)),
 			cmp.Compare(a.Selection.Text, b.Selection.Text), cmp.Compare(a.Selection.Digest, b.Selection.Digest),
 			cmp.Compare(a.Items[0].Name, b.Items[0].Name),
@@ -140,23 +141,27 @@ func (r Receipt) Unreadable() bool { return r.Identity == identityUnreadable }
 // hasClusterID tells whether etcd's id is known: kine has none, and tells 0.
 func (r Receipt) hasClusterID() bool { return r.ClusterID != "" && r.ClusterID != "0" }
 
-// of is the cluster that a receipt belongs to, and whether that is in doubt.
-func (c clusters) of(r Receipt) (cluster string, doubt bool) {
+// of is the cluster that a receipt belongs to, and why that is in doubt.
+func (c clusters) of(r Receipt) (cluster, doubt string) {
 	if own := r.cluster(); own != "" {
-		return own, false
+		return own, ""
 	}
-	if !r.LabelTyped || !r.hasClusterID() {
-		return byNothing + r.Name, true
+	switch {
+	case !r.hasClusterID():
+		return byNothing + r.Name, "it has neither a UID of kube-system nor an id of etcd"
+	case !r.LabelTyped:
+		return byNothing + r.Name, "its identity was unreadable, and backup had no --cluster"
 	}
 	if same := c[r.joint()]; len(same) == 1 {
-		return same[0], false
+		return same[0], ""
 	}
-	return byLabel + r.Cluster + " " + r.ClusterID, false
+	return byLabel + r.Cluster + " " + r.ClusterID, ""
 }
 
 // A Query says which series are meant.
 type Query struct {
-	Label string // of the cluster; empty: each
+	// Cluster is a label, or what the cluster is known by; empty: each.
+	Cluster string
 	// Selection is the text of a selection, or the beginning of its digest, four
 	// characters at least. Empty: of each cluster the whole; where it has none, what
 	// has archives on several days.
@@ -168,31 +173,67 @@ type Query struct {
 const settledDays = 3
 
 // Select picks series. Of a cluster that has archives of the whole under any
-// label no others are meant.
+// label no others are meant; unless the whole was made on a few days only, and a
+// settled selection since.
 func (l Listing) Select(q Query) []Series {
-	all := slices.DeleteFunc(l.Series(), func(s Series) bool { return q.Label != "" && s.Label != q.Label })
+	all := slices.DeleteFunc(l.Series(), func(s Series) bool { return q.Cluster != "" && s.Label != q.Cluster && s.Cluster != q.Cluster })
 	if q.Selection != "" {
 		return slices.DeleteFunc(all, func(s Series) bool { return !s.of(q.Selection) })
 	}
-	whole := map[string]bool{}
+	settled := settledIn(all)
+	// Of each cluster: the newest of its settled selections, and its whole series.
+	since, whole := map[string]time.Time{}, map[string]bool{}
 	for _, s := range all {
-		whole[s.key.cluster] = whole[s.key.cluster] || s.Whole
+		if !s.Whole && settled[s.practice()] && s.newest().After(since[s.key.cluster]) {
+			since[s.key.cluster] = s.newest()
+		}
+	}
+	counts := func(s Series) bool {
+		return s.Whole && (settled[s.practice()] || !since[s.key.cluster].After(s.newest()))
+	}
+	for _, s := range all {
+		whole[s.key.cluster] = whole[s.key.cluster] || counts(s)
 	}
 	return slices.DeleteFunc(all, func(s Series) bool {
-		return !s.Whole && (whole[s.key.cluster] || !s.settled())
+		return !counts(s) && (s.Whole || whole[s.key.cluster] || !settled[s.practice()])
 	})
 }
+
+// A practice is what is done again and again: under one label, with one selection.
+// Archives of which nobody knows the cluster, which are series by themselves, have
+// one together.
+type practice struct{ cluster, label, selection string }
+
+func (s Series) practice() practice {
+	p := practice{s.key.cluster, s.Label, s.key.selection}
+	if s.Doubt != "" {
+		p.cluster = s.Cluster
+	}
+	return p
+}
+
+// settledIn are the practices of known selections that have archives on several days.
+func settledIn(all []Series) map[practice]bool {
+	days := map[practice]map[string]bool{}
+	for _, s := range all {
+		for _, item := range s.Items {
+			if days[s.practice()] == nil {
+				days[s.practice()] = map[string]bool{}
+			}
+			days[s.practice()][item.Receipt.Created.UTC().Format(time.DateOnly)] = true
+		}
+	}
+	settled := map[practice]bool{}
+	for p, on := range days {
+		settled[p] = p.selection != "" && len(on) >= settledDays
+	}
+	return settled
+}
+
+// newest is when the newest archive was made.
+func (s Series) newest() time.Time { return s.Items[0].Receipt.Created }
 
 // of tells whether a word means the selection of the series.
 func (s Series) of(word string) bool {
 	return word == s.Selection.Text || len(word) >= minID && strings.HasPrefix(s.Selection.Digest, strings.ToLower(word))
-}
-
-// settled tells whether a known selection has archives on several days.
-func (s Series) settled() bool {
-	days := map[string]bool{}
-	for _, item := range s.Items {
-		days[item.Receipt.Created.UTC().Format(time.DateOnly)] = true
-	}
-	return s.Selection.Digest != "" && len(days) >= settledDays
 }

@@ -240,7 +240,9 @@ func TestSelect(t *testing.T) {
 	}{
 		"nothing":                      {nil, Query{}, nil},
 		"the whole":                    {[][]add{days("u", "prod", 0, 1)}, Query{}, []string{"prod u whole 1"}},
-		"the whole before a series":    {[][]add{days("u", "prod", 0, 1), days("u", "prod", 1, 1, 2, 3, 4)}, Query{}, []string{"prod u whole 1"}},
+		"the whole before a series":    {[][]add{days("u", "prod", 0, 1, 2, 3), days("u", "prod", 1, 1, 2, 3, 4)}, Query{}, []string{"prod u whole 3"}},
+		"a newer whole":                {[][]add{days("u", "prod", 0, 5), days("u", "prod", 1, 1, 2, 3, 4)}, Query{}, []string{"prod u whole 1"}},
+		"a whole once, by hand":        {[][]add{days("u", "prod", 0, 1), days("u", "prod", 1, 1, 2, 3, 4)}, Query{}, []string{"prod u everything but events 4"}},
 		"a series of three days":       {[][]add{days("u", "prod", 1, 1, 2, 3)}, Query{}, []string{"prod u everything but events 3"}},
 		"two days":                     {[][]add{days("u", "prod", 1, 1, 1, 1, 2)}, Query{}, nil},
 		"a part of an old receipt":     {[][]add{days("u", "prod", 3, 1, 2, 3, 4)}, Query{}, nil},
@@ -251,16 +253,22 @@ func TestSelect(t *testing.T) {
 		"too little of a digest":       {[][]add{days("u", "prod", 2, 1)}, Query{Selection: "e2e"}, nil},
 		"no such selection":            {[][]add{days("u", "prod", 0, 1)}, Query{Selection: "pods"}, nil},
 		"two clusters":                 {[][]add{days("u", "prod", 0, 1), days("v", "test", 0, 1)}, Query{}, []string{"prod u whole 1", "test v whole 1"}},
-		"one by its label":             {[][]add{days("u", "prod", 0, 1), days("v", "test", 0, 1)}, Query{Label: "test"}, []string{"test v whole 1"}},
-		"no such label":                {[][]add{days("u", "prod", 0, 1)}, Query{Label: "pro"}, nil},
+		"one by its label":             {[][]add{days("u", "prod", 0, 1), days("v", "test", 0, 1)}, Query{Cluster: "test"}, []string{"test v whole 1"}},
+		"no such label":                {[][]add{days("u", "prod", 0, 1)}, Query{Cluster: "pro"}, nil},
 		"a cluster without a whole":    {[][]add{days("u", "prod", 0, 1), days("v", "test", 1, 1, 2, 3)}, Query{}, []string{"prod u whole 1", "test v everything but events 3"}},
-		"a whole under another label":  {[][]add{days("u", "prod", 0, 1), days("u", "shop", 2, 1, 2, 3)}, Query{}, []string{"prod u whole 1"}},
-		"that series by its own label": {[][]add{days("u", "prod", 0, 1), days("u", "shop", 2, 1, 2, 3)}, Query{Label: "shop"}, []string{"shop u configmaps 3"}},
+		"a whole under another label":  {[][]add{days("u", "prod", 0, 1, 2, 3), days("u", "shop", 2, 1, 2, 3, 4)}, Query{}, []string{"prod u whole 3"}},
+		"one by its UID":               {[][]add{days("u", "prod", 0, 1), days("v", "prod", 0, 1)}, Query{Cluster: "v"}, []string{"prod v whole 1"}},
+		"parts of nobody knows whom":   {[][]add{days("", "c1", 1, 1, 2, 3)}, Query{}, []string{"c1 c1 everything but events 1", "c1 c1 everything but events 1", "c1 c1 everything but events 1"}},
+		"two days of that":             {[][]add{days("", "c1", 1, 1, 2)}, Query{}, nil},
+		"that series by its own label": {[][]add{days("u", "prod", 0, 1), days("u", "shop", 2, 1, 2, 3)}, Query{Cluster: "shop"}, []string{"shop u configmaps 3"}},
 	} {
 		var l Listing
 		for _, a := range slices.Concat(c.adds...) {
 			item := made(len(l.Items), seriesStart.AddDate(0, 0, a.day))
 			item.Receipt.KubeSystemUID, item.Receipt.Cluster, item.Receipt.Whole = a.uid, a.label, a.selection == 0
+			if item.Receipt.ClusterID = "c1"; a.uid == "" {
+				item.Receipt.Identity = identityUnreadable
+			}
 			if a.selection < 3 {
 				item.Receipt.Selection = selections[a.selection]
 			}

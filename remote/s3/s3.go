@@ -40,7 +40,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -239,8 +239,14 @@ func (s *Store) Locked(ctx context.Context, name string) error {
 	return s.unlocked("look at", name, info)
 }
 
+// noRetention are S3's answers that there is none: of the object, in the bucket, or
+// in the store at all.
+var noRetention = []string{
+	"NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError", "InvalidRequest", "NotImplemented", "MethodNotAllowed",
+}
+
 // RetainedUntil is until when the store keeps an object under retention; zero if it
-// does not, or does not tell these credentials.
+// does not. Who may not see it gets an fs.ErrPermission.
 func (s *Store) RetainedUntil(ctx context.Context, name string) (time.Time, error) {
 	info, err := s.find(ctx, name)
 	if err != nil {
@@ -255,11 +261,11 @@ func (s *Store) RetainedUntil(ctx context.Context, name string) (time.Time, erro
 		_, until, err = s.core.GetObjectRetention(ctx, s.at.Bucket, s.key(name), "")
 		return err
 	})
-	switch status := response(err).StatusCode; {
+	switch {
 	case err == nil && until != nil:
 		return until.UTC(), nil
-	case err == nil, status >= 400 && status < 500, status == http.StatusNotImplemented:
-		return time.Time{}, nil // none, none told, or no such thing in this store
+	case err == nil, slices.Contains(noRetention, response(err).Code):
+		return time.Time{}, nil
 	}
 	return time.Time{}, s.explain("look at", "s3:GetObjectRetention", name, err)
 }
