@@ -87,6 +87,8 @@ func TestInterruptsAreToldFromOtherCancellations(t *testing.T) {
 		{stopped, failed, exitInterrupted},
 		{context.Background(), failed, exitFailure},
 		{stopped, etcdwalk.ErrDenied, exitDenied},
+		{stopped, fmt.Errorf("%w%.0w", etcdwalk.ErrDenied, context.Canceled), exitInterrupted}, // a restore that came to both
+		{context.Background(), fmt.Errorf("%w%.0w", etcdwalk.ErrDenied, context.Canceled), exitDenied},
 		{stopped, nil, exitDone},
 	} {
 		if got := codeOf(interrupted(c.whole, context.Background(), c.err)); got != c.want {

@@ -27,7 +27,7 @@ func (p *pass) write(ctx context.Context, b *batch) error {
 	err := p.retry(ctx, func() error {
 		for len(items) > 0 {
 			if ctx.Err() != nil {
-				return context.Cause(ctx)
+				return ctx.Err()
 			}
 			var err error
 			if items, err = p.round(work, b, items); err != nil {
@@ -211,13 +211,4 @@ func (p *pass) abandon(ctx context.Context, b *batch, items []*item) {
 
 func conflict(it *item) error {
 	return fmt.Errorf("key %q: %s: %w", it.want.Key, it.Reason, ErrConflict)
-}
-
-// graver picks the error that decides about the batch: the first that stops it,
-// else the first for which it waits.
-func graver(a, b error) error {
-	if a == nil || b != nil && errors.Is(a, etcdwalk.ErrUnavailable) && !errors.Is(b, etcdwalk.ErrUnavailable) {
-		return b
-	}
-	return a
 }

@@ -108,7 +108,7 @@ func (p *pass) land() error {
 	return err
 }
 
-// until waits for a moment, or for the reason why there is nothing to wait for.
+// until waits for a moment, or for the end of the context.
 func until(ctx context.Context, moment time.Time) error {
 	if wait := time.Until(moment); wait > 0 {
 		select {
@@ -116,8 +116,5 @@ func until(ctx context.Context, moment time.Time) error {
 		case <-time.After(wait):
 		}
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return nil
+	return ctx.Err()
 }

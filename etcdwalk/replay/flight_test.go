@@ -191,7 +191,8 @@ func TestAnInterruptSettlesAllBatchesInFlight(t *testing.T) {
 	}
 }
 
-// An interrupt does not hide what a batch in flight came to.
+// An interrupt does not hide what a batch in flight came to, nor the reverse. Which
+// comes first is left to chance here; graver_test.go has each order by itself.
 func TestAnInterruptKeepsTheErrorOfABatchInFlight(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	target := walktest.NewTarget()

@@ -63,8 +63,9 @@ func (j Job) Plan(ctx context.Context) (Plan, error) {
 // etcdwalk.ErrDenied, etcdwalk.ErrInvariant and ErrConflict (somebody wrote a
 // key meanwhile, under the policy Fail) stop the apply, and so does a cancelled
 // context, once the batches in flight are settled, for which they have ten seconds.
-// What a target refuses for one key only is counted as Failure, and without an
-// error.
+// If they come to an error then, or came to one before, it is told together with
+// the context's, in its own words. What a target refuses for one key only is
+// counted as Failure, and without an error.
 func (j Job) Apply(ctx context.Context, plan Plan) (Summary, error) {
 	if err := plan.Err(); err != nil {
 		return Summary{Tally: newTally()}, fmt.Errorf("nothing was written: %w", err)

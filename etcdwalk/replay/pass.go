@@ -36,7 +36,8 @@ func newPass(j Job) *pass {
 
 // walk takes the selections in order. A batch never reaches over the end of
 // one, and none of the next is sent before all is settled. When it returns,
-// nothing is in flight.
+// nothing is in flight. Whether the walk sees first that ctx has ended, or what a
+// batch in flight came to, is chance: its error tells both.
 func (p *pass) walk(ctx context.Context) error {
 	flying, halt := context.WithCancelCause(ctx)
 	defer halt(nil)
@@ -45,14 +46,16 @@ func (p *pass) walk(ctx context.Context) error {
 	if err != nil {
 		halt(err)
 	}
-	if ctx.Err() == nil && errors.Is(err, context.Canceled) { // by us
-		err = context.Cause(flying)
-	}
 	for len(p.air) > 0 {
-		landed := p.land()
-		if landed != nil && !errors.Is(landed, context.Canceled) && !errors.Is(err, landed) {
-			err = errors.Join(err, landed) // it came to this while the walk was stopping
-		}
+		err = both(err, p.land()) // it came to this while the walk was stopping
+	}
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() == nil && ended(err): // by us
+		return context.Cause(flying)
+	case ctx.Err() != nil && !errors.Is(err, ctx.Err()):
+		return fmt.Errorf("%w%.0w", err, ctx.Err()) // the words are the reason's
 	}
 	return err
 }
