@@ -154,6 +154,63 @@ func TestAnInterruptKeepsTheErrorOfTheRecorder(t *testing.T) {
 	}
 }
 
+// Who interrupts a run that waits for its target wants to know what it waits for.
+func TestAnInterruptTellsWhatABatchWaitedFor(t *testing.T) {
+	for name, during := range map[string]bool{"during a try": true, "between two tries": false} {
+		// start returns a context, and what a target calls at its n-th request.
+		start := func(t *testing.T) (context.Context, func(n int)) {
+			ctx, cancel := context.WithCancel(t.Context())
+			if !during {
+				time.AfterFunc(time.Millisecond, cancel)
+				return ctx, func(int) {}
+			}
+			return ctx, func(n int) {
+				if n == 2 {
+					cancel()
+				}
+			}
+		}
+		t.Run("planning, "+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, request := start(t)
+				target := walktest.NewTarget()
+				target.ReadErr = func(n int) error {
+					request(n)
+					return etcdwalk.ErrUnavailable
+				}
+				_, err := job(target, replay.Fail, objects(600)...).Plan(ctx)
+				wantWaited(t, err)
+			})
+		})
+		t.Run("applying, "+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				target := walktest.NewTarget()
+				target.Inject = func(int, replay.Write) walktest.Fault { return walktest.Unavailable }
+				j := job(target, replay.Fail, objects(600)...)
+				j.InFlight = 4
+				plan := mustPlan(t, j)
+				ctx, request := start(t)
+				target.BeforeApply = func(n int, _ []replay.Write) { request(n) }
+				summary, err := j.Apply(ctx, plan)
+				wantWaited(t, err)
+				wantFired(t, target, walktest.Unavailable)
+				wantCounts(t, summary.Counts, replay.Counts{replay.Unreached: 600})
+			})
+		})
+	}
+}
+
+// wantWaited checks that an interrupted pass tells of an unavailable target, and
+// once for all batches.
+func wantWaited(t *testing.T, err error) {
+	t.Helper()
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, etcdwalk.ErrUnavailable) {
+		t.Errorf("got %v, want %v and %v", err, context.Canceled, etcdwalk.ErrUnavailable)
+	} else if n := strings.Count(err.Error(), etcdwalk.ErrUnavailable.Error()); n != 1 {
+		t.Errorf("it is told %d times, want once: %v", n, err)
+	}
+}
+
 // A rapt view does not go on behind its 300th entry until its first walk is
 // stopped.
 type rapt struct {
@@ -220,7 +277,7 @@ func (t tardy) Apply(ctx context.Context, writes []replay.Write) []replay.Result
 }
 
 func TestWhatWasCutOffDoesNotHideTheErrorOfItsNeighbours(t *testing.T) {
-	for _, why := range []error{replay.ErrNoSpace} {
+	for _, why := range []error{replay.ErrNoSpace, etcdwalk.ErrUnavailable} {
 		t.Run(why.Error(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

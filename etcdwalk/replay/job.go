@@ -100,12 +100,19 @@ func (j Job) retry(ctx context.Context, op func() error) error {
 	if patience == 0 {
 		patience = 30 * time.Second
 	}
+	var waits error // what the last try came to, if there may be another
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		waits = nil
 		err := op()
-		if err != nil && !errors.Is(err, etcdwalk.ErrUnavailable) {
+		if errors.Is(err, etcdwalk.ErrUnavailable) {
+			waits = err
+		} else if err != nil {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
 	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(patience))
+	if waits != nil {
+		return waits // and not that ctx ended meanwhile, which the walk knows
+	}
 	return err
 }
