@@ -57,11 +57,11 @@ func (p *proxy) serve(conn net.Conn) {
 		return
 	}
 	if p.auth != "" && request.Header.Get("Proxy-Authorization") != p.auth {
-		fmt.Fprint(conn, "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+		_, _ = fmt.Fprint(conn, "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
 		return
 	}
 	if p.status != 0 {
-		fmt.Fprintf(conn, "HTTP/1.1 %d No\r\n\r\n", p.status)
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 %d No\r\n\r\n", p.status)
 		return
 	}
 	up, err := net.Dial("tcp", p.target)
@@ -70,11 +70,11 @@ func (p *proxy) serve(conn net.Conn) {
 		return
 	}
 	// In one write with what the server says first, as it happens on a fast network.
-	go io.Copy(up, reader)
+	go func() { _, _ = io.Copy(up, reader) }()
 	greeting := make([]byte, 1024)
 	n, _ := up.Read(greeting)
-	conn.Write(append([]byte("HTTP/1.1 200 OK\r\n\r\n"), greeting[:n]...))
-	io.Copy(conn, up)
+	_, _ = conn.Write(append([]byte("HTTP/1.1 200 OK\r\n\r\n"), greeting[:n]...))
+	_, _ = io.Copy(conn, up)
 }
 
 // greeter is a server that speaks first.
@@ -91,7 +91,7 @@ func greeter(t *testing.T) string {
 			if err != nil {
 				return
 			}
-			fmt.Fprint(conn, "hello")
+			_, _ = fmt.Fprint(conn, "hello")
 			t.Cleanup(func() { conn.Close() })
 		}
 	}()
