@@ -27,6 +27,8 @@ type backupOptions struct {
 	verify     string
 	shared     bool
 	dryRun     bool
+	corrupt    bool
+	members    bool
 }
 
 // The words that --verify takes.
@@ -80,6 +82,8 @@ or - for stdout. Credentials for S3 are looked for where AWS's own tools look.` 
 	flags.StringVar(&o.cluster, "cluster", "", "label of the cluster, [a-z0-9.-] (default the beginning of its kube-system UID)")
 	flags.BoolVar(&o.allowEmpty, "allow-empty", false, "an empty selection is no error")
 	flags.StringVar(&o.verify, "verify", verifyWritten, "written: check all bytes as they are written, and again on the disk; full: also open the archive as a restore would")
+	flags.BoolVar(&o.corrupt, "accept-corrupt-source", false, "back up a cluster although it calls itself corrupt, or its members disagree; the archive says so")
+	flags.BoolVar(&o.members, "verify-members", false, "compare all that the members hold at this revision (HashKV), where rights allow; name two endpoints at least")
 	flags.BoolVar(&o.shared, "allow-shared-folder", false, "write into a folder that everybody can write to")
 	flags.Var(newDryRun(&o.dryRun), "dry-run", "count keys and bytes per kind; write nothing")
 	flags.Lookup("dry-run").NoOptDefVal = "client"
@@ -132,7 +136,7 @@ func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter
 	done, err := ferry.Backup{
 		Pin:        cluster.pin,
 		Filter:     filter,
-		AllowEmpty: o.allowEmpty,
+		AllowEmpty: o.allowEmpty, AcceptCorrupt: o.corrupt, VerifyMembers: o.members,
 		Recipients: recipients,
 		Store:      to.store,
 		Name:       to.name,
@@ -153,6 +157,10 @@ func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter
 		p.warn("%d values are in no form that Kubernetes stores, and a restore will refuse them without --raw, the first: %s", n, done.ReadBack.Examples[0])
 	}
 	o.warnOfIdentity(p, done)
+	o.warnOfSource(p, done.Source.Alarms, done.Outcome.Doubts)
+	if o.members && done.Members < 2 {
+		p.warn("--verify-members compared nothing: it takes two endpoints or more, and with etcd's users the right of root")
+	}
 	if o := done.Outcome; !o.Consistent {
 		p.warn("the keys are of no single moment: somebody wrote between index %d and %d, in %d attempts", o.FirstIndex, o.LastIndex, o.Restarts+1)
 	}
@@ -171,6 +179,21 @@ func (o *backupOptions) warnOfIdentity(p *printer, done ferry.BackedUp) {
 			"Without it this archive has the label %s, which was made and other clusters can have too: prune keeps each such archive, and latest does not choose among them. "+
 			"Earlier archives of this cluster may have another label (kubeferry list shows them): that label goes on with their series, as long as etcd's id is the same",
 			id.Prefix, id, done.Receipt.Cluster)
+	}
+}
+
+// warnOfSource says what is wrong with the cluster, though it was read.
+func (o *backupOptions) warnOfSource(p *printer, alarms []etcdwalk.Alarm, doubts []string) {
+	for _, alarm := range alarms {
+		switch alarm {
+		case etcdwalk.AlarmNoSpace:
+			p.warn("the cluster has raised the alarm NOSPACE: it takes no writes until it is compacted, defragmented and disarmed")
+		case etcdwalk.AlarmCorrupt:
+			p.warn("the cluster has raised the alarm CORRUPT: what was read may not be what other members hold")
+		}
+	}
+	for _, doubt := range doubts {
+		p.warn("the cluster may be corrupt: %s", doubt)
 	}
 }
 
@@ -257,11 +280,12 @@ func (o *backupOptions) look(ctx context.Context, p *printer, s *settings, filte
 	defer cluster.close()
 	tell, stop := p.progress()
 	defer stop()
-	counted, err := ferry.Tally(ctx, cluster.pin, filter, o.allowEmpty, tell)
+	counted, err := ferry.Backup{Pin: cluster.pin, Filter: filter, AllowEmpty: o.allowEmpty, AcceptCorrupt: o.corrupt, Progress: tell}.Tally(ctx)
 	stop()
 	if err != nil {
 		return err
 	}
+	o.warnOfSource(p, counted.Alarms, nil)
 	rows := [][]string{{"KIND", "KEYS", "BYTES"}}
 	for _, kind := range counted.Kinds {
 		rows = append(rows, []string{kindText(kind.Kind), strconv.FormatInt(kind.Keys, 10), bytesText(kind.Bytes)})

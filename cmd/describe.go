@@ -86,6 +86,12 @@ func facts(a *ferry.Archive) [][]string {
 		{"Encrypted:", strconv.FormatBool(a.Encrypted)},
 		{"Made by:", fmt.Sprintf("kubeferry %s on %s", h.ToolVersion, h.Host)},
 	}
+	if a.Corrupt() {
+		rows = append(rows, []string{"Source:", "corrupt, and taken on request"})
+		for _, doubt := range m.Outcome.Doubts {
+			rows = append(rows, []string{"", doubt})
+		}
+	}
 	if o := m.Outside; o != nil && o.Keys > 0 {
 		rows = append(rows, []string{"Not taken:", counted(o.Keys, "key") + " beside these prefixes"})
 	}

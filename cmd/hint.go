@@ -54,6 +54,8 @@ var hints = []struct {
 	{replay.ErrNoSpace, "", "compact and defragment etcd, raise its quota, disarm the alarm (etcdctl alarm disarm), and run the same command again"},
 	{etcdwalk.ErrDenied, "", "a client certificate is given with --cert and --key, a user with --user and --password-file; where rights reach over some prefixes only, name these with --prefix"},
 	{etcdwalk.ErrUnavailable, "", "--endpoints, --cacert, --cert and --key name the cluster, or ETCDCTL_ENDPOINTS and so on; -v tells more"},
+	{ferry.ErrCorrupt, "backup", "etcdctl endpoint hashkv tells which member differs; an endpoint of a good one, or --accept-corrupt-source, which marks the archive"},
+	{ferry.ErrCorrupt, "restore", "etcdctl endpoint hashkv tells which member differs; replace it, then disarm the alarm (etcdctl alarm disarm)"},
 	{fs.ErrExist, "receipt", "it needs no other"},
 	{catalog.ErrMismatch, "", "kubeferry verify tells what agrees; a receipt that does not must be moved away, and kubeferry receipt ARCHIVE -i IDENTITY makes the right one"},
 	{catalog.ErrReceipt, "", "move it away; kubeferry receipt ARCHIVE -i IDENTITY makes one anew"},

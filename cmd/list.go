@@ -70,6 +70,9 @@ func (o *listOptions) run(ctx context.Context, p *printer, place string) error {
 		if r.Unreadable() {
 			state += ", identity unreadable"
 		}
+		if r.CorruptSource {
+			state += ", of a corrupt source"
+		}
 		if until := r.RetainUntil; until.After(p.sh.now()) {
 			state += ", locked until " + until.Format(time.RFC3339)
 		}

@@ -53,6 +53,7 @@ func heedSignals() {
 //	del NAME PREFIX                 delete the keys under a prefix
 //	get NAME KEY                    print a value on stdout, for stdout and cmp
 //	dump NAME FILE [-PREFIX...]     write all keys and values, without those prefixes
+//	alarm NAME KIND                 raise an alarm: CORRUPT or NOSPACE
 //	exits CODE kubeferry ARG...     run the program, which must end with that code
 //
 // $TESTDATA is the folder of test data.
@@ -77,7 +78,7 @@ func TestScripts(t *testing.T) {
 					return nil
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
-					"etcd": s.etcd, "template": s.template, "load": s.load, "put": s.put, "leased": s.leased, "del": s.del, "get": s.get, "dump": s.dump, "exits": runExits,
+					"etcd": s.etcd, "template": s.template, "load": s.load, "put": s.put, "leased": s.leased, "del": s.del, "get": s.get, "dump": s.dump, "alarm": s.alarm, "exits": runExits,
 				},
 			})
 		})
@@ -176,6 +177,13 @@ func (s *scripted) get(ts *testscript.TestScript, neg bool, args []string) {
 		_, err = fmt.Fprintln(ts.Stdout(), string(answer.Kvs[0].Value))
 		ts.Check(err)
 	}
+}
+
+func (s *scripted) alarm(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: alarm NAME KIND")
+	}
+	ts.Check(s.servers[args[0]].Raise(s.client(ts, args[0]), args[1]))
 }
 
 func (s *scripted) dump(ts *testscript.TestScript, neg bool, args []string) {

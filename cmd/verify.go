@@ -87,6 +87,9 @@ func (f *opening) open(ctx context.Context, p *printer, s *settings, path string
 	if !a.Encrypted {
 		p.warn("%s is in the clear: nothing proves that it was not changed on purpose", f.resolved)
 	}
+	if a.Corrupt() {
+		p.warn("%s was made of a cluster that called itself corrupt, or whose members disagreed", f.resolved)
+	}
 	return a, nil
 }
 

@@ -69,7 +69,18 @@ type Info struct {
 	ServerVersion string     `json:"server_version,omitempty"`
 	// Revision is the moment of the view.
 	Revision int64 `json:"revision"`
+	// Alarms are those that the cluster had raised then.
+	Alarms []Alarm `json:"alarms,omitempty"`
 }
+
+// An Alarm is what a cluster says is wrong with itself, in etcd's word.
+type Alarm string
+
+// The alarms of etcd (api/etcdserverpb: AlarmType).
+const (
+	AlarmCorrupt Alarm = "CORRUPT" // its members hold different data
+	AlarmNoSpace Alarm = "NOSPACE" // its quota is used up: it takes no writes
+)
 
 // Outcome is what is known of a View only after it was walked.
 type Outcome struct {
@@ -81,6 +92,9 @@ type Outcome struct {
 	// Restarts counts the walks that were given up because their revision was
 	// compacted away.
 	Restarts int `json:"restarts"`
+	// Doubts say, one by one, why the source may be corrupt: what became known of
+	// it only while it was walked.
+	Doubts []string `json:"doubts,omitempty"`
 }
 
 // LeaseState says how much is known of a lease.

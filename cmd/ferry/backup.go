@@ -36,9 +36,13 @@ type Backup struct {
 	ReadBack   bool      // open the archive as a restore would, before its receipt is published
 	Label      string    // of the cluster; empty: from its kube-system UID
 	Retain     time.Time // until when the store keeps the archive locked; zero: it does not
-	Tool, Host string
-	Now        func() time.Time
-	Progress   Progress
+	// AcceptCorrupt takes a source that calls itself corrupt, or whose members
+	// disagree: the archive says so.
+	AcceptCorrupt bool
+	VerifyMembers bool // compare all that the members hold, where rights allow
+	Tool, Host    string
+	Now           func() time.Time
+	Progress      Progress
 }
 
 // BackedUp is what became of a Backup.
@@ -47,6 +51,7 @@ type BackedUp struct {
 	Source   etcdwalk.Info // with its identities
 	Outcome  etcdwalk.Outcome
 	Outside  *etcdwalk.Outside // what was not taken; nil: not known, or a part was asked for
+	Members  int               // that were found to hold the same, by VerifyMembers
 	Leases   int
 	ReadBack Verified // what reading it back has seen; zero without Backup.ReadBack
 	Duration time.Duration
@@ -117,13 +122,16 @@ type draft struct {
 
 // draft decides all that can be decided before the walk.
 func (b Backup) draft(ctx context.Context) (d draft, err error) {
-	if d.choice, err = choose(ctx, b.Pin, b.Filter); err != nil {
+	if d.choice, err = choose(ctx, b.Pin, b.Filter, b.AcceptCorrupt); err != nil {
 		return d, err
 	}
 	if !b.AllowEmpty {
 		if err := d.choice.expected(ctx); err != nil {
 			return d, err
 		}
+	}
+	if v, ok := d.choice.view.(doubter); ok {
+		v.Doubt()
 	}
 	if d.header, err = b.header(ctx, d.choice); err != nil {
 		return d, err
@@ -186,6 +194,7 @@ func (b Backup) write(ctx context.Context, upload remote.Upload, d draft, restar
 		Source:  w.Header().Sources[0],
 		Outcome: ending.Outcome,
 		Outside: ending.Outside,
+		Members: d.choice.compared,
 		Leases:  len(ending.Leases),
 		Walk:    ending.TakenAt.Sub(begun),
 	}, digest, nil
@@ -262,7 +271,9 @@ func (b Backup) walk(ctx context.Context, w *archive.Writer, c *choice) (archive
 	if err != nil {
 		return archive.Ending{}, err
 	}
-	return archive.Ending{Outcome: c.view.Outcome(), Leases: list, TakenAt: taken, Outside: c.outside}, nil
+	ending := archive.Ending{Outcome: c.view.Outcome(), Leases: list, TakenAt: taken, Outside: c.outside}
+	ending.Outcome.Doubts, err = b.doubts(ctx, c)
+	return ending, err
 }
 
 // sink marks the errors of an archive being written as those of its store:

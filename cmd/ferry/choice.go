@@ -20,16 +20,26 @@ type choice struct {
 	// under them: who means to have everything should hear of the rest. Nil: it
 	// cannot be known, or a part was asked for.
 	outside *etcdwalk.Outside
+	alarms  []etcdwalk.Alarm // at the beginning
+	// compared is how many members were found to hold the same, if that was asked for.
+	compared int
 }
 
-// choose opens the cluster at its newest revision and resolves the filter there.
-func choose(ctx context.Context, pin Pin, filter kube.Filter) (*choice, error) {
+// choose opens the cluster at its newest revision and resolves the filter there. A
+// cluster that calls itself corrupt is refused, unless that is accepted.
+func choose(ctx context.Context, pin Pin, filter kube.Filter, acceptCorrupt bool) (*choice, error) {
 	layout, err := kube.NewLayout(filter.Prefixes...)
 	if err != nil {
 		return nil, err
 	}
 	c := &choice{filter: filter, layout: layout}
 	if c.view, err = pin(ctx, layout.Scope()); err != nil {
+		return nil, err
+	}
+	if c.alarms, err = alarmsOf(ctx, c.view); err != nil {
+		return nil, err
+	}
+	if err := soundSource(c.alarms, acceptCorrupt); err != nil {
 		return nil, err
 	}
 	if c.sel, err = filter.Resolve(ctx, c.view); err != nil {

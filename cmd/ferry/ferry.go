@@ -12,6 +12,7 @@ package ferry
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
@@ -27,6 +28,9 @@ var (
 	ErrPolicy = errors.New("refused by policy")
 	// ErrIncomplete: the run came to its end, but some keys or archives were not done.
 	ErrIncomplete = errors.New("finished, but incomplete")
+	// ErrCorrupt: the cluster says that its members hold different data, or they were
+	// found to. It is an etcdwalk.ErrInvariant.
+	ErrCorrupt = fmt.Errorf("the cluster is corrupt%.0w", etcdwalk.ErrInvariant)
 	// ErrStore: the place of the archives fails.
 	ErrStore = errors.New("the store of archives fails")
 )

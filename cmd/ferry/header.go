@@ -17,6 +17,7 @@ func (b Backup) header(ctx context.Context, c *choice) (archive.Header, error) {
 		return archive.Header{}, err
 	}
 	info.Identify(ids)
+	info.Alarms = c.alarms
 	selected, err := b.Filter.Selected()
 	if err != nil {
 		return archive.Header{}, err
@@ -69,6 +70,7 @@ func receipt(h archive.Header, m archive.Manifest, name string) catalog.Receipt 
 		Kinds:         kinds(m),
 		Whole:         h.Selection.Whole,
 		Selection:     catalog.Selection{Digest: h.Selection.Digest, Text: h.Selection.Text},
+		CorruptSource: corrupt(h, m),
 		ToolVersion:   h.ToolVersion,
 	}
 	if len(info.Identities) == 0 {

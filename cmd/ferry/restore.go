@@ -66,6 +66,12 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 		return nil, err
 	}
 	planned := &Planned{Target: view.Info(), layout: layout, total: r.total()}
+	if planned.Target.Alarms, err = alarmsOf(ctx, view); err != nil {
+		return planned, err
+	}
+	if err := soundTarget(planned.Target.Alarms); err != nil {
+		return planned, err
+	}
 	ids, err := layout.Identities(ctx, view)
 	if err != nil {
 		return planned, err

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 )
 
 // Tallied is what a selection holds, by kind.
@@ -19,6 +18,7 @@ type Tallied struct {
 	// Outside is what a backup would not take; nil: not known, or a part was
 	// asked for.
 	Outside *etcdwalk.Outside `json:"outside,omitempty"`
+	Alarms  []etcdwalk.Alarm  `json:"alarms,omitempty"`
 }
 
 // A KindTally counts the keys of one kind; Kind is empty for the keys of none.
@@ -28,19 +28,19 @@ type KindTally struct {
 	Bytes int64  `json:"bytes"`
 }
 
-// Tally walks the selection and counts; nothing is written anywhere.
-func Tally(ctx context.Context, pin Pin, filter kube.Filter, allowEmpty bool, progress Progress) (Tallied, error) {
-	c, err := choose(ctx, pin, filter)
+// Tally walks what the backup would take, and counts; nothing is written anywhere.
+func (b Backup) Tally(ctx context.Context) (Tallied, error) {
+	c, err := choose(ctx, b.Pin, b.Filter, b.AcceptCorrupt)
 	if err != nil {
 		return Tallied{}, err
 	}
-	if !allowEmpty {
+	if !b.AllowEmpty {
 		if err := c.expected(ctx); err != nil {
 			return Tallied{}, err
 		}
 	}
 	t := tally{classify: c.layout.Classify, kinds: map[string]*etcdwalk.Stats{}}
-	tell, done := told(progress), int64(0)
+	tell, done := told(b.Progress), int64(0)
 	stats, err := etcdwalk.Copy(ctx, t, c.view, c.sel, func(etcdwalk.Entry) {
 		done++
 		tell(Walking, done, max(0, c.total))
@@ -48,10 +48,10 @@ func Tally(ctx context.Context, pin Pin, filter kube.Filter, allowEmpty bool, pr
 	if err != nil {
 		return Tallied{}, err
 	}
-	if stats.Keys == 0 && !allowEmpty {
-		return Tallied{}, empty(filter)
+	if stats.Keys == 0 && !b.AllowEmpty {
+		return Tallied{}, empty(b.Filter)
 	}
-	counted := Tallied{Revision: c.view.Info().Revision, Outcome: c.view.Outcome(), Keys: stats.Keys, Bytes: stats.Bytes, Outside: c.outside}
+	counted := Tallied{Revision: c.view.Info().Revision, Outcome: c.view.Outcome(), Keys: stats.Keys, Bytes: stats.Bytes, Outside: c.outside, Alarms: c.alarms}
 	for kind, s := range t.kinds {
 		counted.Kinds = append(counted.Kinds, KindTally{Kind: kind, Keys: s.Keys, Bytes: s.Bytes})
 	}

@@ -83,6 +83,8 @@ func (c *Cluster) judge(ctx context.Context, err error) error {
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, errCutOff):
+		return err
 	case c.cfg.Username == "" && errors.Is(rpctypes.Error(err), rpctypes.ErrUserEmpty):
 		return fmt.Errorf("%w: the cluster wants a user, and none is given", etcdwalk.ErrDenied)
 	case strings.Contains(status.Convert(err).Message(), tooLargeText):

@@ -1,8 +1,10 @@
 package etcd3_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -104,6 +106,47 @@ func TestBrokenStream(t *testing.T) {
 		})
 		journal.want(t, "read as a stream")
 	})
+}
+
+// TestConnectionsThatReset: E22. Each connection ends after so many bytes, so that no
+// page of the usual size ever arrives: pages shrink, and so do look-ups.
+func TestConnectionsThatReset(t *testing.T) {
+	for _, version := range both {
+		server, client := served(t, version, generate(1200, 4000))
+		for _, every := range []int64{1 << 20, 300 << 10, 60 << 10} {
+			t.Run(fmt.Sprintf("%s after %d KiB", version, every>>10), func(t *testing.T) {
+				p := newPipe(t, server.Endpoint)
+				p.every = every
+				c := dial(t, connect.Config{Endpoints: []string{p.endpoint}})
+				v, err := c.Pin(t.Context(), everything)
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantWhole(t, v, client, nil)
+				if p.fired.Load() < 5 {
+					t.Errorf("only %d connections were reset", p.fired.Load())
+				}
+				before := p.fired.Load()
+				var keys [][]byte
+				want := contents(t, client, 0)[:600]
+				for _, e := range want {
+					keys = append(keys, e.Key)
+				}
+				got, err := c.Target().Lookup(t.Context(), keys)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range want {
+					if got[i] == nil || !bytes.Equal(got[i].Value, want[i].Value) {
+						t.Fatalf("key %q was not found as it is", want[i].Key)
+					}
+				}
+				if p.fired.Load() == before {
+					t.Error("no connection was reset during the look-ups")
+				}
+			})
+		}
+	}
 }
 
 // TestPassingErrors: E07, E25 and others that a second attempt gets over.

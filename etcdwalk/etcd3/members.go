@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +25,9 @@ type member struct {
 	id       uint64 // as it calls itself
 	out      bool   // left out, until all are
 }
+
+// name is where the member is reached, for messages.
+func (m *member) name() string { return m.endpoint.Text }
 
 func (m *member) conn() *grpc.ClientConn { return m.client.ActiveConnection() }
 
@@ -63,10 +67,26 @@ func (p *members) Invoke(ctx context.Context, method string, args, reply any, op
 // NewStream implements grpc.ClientConnInterface. How the stream goes on is for
 // the caller to see.
 func (p *members) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	stream, _, err := p.stream(ctx, desc, method, opts...)
+	return stream, err
+}
+
+// stream is NewStream, and tells who streams.
+func (p *members) stream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, *member, error) {
 	m := p.pick()
 	stream, err := m.conn().NewStream(ctx, desc, method, append(opts, grpc.WaitForReady(false))...)
 	p.learn(ctx, m, err)
-	return stream, err
+	return stream, m, err
+}
+
+// serving are the members that are not left out; all, if all are.
+func (p *members) serving() []*member {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if serve := slices.DeleteFunc(slices.Clone(p.all), func(m *member) bool { return m.out }); len(serve) > 0 {
+		return serve
+	}
+	return slices.Clone(p.all)
 }
 
 // pick is the member that is asked.

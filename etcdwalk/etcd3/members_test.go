@@ -3,12 +3,15 @@ package etcd3_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
@@ -110,6 +113,83 @@ func moveLeader(t *testing.T, members []*etcdproc.Server) (stop func(), moves *a
 		}
 	})
 	return func() { cancel(); mover.Wait() }, moves
+}
+
+// TestADefiniteRefusalIsNoLostAnswer: a write that a member refuses with certainty
+// goes to another at once, whatever the code of the version; only silence after it was
+// sent is unknown.
+func TestADefiniteRefusalIsNoLostAnswer(t *testing.T) {
+	for name, c := range map[string]struct {
+		refusal error
+		out     bool // the member is left out, and not only passed over
+		state   replay.State
+	}{
+		"a learner of 3.5":           {status.Error(codes.Unavailable, "etcdserver: rpc not supported for learner"), true, replay.Applied},
+		"a learner of 3.6":           {status.Error(codes.FailedPrecondition, "etcdserver: rpc not supported for learner"), true, replay.Applied},
+		"not the leader":             {status.Error(codes.FailedPrecondition, "etcdserver: not leader"), false, replay.Applied},
+		"no leader":                  {status.Error(codes.Unavailable, "etcdserver: no leader"), false, replay.Applied},
+		"too many requests":          {status.Error(codes.ResourceExhausted, "etcdserver: too many requests"), false, replay.Applied},
+		"a balancer without backend": {status.Error(codes.Unimplemented, "unexpected HTTP status code received from server: 404 (Not Found)"), true, replay.Applied},
+		"a login page":               {status.Error(codes.Unknown, "unexpected HTTP status code received from server: 200 (OK); malformed header"), true, replay.Applied},
+		"a server that stops":        {status.Error(codes.Unavailable, "etcdserver: server stopped"), true, replay.Unknown},
+		"a balancer that gave up":    {status.Error(codes.Unavailable, "unexpected HTTP status code received from server: 504 (Gateway Timeout)"), true, replay.Unknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, client := served(t, etcdproc.V36, generate(5, 100))
+			r := newRelay(t, server.Endpoint)
+			r.asked = func(_ context.Context, method string, _ int) error {
+				if method == "Txn" {
+					return c.refusal
+				}
+				return nil
+			}
+			var warnings []string
+			cluster := dial(t, connect.Config{Endpoints: []string{r.endpoint, server.Endpoint}, Warn: func(w string) { warnings = append(warnings, w) }})
+			writes := creates(generate(25, 100)[5:])
+			begun := time.Now()
+			results := cluster.Target().Apply(t.Context(), writes)
+			if took := time.Since(begun); took > time.Second {
+				t.Errorf("it took %s", took)
+			}
+			wantTruth(t, client, writes, results)
+			if got := tally(results); got[c.state] != len(writes) || r.count("Txn") != 1 {
+				t.Errorf("got states %v after %d requests to who refuses, want all %d", got, r.count("Txn"), c.state)
+			}
+			if out := len(warnings) == 1 && strings.Contains(warnings[0], r.endpoint+" is left out"); out != c.out {
+				t.Errorf("the warnings are %q, want one: %t", warnings, c.out)
+			}
+		})
+	}
+}
+
+// TestASilentMemberCostsOneDeadline: one that falls silent after its first answer is
+// waited for once, by however many requests at the same time.
+func TestASilentMemberCostsOneDeadline(t *testing.T) {
+	server, client := served(t, etcdproc.V36, generate(2000, 500))
+	r := newRelay(t, server.Endpoint)
+	var silent atomic.Int64
+	r.asked = func(ctx context.Context, method string, _ int) error {
+		if method != "Status" {
+			silent.Add(1)
+			<-ctx.Done()
+		}
+		return nil
+	}
+	c := dial(t, connect.Config{Endpoints: []string{r.endpoint, server.Endpoint}, CommandTimeout: 500 * time.Millisecond})
+	begun := time.Now()
+	v, err := c.Pin(t.Context(), everything)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantWhole(t, v, client, nil)
+	writes := creates(generate(2500, 500)[2000:])
+	results := c.Target().Apply(t.Context(), writes)
+	if took := time.Since(begun); took > 2*time.Second {
+		t.Errorf("it took %s, where one deadline is half a second", took)
+	}
+	if got := tally(results); got[replay.Applied] != len(writes) || silent.Load() != 1 {
+		t.Errorf("got states %v, %d requests to who is silent", got, silent.Load())
+	}
 }
 
 // TestQuorumLost: E06.

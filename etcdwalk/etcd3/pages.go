@@ -74,8 +74,8 @@ func (s *scanner) cell(ctx context.Context, c cell) error {
 		}
 		s.asked, s.passed = s.asked+1, s.passed+p.count
 		course.learn(p, asked, s.limit)
-		s.limit = nextLimit(s.limit, p)
-		if err := s.take(p.entries); err != nil {
+		s.limit = nextLimit(s.limit, p, s.size.goal)
+		if err := s.take(p.header.MemberId, p.entries); err != nil {
 			return err
 		}
 		switch {
@@ -88,12 +88,25 @@ func (s *scanner) cell(ctx context.Context, c cell) error {
 	}
 }
 
-// nextLimit aims at pageBytes for the next page, from the size of the last one.
+// A size is what pages aim at, in bytes: pageBytes, and less on connections that do
+// not carry so much. An answer that does not arrive whole halves it; each that does
+// lets it grow again by an eighth.
+type size struct{ goal int64 }
+
+func newSize() *size { return &size{pageBytes} }
+
+// leastBytes is where pages shrink no further.
+const leastBytes = 16 << 10
+
+func (z *size) cut()   { z.goal = max(leastBytes, z.goal/2) }
+func (z *size) whole() { z.goal = min(pageBytes, z.goal+z.goal/8) }
+
+// nextLimit aims at the goal for the next page, from the size of the last one.
 // It at most doubles, since what comes next may be larger, and does not grow at
 // all after a page of few keys, which tell little of the others.
-func nextLimit(limit int64, p *page) int64 {
+func nextLimit(limit int64, p *page, goal int64) int64 {
 	got := int64(len(p.entries))
-	fit := max(1, got) * pageBytes / int64(max(1, len(p.message)))
+	fit := max(1, got) * goal / int64(max(1, len(p.message)))
 	if got < limit/2 {
 		fit = min(fit, limit)
 	}
@@ -121,8 +134,8 @@ func (s *scanner) page(ctx context.Context, r etcdwalk.Range) (*page, error) {
 	}
 }
 
-// request asks for s.limit keys of a range, and for fewer if the answer is slow
-// in coming.
+// request asks for s.limit keys of a range, and for fewer if the answer is slow in
+// coming, or breaks off: E22, connections that end after so many bytes.
 func (s *scanner) request(ctx context.Context, r etcdwalk.Range, receive int) (*page, error) {
 	p := s.pages.free()
 	key, end, _ := wire(r)
@@ -130,7 +143,11 @@ func (s *scanner) request(ctx context.Context, r etcdwalk.Range, receive int) (*
 		request := &pb.RangeRequest{Key: key, RangeEnd: end, Revision: s.view.info.Revision, Limit: s.limit}
 		err := s.view.cluster.members.Invoke(ctx, pb.KV_Range_FullMethodName, request, &p.rawAnswer,
 			grpc.ForceCodecV2(raw()), grpc.MaxCallRecvMsgSize(receive))
-		if status.Code(err) == codes.DeadlineExceeded {
+		switch status.Code(err) {
+		case codes.OK:
+			s.size.whole()
+		case codes.DeadlineExceeded, codes.Unavailable:
+			s.size.cut()
 			s.limit = max(1, s.limit/2)
 		}
 		return err

@@ -148,6 +148,7 @@ func (bytesCodec) Unmarshal(data mem.BufferSlice, v any) error {
 type pipe struct {
 	endpoint string
 	after    atomic.Int64 // bytes from the server until the harm; 0: never
+	every    int64        // bytes from the server until each connection is cut; 0: never
 	stall    bool         // hold the connection open instead of cutting it
 	fired    atomic.Int64
 	passed   atomic.Int64 // bytes from the server so far
@@ -194,9 +195,13 @@ func (p *pipe) serve(ctx context.Context, down net.Conn) {
 		up.Close()
 	}()
 	buffer := make([]byte, 16<<10)
-	for {
+	for carried := int64(0); ; {
 		n, err := up.Read(buffer)
 		if err != nil {
+			return
+		}
+		if carried += int64(n); p.every > 0 && carried > p.every {
+			p.fired.Add(1)
 			return
 		}
 		after := p.after.Load()

@@ -26,9 +26,10 @@ func (t *Target) readRange(ctx context.Context, keys [][]byte, headsOnly bool, r
 	whole := etcdwalk.Range{Start: keys[0], End: etcdwalk.After(keys[len(keys)-1])}
 	request := &pb.RangeRequest{Key: whole.Start, RangeEnd: whole.End, KeysOnly: headsOnly, Limit: int64(len(keys) + spareKeys)}
 	var response *pb.RangeResponse
+	cut := cutOff{alone: len(keys) == 1}
 	err = t.cluster.try(ctx, "reading", func(ctx context.Context) (err error) {
 		response, err = t.cluster.kv.Range(ctx, request, grpc.MaxCallRecvMsgSize(receive))
-		return err
+		return cut.see(err)
 	})
 	if errors.Is(err, etcdwalk.ErrDenied) || errors.Is(err, errTooLarge) {
 		return false, nil

@@ -37,6 +37,7 @@ func (s *scanner) stream(ctx context.Context) (whole bool, err error) {
 		log.Info("the server has no streaming range, reading in pages")
 	default:
 		log.Info("the stream broke, going on in pages", "keys", s.read, "cause", broken)
+		s.size.cut()
 		s.limit = firstLimit / 4
 	}
 	return false, nil
@@ -56,7 +57,7 @@ func (s *scanner) receive(ctx context.Context) error {
 	watchdog := time.AfterFunc(timeout, cut)
 	defer watchdog.Stop()
 
-	messages, err := s.open(ctx)
+	messages, by, err := s.open(ctx)
 	if err != nil {
 		return &brokenStream{err}
 	}
@@ -86,22 +87,22 @@ func (s *scanner) receive(ctx context.Context) error {
 		case len(p.entries) == 0: // it might go on like this for ever
 			return s.reading(fmt.Errorf("a stream goes on without a key: %w", etcdwalk.ErrInvariant))
 		}
-		if err := s.take(p.entries); err != nil {
+		if err := s.take(by.id, p.entries); err != nil {
 			return err
 		}
 	}
 }
 
-// open asks for the range as a stream.
-func (s *scanner) open(ctx context.Context) (grpc.ClientStream, error) {
-	messages, err := s.view.cluster.members.NewStream(ctx, &pb.KV_ServiceDesc.Streams[0],
+// open asks for the range as a stream, and tells who gives it.
+func (s *scanner) open(ctx context.Context) (grpc.ClientStream, *member, error) {
+	messages, by, err := s.view.cluster.members.stream(ctx, &pb.KV_ServiceDesc.Streams[0],
 		pb.KV_RangeStream_FullMethodName, grpc.ForceCodecV2(raw()), grpc.MaxCallRecvMsgSize(s.view.cluster.cfg.MaxRecvBytes))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	key, end, _ := wire(s.r)
 	if err := messages.SendMsg(&pb.RangeRequest{Key: key, RangeEnd: end, Revision: s.view.info.Revision}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return messages, messages.CloseSend()
+	return messages, by, messages.CloseSend()
 }

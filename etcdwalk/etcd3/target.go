@@ -12,6 +12,8 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
@@ -66,9 +68,9 @@ func (t *Target) Lookup(ctx context.Context, keys [][]byte) ([]*etcdwalk.Entry, 
 }
 
 // read gets keys in batches, and tells found of each that is there, by its
-// place in keys. A batch that is too much for the server, or whose answer is
-// for us, is tried again with half its keys, and a single key with a larger
-// receive limit.
+// place in keys. A batch that is too much for the server, or whose answer is for us
+// or for the connection, is tried again with half its keys, and a single key with a
+// larger receive limit.
 func (t *Target) read(ctx context.Context, keys [][]byte, headsOnly bool, found func(int, *etcdwalk.Entry)) error {
 	most, receive := batchOps, t.cluster.cfg.MaxRecvBytes
 	for done := 0; done < len(keys); {
@@ -83,7 +85,7 @@ func (t *Target) read(ctx context.Context, keys [][]byte, headsOnly bool, found 
 		case errors.Is(err, errTooManyOps) && n > 1:
 			t.ops.Store(int64(n / 2))
 			continue
-		case errors.Is(err, errTooLarge) && n > 1:
+		case (errors.Is(err, errTooLarge) || errors.Is(err, errCutOff)) && n > 1:
 			most = n / 2
 			continue
 		case errors.Is(err, errTooLarge) && receive < math.MaxInt32:
@@ -125,9 +127,10 @@ func (t *Target) readBatch(ctx context.Context, keys [][]byte, headsOnly bool, r
 		request.Success = append(request.Success, get(key, headsOnly))
 	}
 	var response *pb.TxnResponse
+	cut := cutOff{alone: len(keys) == 1}
 	err := t.cluster.try(ctx, "reading", func(ctx context.Context) (err error) {
 		response, err = t.cluster.kv.Txn(ctx, request, grpc.MaxCallRecvMsgSize(receive))
-		return err
+		return cut.see(err)
 	})
 	if err == nil {
 		err = t.cluster.checkHeader(response.Header)
@@ -146,6 +149,27 @@ func (t *Target) readBatch(ctx context.Context, keys [][]byte, headsOnly bool, r
 		return nil, fmt.Errorf("looking up %s: %w", describeKeys(keys), err)
 	}
 	return response, nil
+}
+
+// errCutOff: an answer breaks off again and again, as on a connection that carries
+// less than that.
+var errCutOff = errors.New("the answer does not arrive whole")
+
+// A cutOff watches the answers to one request for several keys. One that is gone may
+// be gone for another reason; the second time it is asked for less.
+type cutOff struct {
+	alone bool // it cannot be less
+	times int
+}
+
+func (c *cutOff) see(err error) error {
+	if c.alone || status.Code(err) != codes.Unavailable {
+		return err
+	}
+	if c.times++; c.times < 2 {
+		return err
+	}
+	return errCutOff
 }
 
 // Grant implements replay.Target. A grant whose answer was lost is repeated: a

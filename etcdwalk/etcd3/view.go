@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -19,8 +20,12 @@ type View struct {
 	cluster *Cluster
 	info    etcdwalk.Info
 
+	// witnessed walks have parts read again through other members.
+	witnessed bool
+
 	mu     sync.Mutex
 	counts map[span]int64 // what was counted so far
+	doubts []string       // of its walks
 }
 
 var _ etcdwalk.View = (*View)(nil)
@@ -70,8 +75,17 @@ func (v *View) Count(ctx context.Context, sel etcdwalk.Selection) (int64, error)
 	return sum, err
 }
 
-// Outcome tells that all that was read is of one moment: the view's revision.
-func (*View) Outcome() etcdwalk.Outcome { return etcdwalk.Outcome{Consistent: true} }
+// Doubt has parts of the walks from now on read again through other members, where
+// there are any: Outcome tells of what differs.
+func (v *View) Doubt() { v.witnessed = true }
+
+// Outcome tells that all that was read is of one moment, the view's revision, and
+// what speaks against it.
+func (v *View) Outcome() etcdwalk.Outcome {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return etcdwalk.Outcome{Consistent: true, Doubts: slices.Clone(v.doubts)}
+}
 
 // A cell is a piece of a range that is counted by itself.
 type cell struct {

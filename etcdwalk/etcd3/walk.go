@@ -36,16 +36,27 @@ func (v *View) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[etcdw
 
 // scan reads the ranges of a selection one after the other.
 func (v *View) scan(ctx context.Context, sel etcdwalk.Selection, emit func([]etcdwalk.Entry) error) error {
-	if _, err := v.Count(ctx, sel); err != nil { // all at once; from here on they are known
+	all, err := v.Count(ctx, sel) // all at once; from here on they are known
+	if err != nil {
 		return err
 	}
-	streams, pages, sample := true, &turns{}, newSample(sel.Splits.Namespaces)
+	var second *witness
+	if v.witnessed {
+		second = newWitness(ctx, v, all)
+	}
+	defer func() { // whatever became of the walk: a disagreement may be why
+		doubts := second.end()
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.doubts = append(v.doubts, doubts...)
+	}()
+	streams, pages, size, sample := true, &turns{}, newSize(), newSample(sel.Splits.Namespaces)
 	for _, r := range sel.Ranges {
 		cells, err := v.cells(ctx, etcdwalk.Selection{Ranges: etcdwalk.Ranges{r}, Splits: sel.Splits})
 		if err != nil {
 			return err
 		}
-		s := &scanner{view: v, r: r, next: r.Start, limit: firstLimit, sample: sample, pages: pages, emit: emit}
+		s := &scanner{view: v, r: r, next: r.Start, limit: firstLimit, sample: sample, pages: pages, size: size, second: second, emit: emit}
 		if streams, err = s.scan(ctx, cells, streams); err != nil {
 			return err
 		}
@@ -94,6 +105,8 @@ type scanner struct {
 	passed int64   // keys that the server went over for them, as it told
 	order  etcdwalk.Order
 	pages  *turns
+	size   *size    // of pages, in bytes
+	second *witness // nil: nobody reads again
 	emit   func([]etcdwalk.Entry) error
 }
 
@@ -107,8 +120,8 @@ type turns struct {
 // free is the page whose entries nobody uses.
 func (t *turns) free() *page { return &t.pages[t.n%2] }
 
-// take checks keys that arrived, passes them on, and moves next behind them.
-func (s *scanner) take(entries []etcdwalk.Entry) error {
+// take checks keys that a member gave, passes them on, and moves next behind them.
+func (s *scanner) take(by uint64, entries []etcdwalk.Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
@@ -125,6 +138,7 @@ func (s *scanner) take(entries []etcdwalk.Entry) error {
 	s.next = etcdwalk.After(entries[len(entries)-1].Key)
 	s.read += int64(len(entries))
 	s.pages.n++
+	s.second.see(by, entries)
 	return s.emit(entries)
 }
 

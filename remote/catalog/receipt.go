@@ -77,6 +77,9 @@ type Receipt struct {
 	// OutsideKeys counts the keys of the source that lie beside the prefixes that
 	// were taken; nil: it is not known.
 	OutsideKeys *int64 `json:"outside_keys,omitempty"`
+	// CorruptSource: the cluster called itself corrupt, or its members disagreed, and
+	// the user took it nevertheless.
+	CorruptSource bool `json:"corrupt_source,omitempty"`
 	// RetainUntil is until when the store keeps the archive locked; zero if it
 	// does not.
 	RetainUntil time.Time `json:"retain_until,omitzero"`
@@ -147,6 +150,7 @@ func (r Receipt) Differs(archive Receipt) (what, claim, truth string) {
 		{"selection", cmp.Or(r.Selection.Digest, "not told"), cmp.Or(archive.Selection.Digest, "not told")},
 		{"selection", strconv.Quote(r.Selection.Text), strconv.Quote(archive.Selection.Text)},
 		{"keys outside", outside(r), outside(archive)},
+		{"corrupt source", fmt.Sprint(r.CorruptSource), fmt.Sprint(archive.CorruptSource)},
 		{"tool version", strconv.Quote(r.ToolVersion), strconv.Quote(archive.ToolVersion)},
 	} {
 		if c.claim != c.truth {

@@ -1,0 +1,84 @@
+package ferry
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/kubeferry/kubeferry/archive"
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+)
+
+// An alarmed view is of a cluster that raises alarms.
+type alarmed interface {
+	Alarms(ctx context.Context) ([]etcdwalk.Alarm, error)
+}
+
+// alarmsOf asks for the alarms that are raised now.
+func alarmsOf(ctx context.Context, view etcdwalk.View) ([]etcdwalk.Alarm, error) {
+	if a, ok := view.(alarmed); ok {
+		return a.Alarms(ctx)
+	}
+	return nil, nil
+}
+
+// A doubter is a view that can have parts of its walks read again through other
+// members, and tell of what differs by its Outcome.
+type doubter interface{ Doubt() }
+
+// A comparer is a view whose cluster can compare the whole keyspace of its members.
+type comparer interface {
+	// CompareMembers tells how many were compared, and what differs.
+	CompareMembers(ctx context.Context) (compared int, doubts []string, err error)
+}
+
+// soundSource refuses a source that calls itself corrupt (WK7).
+func soundSource(alarms []etcdwalk.Alarm, accept bool) error {
+	if slices.Contains(alarms, etcdwalk.AlarmCorrupt) && !accept {
+		return fmt.Errorf("it has raised the alarm CORRUPT: its members hold different data, and nobody knows which is right: %w", ErrCorrupt)
+	}
+	return nil
+}
+
+// soundTarget refuses a target that takes no writes.
+func soundTarget(alarms []etcdwalk.Alarm) error {
+	switch {
+	case slices.Contains(alarms, etcdwalk.AlarmCorrupt):
+		return fmt.Errorf("the target has raised the alarm CORRUPT, and takes no writes: %w", ErrCorrupt)
+	case slices.Contains(alarms, etcdwalk.AlarmNoSpace):
+		return fmt.Errorf("the target has raised the alarm NOSPACE, and takes no writes: %w", replay.ErrNoSpace)
+	}
+	return nil
+}
+
+// corrupt tells whether what an archive says of its source is that it is corrupt.
+func corrupt(h archive.Header, m archive.Manifest) bool {
+	return slices.Contains(h.Sources[0].Alarms, etcdwalk.AlarmCorrupt) || len(m.Outcome.Doubts) > 0
+}
+
+// Corrupt tells whether the archive was made of a corrupt source, on request.
+func (a *Archive) Corrupt() bool { return corrupt(a.Header(), a.Manifest()) }
+
+// doubts are what is known against the source after its walk.
+func (b Backup) doubts(ctx context.Context, c *choice) ([]string, error) {
+	doubts := slices.Clone(c.view.Outcome().Doubts)
+	alarms, err := alarmsOf(ctx, c.view)
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(alarms, etcdwalk.AlarmCorrupt) && !slices.Contains(c.alarms, etcdwalk.AlarmCorrupt) {
+		doubts = append(doubts, "the alarm CORRUPT was raised while it was read")
+	}
+	if v, ok := c.view.(comparer); ok && b.VerifyMembers {
+		compared, differ, err := v.CompareMembers(ctx)
+		if err != nil {
+			return nil, err
+		}
+		c.compared, doubts = compared, append(doubts, differ...)
+	}
+	if len(doubts) > 0 && !b.AcceptCorrupt {
+		return nil, fmt.Errorf("%s: %w", doubts[0], ErrCorrupt)
+	}
+	return doubts, nil
+}
