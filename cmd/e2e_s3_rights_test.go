@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"encoding/json"
+	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -95,6 +96,45 @@ func TestWriterNeverOverwrites(t *testing.T) {
 	if !strings.Contains(string(plain), golden) {
 		t.Errorf("the policy is %s, want it with %s", plain, golden)
 	}
+}
+
+// A receipt that is lost in S3 is made anew: the lock that it tells of is the store's.
+func TestS3ReceiptAnew(t *testing.T) {
+	server, _ := startS3(t, s3proc.Options{Versioning: true})
+	etcd := etcdproc.Start(t, etcdproc.Options{})
+	fill(t, etcd.Client(t), 3, func(i int) (string, string) { return configMap(i, 100) })
+	keys := newPair(t)
+	const place = "s3://backups/prod"
+	for _, lock := range [][]string{nil, {"--retain-for=1d"}} {
+		backup := append([]string{"backup", "--endpoints", etcd.Endpoint, "-r", keys.recipient, "--to", place}, lock...)
+		archive := strings.TrimSpace(must(t, exitDone, backup...).stdout)
+		name := strings.TrimPrefix(archive, "s3://backups/") + ".receipt.json"
+		read := func() string {
+			t.Helper()
+			object, _, _, err := server.Client().GetObject(t.Context(), "backups", name, minio.GetObjectOptions{})
+			check(t, err)
+			text, err := io.ReadAll(object)
+			check(t, err)
+			return string(text)
+		}
+		before := read()
+		if strings.Contains(before, "retain_until") != (lock != nil) {
+			t.Fatalf("the receipt is %s", before)
+		}
+		seen, err := server.Client().StatObject(t.Context(), "backups", name, minio.StatObjectOptions{})
+		check(t, err)
+		check(t, server.Client().RemoveObject(t.Context(), "backups", name, minio.RemoveObjectOptions{VersionID: seen.VersionID, GovernanceBypass: true}))
+		if list := must(t, exitDone, "list", place).stdout; strings.Contains(list, path.Base(archive)) {
+			t.Errorf("without a receipt it is listed\n%s", list)
+		}
+		must(t, exitDone, "receipt", archive, "-i", keys.identity)
+		if after := read(); after != before {
+			t.Errorf("the receipt is\n%s\nand was\n%s", after, before)
+		}
+		must(t, exitConflict, "receipt", archive, "-i", keys.identity).says(t, "is there, and agrees")
+	}
+	must(t, exitDone, "check", place, "--min-count=2", "--verify", "-i", keys.identity)
+	must(t, exitNotFound, "receipt", place+"/nothing.zip.age", "-i", keys.identity)
 }
 
 // RT5, S18: what is locked stays, and is told of; it is tried once.
