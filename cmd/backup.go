@@ -83,7 +83,7 @@ or - for stdout. Credentials for S3 are looked for where AWS's own tools look.` 
 	flags.BoolVar(&o.allowEmpty, "allow-empty", false, "an empty selection is no error")
 	flags.StringVar(&o.verify, "verify", verifyWritten, "written: check all bytes as they are written, and again on the disk; full: also open the archive as a restore would")
 	flags.BoolVar(&o.corrupt, "accept-corrupt-source", false, "back up a cluster although it calls itself corrupt, or its members disagree; the archive says so")
-	flags.BoolVar(&o.members, "verify-members", false, "compare all that the members hold at this revision (HashKV), where rights allow; name two endpoints at least")
+	flags.BoolVar(&o.members, "verify-members", false, "compare all that the members hold at this revision (HashKV), where rights allow; name two endpoints at least. A member takes no writes while it hashes: one after the other, the leader last")
 	flags.BoolVar(&o.shared, "allow-shared-folder", false, "write into a folder that everybody can write to")
 	flags.Var(newDryRun(&o.dryRun), "dry-run", "count keys and bytes per kind; write nothing")
 	flags.Lookup("dry-run").NoOptDefVal = "client"
@@ -101,6 +101,8 @@ func (o *backupOptions) validate() error {
 		return usagef("--verify=%s: it takes %s or %s", o.verify, verifyWritten, verifyFull)
 	case o.verify == verifyFull && o.to == "-":
 		return usagef("--verify=full cannot read stdout back; write to a folder, or run kubeferry verify on what came out of the pipe")
+	case o.dryRun && o.members:
+		return usagef("--verify-members goes with a backup, and --dry-run makes none")
 	case o.cluster == "":
 		return nil
 	}

@@ -79,7 +79,7 @@ func (c *connection) resolve(ctx context.Context, p *printer, s *settings) (conn
 	}
 	serverName := ""
 	if c.discovery.Domain != "" && s.origin("endpoints") == "default" {
-		if c.endpoints, err = c.discovery.Endpoints(); err != nil {
+		if c.endpoints, err = c.discovery.Endpoints(ctx); err != nil {
 			return connect.Config{}, err // DNS does not answer, or its records cannot be used
 		}
 		s.origins["endpoints"] = "the SRV records of " + c.discovery.Domain
@@ -92,7 +92,7 @@ func (c *connection) resolve(ctx context.Context, p *printer, s *settings) (conn
 		Username: user, Password: password.reveal,
 		DialTimeout: c.dialTimeout, CommandTimeout: c.commandTimeout,
 		KeepaliveTime: c.keepaliveTime, KeepaliveTimeout: c.keepaliveLimit,
-		Log: p.log(), Warn: func(warning string) { p.warn("%s", warning) },
+		Log: p.log(), Warn: p.once(),
 	}, nil
 }
 

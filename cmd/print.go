@@ -75,6 +75,24 @@ func (p *printer) warn(format string, args ...any) {
 	p.line(p.sh.stderr, "warning: "+message)
 }
 
+// once warns of each endpoint once, whichever API finds it wanting.
+func (p *printer) once() func(warning string) {
+	var (
+		mu   sync.Mutex
+		told = map[string]bool{}
+	)
+	return func(warning string) {
+		about, _, _ := strings.Cut(warning, ": ")
+		mu.Lock()
+		again := told[about]
+		told[about] = true
+		mu.Unlock()
+		if !again {
+			p.warn("%s", warning)
+		}
+	}
+}
+
 // table prints rows in columns to stdout; the first row is the head.
 func (p *printer) table(rows [][]string) {
 	if p.json || p.quiet {

@@ -92,6 +92,8 @@ type Outcome struct {
 	// Restarts counts the walks that were given up because their revision was
 	// compacted away.
 	Restarts int `json:"restarts"`
+	// ReadAgain counts the parts that another member was found to hold alike.
+	ReadAgain int `json:"read_again,omitempty"`
 	// Doubts say, one by one, why the source may be corrupt: what became known of
 	// it only while it was walked.
 	Doubts []string `json:"doubts,omitempty"`

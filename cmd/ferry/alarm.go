@@ -60,9 +60,20 @@ func corrupt(h archive.Header, m archive.Manifest) bool {
 // Corrupt tells whether the archive was made of a corrupt source, on request.
 func (a *Archive) Corrupt() bool { return corrupt(a.Header(), a.Manifest()) }
 
+// remember keeps what a walk that failed has found against its source: another walk
+// may look elsewhere.
+func (b Backup) remember(c *choice, err error) error {
+	doubts := c.view.Outcome().Doubts
+	*b.found = append(*b.found, doubts...)
+	if len(doubts) > 0 && !b.AcceptCorrupt {
+		return fmt.Errorf("%s: %w; and %s", doubts[0], ErrCorrupt, err.Error()) // not to be tried again for another cause
+	}
+	return err
+}
+
 // doubts are what is known against the source after its walk.
 func (b Backup) doubts(ctx context.Context, c *choice) ([]string, error) {
-	doubts := slices.Clone(c.view.Outcome().Doubts)
+	doubts := append(slices.Clone(*b.found), c.view.Outcome().Doubts...)
 	alarms, err := alarmsOf(ctx, c.view)
 	if err != nil {
 		return nil, err

@@ -43,6 +43,8 @@ type Backup struct {
 	Tool, Host    string
 	Now           func() time.Time
 	Progress      Progress
+
+	found *[]string // doubts about the source of walks that were given up
 }
 
 // BackedUp is what became of a Backup.
@@ -66,6 +68,7 @@ func (b Backup) Run(ctx context.Context) (BackedUp, error) {
 		allowed = 0 // what has gone into a pipe cannot be taken back
 	}
 	begun := b.Now()
+	b.found = new([]string)
 	for restarts := 0; ; restarts++ {
 		walked := b.Now()
 		done, err := b.once(ctx, restarts, restarts < allowed)
@@ -174,7 +177,7 @@ func (b Backup) write(ctx context.Context, upload remote.Upload, d draft, restar
 	begun := b.Now()
 	ending, err := b.walk(ctx, w, d.choice)
 	if err != nil {
-		return BackedUp{}, remote.Digest{}, err
+		return BackedUp{}, remote.Digest{}, b.remember(d.choice, err)
 	}
 	if ending.Outcome.Restarts = restarts; !ending.Outcome.Consistent && repeatable {
 		return BackedUp{}, remote.Digest{}, errMoved

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -145,6 +146,10 @@ func (c Config) Parse() ([]Endpoint, error) {
 	return all, nil
 }
 
+// zoned is an address with a zone, and nothing before it: what there is may be a
+// secret, and is refused in its turn.
+var zoned = regexp.MustCompile(`^\[[0-9A-Fa-f:.]+%[^\]]*\]`)
+
 func (c Config) endpoint(text string) (Endpoint, error) {
 	e := Endpoint{Text: text, Network: "tcp"}
 	scheme, rest, found := strings.Cut(text, "://")
@@ -163,8 +168,8 @@ func (c Config) endpoint(text string) (Endpoint, error) {
 		// Not shown, since it may hold a password.
 		return e, errors.New("an endpoint has an unknown scheme; known are http, https and unix")
 	}
-	if strings.Contains(rest, "%") {
-		return e, fmt.Errorf("endpoint %s: an IPv6 zone cannot be used; name an address without one, or a host", text)
+	if zoned.MatchString(rest) {
+		return e, errors.New("an endpoint has an IPv6 zone, which cannot be used; name an address without one, or a host")
 	}
 	u, err := url.Parse("any://" + rest)
 	if err != nil || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {

@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -23,26 +24,44 @@ var ErrDiscovery = errors.New("no endpoint was discovered")
 
 // Endpoints asks DNS. Without Insecure only those over TLS count, of servers whose
 // certificate is for the domain: ServerName. The records may be anybody's.
-func (d Discovery) Endpoints() (endpoints []string, err error) {
-	found, err := srv.GetClient("etcd-client", d.Domain, d.Name)
-	if err != nil {
-		return nil, fmt.Errorf("%w: looking for the SRV records of etcd in %s: %w", etcdwalk.ErrUnavailable, d.Domain, err)
+// Those over TLS go before others in any case: the two do not mix.
+func (d Discovery) Endpoints(ctx context.Context) ([]string, error) {
+	type result struct {
+		found *srv.SRVClients
+		err   error
 	}
-	plain := 0
-	for _, e := range found.Endpoints {
-		if strings.HasPrefix(e, "http://") && !d.Insecure {
-			plain++
-			continue
+	asked := make(chan result, 1)
+	go func() { // the package takes no context
+		found, err := srv.GetClient("etcd-client", d.Domain, d.Name)
+		asked <- result{found, err}
+	}()
+	var r result
+	select {
+	case <-ctx.Done():
+		return nil, fmt.Errorf("looking for the SRV records of etcd in %s: %w", d.Domain, ctx.Err())
+	case r = <-asked:
+	}
+	if r.err != nil {
+		return nil, fmt.Errorf("%w: looking for the SRV records of etcd in %s: %w", etcdwalk.ErrUnavailable, d.Domain, r.err)
+	}
+	var secure, plain []string
+	for _, e := range r.found.Endpoints {
+		e = strings.Replace(e, ".:", ":", 1) // names in DNS end in a dot
+		if strings.HasPrefix(e, "http://") {
+			plain = append(plain, e)
+		} else {
+			secure = append(secure, e)
 		}
-		endpoints = append(endpoints, strings.Replace(e, ".:", ":", 1)) // names in DNS end in a dot
 	}
-	if len(endpoints) == 0 && plain > 0 {
-		return nil, fmt.Errorf("the SRV records of %s name %d endpoints over plain text and none over TLS; --insecure-discovery takes them: %w", d.Domain, plain, ErrDiscovery)
+	switch {
+	case len(secure) > 0:
+		return secure, nil
+	case len(plain) > 0 && d.Insecure:
+		return plain, nil
+	case len(plain) > 0:
+		return nil, fmt.Errorf("the SRV records of %s name %d endpoints over plain text and none over TLS; --insecure-discovery takes them: %w", d.Domain, len(plain), ErrDiscovery)
 	}
-	if len(endpoints) == 0 {
-		return nil, fmt.Errorf("the SRV records of %s name no etcd endpoint: %w", d.Domain, ErrDiscovery)
-	}
-	return endpoints, nil
+	return nil, fmt.Errorf("the SRV records of %s name no etcd endpoint: %w", d.Domain, ErrDiscovery)
 }
 
 // ServerName is what the certificates of the endpoints found must be for; empty:

@@ -175,4 +175,9 @@ func TestIPv6Zones(t *testing.T) {
 			t.Errorf("%s: got %v", text, err)
 		}
 	}
+	for _, text := range []string{"https://root:s%40cret@10.0.0.1:2379", "https://root:s%40cret@[fe80::1%1]:2379"} {
+		if _, err := (Config{Endpoints: []string{text}}).Parse(); err == nil || strings.Contains(err.Error(), "cret") {
+			t.Errorf("%s: got %v", text, err)
+		}
+	}
 }

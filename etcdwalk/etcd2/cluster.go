@@ -27,7 +27,9 @@ const DefaultMaxAnswer = 64 << 20
 type Cluster struct {
 	cfg       connect.Config
 	endpoints []connect.Endpoint
-	members   []client.KeysAPI // one for each endpoint: a client of several repeats writes
+	members   []client.KeysAPI // one for each endpoint that serves: a client of several repeats writes
+	serving   []string         // these endpoints
+	told      sync.Map         // of which of them the user has heard
 	transport *transport
 	turn      atomic.Int64 // the member that is asked next
 	version   string
@@ -112,7 +114,7 @@ func (c *Cluster) choose(ctx context.Context, greetings []greeting) error {
 		case c.id != g.id:
 			return fmt.Errorf("the endpoints %s are of two clusters: %s is of %s, %s is of %s", c.addresses(), first, c.id, e.Text, g.id)
 		}
-		good = append(good, c.members[i])
+		good, c.serving = append(good, c.members[i]), append(c.serving, e.Text)
 	}
 	switch {
 	case len(good) > 0:
@@ -220,7 +222,7 @@ func (c *Cluster) get(ctx context.Context, key string, recursive bool) (*client.
 			err = checkAnswer(answer)
 		}
 		if errors.Is(err, etcdwalk.ErrUnavailable) {
-			c.passOver(turn)
+			c.passOver(turn, err)
 		}
 		return err
 	})
@@ -235,7 +237,16 @@ func (c *Cluster) member() (client.KeysAPI, int64) {
 
 // passOver asks the next member, unless somebody else has done so: several requests
 // to one that is gone fail together.
-func (c *Cluster) passOver(turn int64) { c.turn.CompareAndSwap(turn, turn+1) }
+// The user hears of each once.
+func (c *Cluster) passOver(turn int64, err error) {
+	if !c.turn.CompareAndSwap(turn, turn+1) || len(c.members) == 1 {
+		return
+	}
+	at := int(turn % int64(len(c.members)))
+	if _, told := c.told.LoadOrStore(at, true); !told {
+		c.cfg.Warn(fmt.Sprintf("endpoint %s is left out: %s", c.serving[at], err))
+	}
+}
 
 // checkAnswer makes sure that an answer names the cluster that it comes from, which
 // the transport has looked at, and can be of the moment that it claims.

@@ -233,7 +233,7 @@ func (t *Target) refused(ctx context.Context, err error, turn int64) replay.Resu
 	}
 	judged := t.cluster.judge(ctx, err)
 	if errors.Is(judged, etcdwalk.ErrUnavailable) {
-		t.cluster.passOver(turn)
+		t.cluster.passOver(turn, judged)
 	}
 	if answered && !isCode(err, client.ErrorCodeRaftInternal, client.ErrorCodeLeaderElect) || unsent(err) {
 		return replay.Result{State: replay.Failed, Err: judged}

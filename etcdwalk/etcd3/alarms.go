@@ -4,150 +4,162 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
+// hashTime is how long a member may take to hash all that it holds.
+const hashTime = 10 * time.Minute
+
+// attempts is how often one member is asked for what another cannot answer for it: a
+// token may have run out meanwhile, or it lags.
+const attempts = 4
+
+// ask makes a request to one member, which must be harmless to repeat. A member that
+// does not serve is left out. The error is sorted: see judge.
+func (c *Cluster) ask(ctx context.Context, m *member, deadline time.Duration, request func(ctx context.Context, conn grpc.ClientConnInterface) error) error {
+	for i := 1; ; i++ {
+		attempt, done := context.WithTimeout(ctx, deadline)
+		raw := request(attempt, m.conn())
+		done()
+		err := c.judge(ctx, raw)
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return err
+		case isAway(raw):
+			c.members.leaveOut(m, raw)
+			return err
+		case !errors.Is(err, etcdwalk.ErrUnavailable) || i == attempts:
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Duration(i) * 50 * time.Millisecond):
+		}
+	}
+}
+
 // Alarms tells of the alarms that the cluster has raised, as any of its members
 // knows them: the status of each lists them, for whichever member they are.
 func (v *View) Alarms(ctx context.Context) ([]etcdwalk.Alarm, error) {
-	var (
-		mu     sync.Mutex
-		raised = map[etcdwalk.Alarm]bool{}
-	)
-	answered, _, err := v.cluster.askAll(ctx, "asking for alarms", func(ctx context.Context, one *Cluster) error {
-		status, err := one.status(ctx)
-		if err != nil {
-			return err
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		for _, text := range status.Errors {
+	members := v.cluster.members.serving()
+	answers, errs := make([]*pb.StatusResponse, len(members)), make([]error, len(members))
+	var asked sync.WaitGroup
+	for i, m := range members {
+		asked.Go(func() { answers[i], errs[i] = v.cluster.status(ctx, m) })
+	}
+	asked.Wait()
+	var all []etcdwalk.Alarm
+	answered := false
+	for _, status := range answers {
+		answered = answered || status != nil
+		for _, text := range status.GetErrors() {
 			for _, alarm := range []etcdwalk.Alarm{etcdwalk.AlarmCorrupt, etcdwalk.AlarmNoSpace} {
-				if strings.Contains(text, string(alarm)) {
-					raised[alarm] = true
+				if strings.Contains(text, string(alarm)) && !slices.Contains(all, alarm) {
+					all = append(all, alarm)
 				}
 			}
 		}
-		return nil
-	})
-	if answered == 0 {
-		return nil, err
 	}
-	var all []etcdwalk.Alarm
-	for _, alarm := range []etcdwalk.Alarm{etcdwalk.AlarmCorrupt, etcdwalk.AlarmNoSpace} {
-		if raised[alarm] {
-			all = append(all, alarm)
+	for _, err := range errs {
+		if errors.Is(err, etcdwalk.ErrInvariant) || !answered {
+			return nil, fmt.Errorf("asking for alarms: %w", err)
 		}
 	}
-	return all, nil
+	slices.Sort(all)
+	return all, ctx.Err()
 }
 
-// status asks for the status of the member that serves.
-func (c *Cluster) status(ctx context.Context) (status *pb.StatusResponse, err error) {
-	err = c.try(ctx, "asking for the status", func(ctx context.Context) (err error) {
-		status, err = pb.NewMaintenanceClient(c.members).Status(ctx, &pb.StatusRequest{})
+// status asks a member for its status; nil with every error.
+func (c *Cluster) status(ctx context.Context, m *member) (status *pb.StatusResponse, err error) {
+	err = c.ask(ctx, m, c.cfg.CommandTimeout, func(ctx context.Context, conn grpc.ClientConnInterface) (err error) {
+		status, err = pb.NewMaintenanceClient(conn).Status(ctx, &pb.StatusRequest{}, grpc.WaitForReady(false))
 		return err
 	})
 	if err == nil {
 		err = c.checkHeader(status.Header)
 	}
-	return status, err
+	if err != nil {
+		return nil, err
+	}
+	return status, nil
 }
 
-// hashTime is how long a member may take to hash all that it holds.
-const hashTime = 10 * time.Minute
+// A hash is that of all keys and values of a member.
+type hash struct {
+	member    *member
+	compacted int64
+	sum       uint32
+}
 
 // CompareMembers compares the hash of all keys and values of each member, at the
 // view's revision, and says which differ. Members that were compacted to different
 // revisions cannot be compared. With etcd's users that takes the right of root: who
-// has it not compares nothing.
+// has it not compares nothing. A member takes no writes while it hashes (etcd:
+// server/storage/mvcc/kvstore.go), so they go one after the other, the leader last.
 func (v *View) CompareMembers(ctx context.Context) (compared int, doubts []string, err error) {
-	type hash struct {
-		name      string
-		compacted int64
-		sum       uint32
-	}
-	var (
-		mu     sync.Mutex
-		hashes []hash
-	)
-	_, denied, err := v.cluster.askAll(ctx, "hashing the keyspace", func(ctx context.Context, one *Cluster) error {
-		var answer *pb.HashKVResponse
-		one.cfg.CommandTimeout = hashTime
-		err := one.try(ctx, "hashing the keyspace", func(ctx context.Context) (err error) {
-			answer, err = pb.NewMaintenanceClient(one.members).HashKV(ctx, &pb.HashKVRequest{Revision: v.info.Revision})
-			return err
-		})
-		if err == nil {
-			err = one.checkHeader(answer.Header)
+	var hashes []hash
+	for _, m := range v.cluster.leaderLast(ctx) {
+		h, err := v.hash(ctx, m)
+		switch {
+		case err == nil:
+			hashes = append(hashes, h)
+		case ctx.Err() != nil, errors.Is(err, etcdwalk.ErrInvariant):
+			return 0, nil, fmt.Errorf("hashing the keyspace: %w", err)
+		case !errors.Is(err, etcdwalk.ErrDenied):
+			v.cluster.cfg.Warn(fmt.Sprintf("endpoint %s was not compared with the others: %s", m.name(), err))
 		}
-		if err != nil {
-			return err
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		hashes = append(hashes, hash{one.members.all[0].name(), answer.CompactRevision, answer.Hash})
-		return nil
-	})
-	if denied || err == nil {
-		err = nil
 	}
-	for i, h := range hashes {
-		if h.compacted != hashes[0].compacted {
+	firsts := map[int64]hash{} // by the revision compacted to
+	for _, h := range hashes {
+		first, known := firsts[h.compacted]
+		if !known {
+			firsts[h.compacted] = h
 			continue
 		}
 		compared++
-		if h.sum != hashes[0].sum {
-			doubts = append(doubts, fmt.Sprintf("the members at %s and %s hold different data at revision %d", hashes[0].name, hashes[i].name, v.info.Revision))
+		if h.sum != first.sum {
+			doubts = append(doubts, fmt.Sprintf("the members at %s and %s hold different data at revision %d", first.member.name(), h.member.name(), v.info.Revision))
 		}
 	}
-	return compared, doubts, err
+	if compared > 0 {
+		compared++
+	}
+	return compared, doubts, nil
 }
 
-// askAll asks each member that serves by itself, side by side. It tells how many
-// answered, and whether any refused for want of rights; the error is that of one
-// that did not answer.
-func (c *Cluster) askAll(ctx context.Context, what string, ask func(ctx context.Context, one *Cluster) error) (answered int, denied bool, err error) {
-	members := c.members.serving()
-	errs := make([]error, len(members))
-	var asked sync.WaitGroup
-	for i, m := range members {
-		asked.Go(func() {
-			if errs[i] = ask(ctx, c.through(m)); errors.Is(errs[i], etcdwalk.ErrUnavailable) {
-				c.members.leaveOut(m, errs[i])
-			}
-		})
+// hash asks a member for its hash.
+func (v *View) hash(ctx context.Context, m *member) (h hash, err error) {
+	var answer *pb.HashKVResponse
+	err = v.cluster.ask(ctx, m, hashTime, func(ctx context.Context, conn grpc.ClientConnInterface) (err error) {
+		answer, err = pb.NewMaintenanceClient(conn).HashKV(ctx, &pb.HashKVRequest{Revision: v.info.Revision}, grpc.WaitForReady(false))
+		return err
+	})
+	if err == nil {
+		err = v.cluster.checkHeader(answer.Header)
 	}
-	asked.Wait()
-	if ctx.Err() != nil {
-		return 0, false, fmt.Errorf("%s: %w", what, ctx.Err())
+	if err != nil {
+		return h, err
 	}
-	for _, each := range errs {
-		switch {
-		case each == nil:
-			answered++
-		case errors.Is(each, etcdwalk.ErrDenied):
-			denied = true
-			fallthrough
-		default:
-			err = each
+	return hash{m, answer.CompactRevision, answer.Hash}, nil
+}
+
+// leaderLast are the members that serve, the leader behind the others.
+func (c *Cluster) leaderLast(ctx context.Context) []*member {
+	var others, leader []*member
+	for _, m := range c.members.serving() {
+		if status, err := c.status(ctx, m); err == nil && status.Leader == m.id {
+			leader = append(leader, m)
+		} else {
+			others = append(others, m)
 		}
 	}
-	return answered, denied, err
-}
-
-// through is the cluster reached through one member, which is asked once.
-func (c *Cluster) through(m *member) *Cluster {
-	one, alone := *c, *m
-	alone.out = false
-	one.cfg.RetryBudget = 1
-	one.members = &members{all: []*member{&alone}, deadline: c.cfg.CommandTimeout, tell: func(string) {}}
-	one.kv, one.leases = pb.NewKVClient(one.members), pb.NewLeaseClient(one.members)
-	return &one
+	return append(others, leader...)
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -53,6 +56,11 @@ var behind = []error{
 	rpctypes.ErrNoLeader,
 	rpctypes.ErrNotLeader,
 	rpctypes.ErrTooManyRequests,
+	rpctypes.ErrLeaderChanged,
+	rpctypes.ErrTimeoutDueToLeaderFail,
+	rpctypes.ErrTimeoutDueToConnectionLost,
+	rpctypes.ErrTimeout,
+	rpctypes.ErrUnhealthy,
 }
 
 func isBehind(err error) bool {
@@ -71,7 +79,25 @@ func isLearner(err error) bool {
 // status code", "malformed header", "unexpected content-type").
 func isForeign(err error) bool {
 	text := status.Convert(err).Message()
-	return strings.Contains(text, "HTTP status code") || strings.Contains(text, "malformed header") || strings.Contains(text, "unexpected content-type")
+	return foreign.MatchString(text) || strings.Contains(text, "malformed header") || strings.Contains(text, "unexpected content-type")
+}
+
+var foreign = regexp.MustCompile(`HTTP status code received from server: (\d+)`)
+
+// isTurnedAway tells whether such an answer says for certain that nothing was passed
+// on: a page of its own, or a refusal of the request. Others, from 500 on above all,
+// may come from behind the one that answers.
+func isTurnedAway(err error) bool {
+	found := foreign.FindStringSubmatch(status.Convert(err).Message())
+	if found == nil {
+		return false
+	}
+	code, _ := strconv.Atoi(found[1]) // three digits
+	switch code {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed:
+		return true
+	}
+	return code >= 200 && code < 400
 }
 
 // judge sorts the error of a request into: the caller's own cancellation; one

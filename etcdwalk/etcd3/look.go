@@ -118,13 +118,26 @@ func (c *Cluster) choose(ctx context.Context, looks []look) error {
 	if len(c.members.all) == 0 {
 		return fmt.Errorf("connecting to etcd: %w", c.explain(ctx, looks))
 	}
-	for _, l := range looks {
+	c.tellOf(ctx, looks)
+	return nil
+}
+
+// tellOf warns of the endpoints that are left out.
+func (c *Cluster) tellOf(ctx context.Context, looks []look) {
+	reasons := make([]error, len(looks))
+	var sought sync.WaitGroup
+	for i, l := range looks {
 		if !l.usable() {
-			c.cfg.Warn(leftOut(l.endpoint, c.reason(ctx, l)))
+			sought.Go(func() { reasons[i] = c.reason(ctx, l) })
+		}
+	}
+	sought.Wait()
+	for i, l := range looks {
+		if !l.usable() {
+			c.cfg.Warn(leftOut(l.endpoint, reasons[i]))
 			l.close()
 		}
 	}
-	return nil
 }
 
 // reason says why an endpoint beside others does not serve. It takes no longer than

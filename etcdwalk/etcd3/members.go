@@ -24,6 +24,7 @@ type member struct {
 	cancel   context.CancelFunc
 	id       uint64 // as it calls itself
 	out      bool   // left out, until all are
+	told     bool   // that it is left out
 }
 
 // name is where the member is reached, for messages.
@@ -58,9 +59,13 @@ var _ grpc.ClientConnInterface = (*members)(nil)
 // Invoke implements grpc.ClientConnInterface. A member that is gone fails at once,
 // and is not waited for.
 func (p *members) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
-	m := p.pick()
+	m, begun := p.pick(), time.Now()
 	err := m.conn().Invoke(ctx, method, args, reply, append(opts, grpc.WaitForReady(false))...)
-	p.learn(ctx, m, err)
+	if err == nil {
+		p.serves(m)
+	} else {
+		p.learn(ctx, m, err, time.Since(begun))
+	}
 	return err
 }
 
@@ -73,9 +78,11 @@ func (p *members) NewStream(ctx context.Context, desc *grpc.StreamDesc, method s
 
 // stream is NewStream, and tells who streams.
 func (p *members) stream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, *member, error) {
-	m := p.pick()
+	m, begun := p.pick(), time.Now()
 	stream, err := m.conn().NewStream(ctx, desc, method, append(opts, grpc.WaitForReady(false))...)
-	p.learn(ctx, m, err)
+	if err != nil {
+		p.learn(ctx, m, err, time.Since(begun))
+	}
 	return stream, m, err
 }
 
@@ -96,12 +103,12 @@ func (p *members) pick() *member {
 	return p.all[p.now]
 }
 
-// learn takes what became of a request to a member.
-func (p *members) learn(ctx context.Context, m *member, err error) {
+// learn takes the error of a request to a member, and how long it took.
+func (p *members) learn(ctx context.Context, m *member, err error, took time.Duration) {
+	late := status.Code(err) == codes.DeadlineExceeded
 	switch {
-	case err == nil:
-		p.serves(m)
-	case errors.Is(ctx.Err(), context.Canceled): // nobody waited for the answer
+	case errors.Is(ctx.Err(), context.Canceled), late && took < p.deadline-p.deadline/10:
+		// Nobody waited for the answer, or not for as long as a member may take.
 	case isAway(err):
 		p.leaveOut(m, err)
 	case isBehind(err):
@@ -115,8 +122,8 @@ func (p *members) learn(ctx context.Context, m *member, err error) {
 func (p *members) serves(m *member) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !m.out {
-		return
+	if !m.out || !p.all[p.now].out {
+		return // it was late, and another serves
 	}
 	m.out = false
 	for i := range p.all {
@@ -130,10 +137,10 @@ func (p *members) serves(m *member) {
 func (p *members) leaveOut(m *member, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	first := !m.out
 	m.out = true
 	p.passOver(m)
-	if next := p.all[p.now]; first && !next.out {
+	if next := p.all[p.now]; !m.told && !next.out {
+		m.told = true
 		p.tell(leftOut(m.endpoint, errors.New(words(err, p.deadline))))
 	}
 }

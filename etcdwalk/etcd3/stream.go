@@ -48,13 +48,17 @@ type brokenStream struct{ cause error }
 
 func (b *brokenStream) Error() string { return status.Convert(b.cause).Message() }
 
+// errSilent: a stream has brought nothing for as long as a request may take.
+var errSilent = errors.New("the stream is silent")
+
 // receive takes a whole stream. A stream that makes no progress within the
 // deadline for a command is cut.
 func (s *scanner) receive(ctx context.Context) error {
-	ctx, cut := context.WithCancel(clientv3.WithRequireLeader(ctx))
-	defer cut() // frees the stream
+	whole := ctx
+	ctx, cut := context.WithCancelCause(clientv3.WithRequireLeader(ctx))
+	defer cut(nil) // frees the stream
 	timeout := s.view.cluster.cfg.CommandTimeout
-	watchdog := time.AfterFunc(timeout, cut)
+	watchdog := time.AfterFunc(timeout, func() { cut(errSilent) })
 	defer watchdog.Stop()
 
 	messages, by, err := s.open(ctx)
@@ -73,6 +77,10 @@ func (s *scanner) receive(ctx context.Context) error {
 			return s.reading(fmt.Errorf("a stream ended without its last message: %w", etcdwalk.ErrInvariant))
 		}
 		if err != nil {
+			if errors.Is(context.Cause(ctx), errSilent) {
+				err = status.FromContextError(context.DeadlineExceeded).Err()
+			}
+			s.view.cluster.members.learn(whole, by, err, timeout) // the pages go to another
 			return &brokenStream{err}
 		}
 		if err := p.parsePart(p.message); err != nil {

@@ -87,8 +87,8 @@ func refused(err error) bool {
 	if errors.Is(known, rpctypes.ErrNoLeader) || errors.Is(known, rpctypes.ErrTooManyRequests) || isDropped(err) || isLearner(err) {
 		return true // not proposed
 	}
-	if isForeign(err) { // from 500 on it may have come from behind the one that answers
-		return status.Code(err) != codes.Unavailable
+	if isForeign(err) {
+		return isTurnedAway(err)
 	}
 	switch status.Code(err) {
 	case codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition, codes.PermissionDenied,

@@ -26,6 +26,7 @@ type View struct {
 	mu     sync.Mutex
 	counts map[span]int64 // what was counted so far
 	doubts []string       // of its walks
+	again  int            // parts of its walks that were found alike
 }
 
 var _ etcdwalk.View = (*View)(nil)
@@ -84,7 +85,7 @@ func (v *View) Doubt() { v.witnessed = true }
 func (v *View) Outcome() etcdwalk.Outcome {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return etcdwalk.Outcome{Consistent: true, Doubts: slices.Clone(v.doubts)}
+	return etcdwalk.Outcome{Consistent: true, ReadAgain: v.again, Doubts: slices.Clone(v.doubts)}
 }
 
 // A cell is a piece of a range that is counted by itself.

@@ -35,7 +35,7 @@ func (v *View) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[etcdw
 }
 
 // scan reads the ranges of a selection one after the other.
-func (v *View) scan(ctx context.Context, sel etcdwalk.Selection, emit func([]etcdwalk.Entry) error) error {
+func (v *View) scan(ctx context.Context, sel etcdwalk.Selection, emit func([]etcdwalk.Entry) error) (err error) {
 	all, err := v.Count(ctx, sel) // all at once; from here on they are known
 	if err != nil {
 		return err
@@ -45,10 +45,10 @@ func (v *View) scan(ctx context.Context, sel etcdwalk.Selection, emit func([]etc
 		second = newWitness(ctx, v, all)
 	}
 	defer func() { // whatever became of the walk: a disagreement may be why
-		doubts := second.end()
+		doubts, agreed := second.end(err != nil)
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		v.doubts = append(v.doubts, doubts...)
+		v.doubts, v.again = append(v.doubts, doubts...), v.again+agreed
 	}()
 	streams, pages, size, sample := true, &turns{}, newSize(), newSample(sel.Splits.Namespaces)
 	for _, r := range sel.Ranges {

@@ -5,20 +5,31 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
 // Which pages are read again: one in a hundred, and of the whole walk three at
-// least, one in each third of its keys.
+// least, one in each third of its keys. Of one that is larger than a page is meant
+// to be, the beginning is.
 const (
 	againShare = 0.01
 	againLeast = 3
+	againBytes = 2 * pageBytes
 )
+
+// leastPatience is how long a second reading may take at least, once the walk is done;
+// it may take as long as the walk did.
+const leastPatience = 2 * time.Second
 
 // A witness has parts of a walk read again through each other member, and notes
 // where they disagree. Members can come to hold different data (etcd: the
@@ -27,22 +38,26 @@ const (
 // probability 1 - (1-3/p)·(1-1/100): always up to three pages, with a hundred in four
 // of a hundred walks. CompareMembers finds it always, and may need more rights.
 type witness struct {
-	cluster *Cluster
-	info    etcdwalk.Info
-	tasks   chan task
-	done    sync.WaitGroup
+	cluster  *Cluster
+	revision int64
+	begun    time.Time
+	cancel   context.CancelFunc
+	tasks    chan task
+	done     sync.WaitGroup
 
 	seen    int64 // keys so far
 	targets []int64
 
 	mu     sync.Mutex
 	doubts []string
+	agreed int // parts that another member holds alike
 }
 
 // A task is a part of the walk, with the hash of what was read.
 type task struct {
 	by          uint64 // the member
 	first, last []byte
+	keys        int64
 	sum         [sha256.Size]byte
 }
 
@@ -52,7 +67,8 @@ func newWitness(ctx context.Context, v *View, keys int64) *witness {
 	if len(v.cluster.members.serving()) < 2 {
 		return nil
 	}
-	w := &witness{cluster: v.cluster, info: v.info, tasks: make(chan task, 1024)}
+	ctx, cancel := context.WithCancel(ctx)
+	w := &witness{cluster: v.cluster, revision: v.info.Revision, begun: time.Now(), cancel: cancel, tasks: make(chan task, 1024)}
 	for i := range int64(againLeast) {
 		from, to := keys*i/againLeast, keys*(i+1)/againLeast
 		if to > from {
@@ -89,79 +105,95 @@ func (w *witness) see(by uint64, entries []etcdwalk.Entry) {
 	if !chosen {
 		return
 	}
-	t := task{by: by, first: slices.Clone(entries[0].Key), last: slices.Clone(entries[len(entries)-1].Key)}
-	sum := newSum()
-	for _, e := range entries {
-		sum.add(e)
-	}
-	t.sum = sum.total()
 	select {
-	case w.tasks <- t:
+	case w.tasks <- newTask(by, entries):
 	default: // so many are waiting that one less is no loss
 	}
 }
 
-// end waits until all has been read again, and returns where members disagree.
-func (w *witness) end() []string {
-	if w == nil {
-		return nil
+func newTask(by uint64, entries []etcdwalk.Entry) task {
+	size := 0
+	for i, e := range entries {
+		if size += len(e.Key) + len(e.Value); size > againBytes && i > 0 {
+			entries = entries[:i]
+			break
+		}
 	}
+	return task{
+		by: by, first: slices.Clone(entries[0].Key), last: slices.Clone(entries[len(entries)-1].Key),
+		keys: int64(len(entries)), sum: sumOf(entries),
+	}
+}
+
+// sumOf is the hash of what entries say, however a server encodes it.
+func sumOf(entries []etcdwalk.Entry) (total [sha256.Size]byte) {
+	sum := sha256.New()
+	var buffer []byte
+	for _, e := range entries {
+		e.Record = nil
+		buffer = etcdwalk.AppendRecord(buffer[:0], e)
+		_, _ = fmt.Fprintf(sum, "%d ", len(buffer)) // a hash never fails
+		sum.Write(buffer)
+	}
+	sum.Sum(total[:0])
+	return total
+}
+
+// end waits until all has been read again, as long as is due, and returns where
+// members disagree, and how many parts they agree about. After a walk that failed
+// nothing more is read.
+func (w *witness) end(failed bool) (doubts []string, agreed int) {
+	if w == nil {
+		return nil, 0
+	}
+	if failed {
+		w.cancel()
+	}
+	impatient := time.AfterFunc(max(leastPatience, time.Since(w.begun)), w.cancel)
+	defer impatient.Stop()
 	close(w.tasks)
 	w.done.Wait()
-	return w.doubts
+	w.cancel()
+	w.cluster.cfg.Log.Info("read again through other members", "agreed", w.agreed, "differ", len(w.doubts))
+	return w.doubts, w.agreed
 }
 
 // again reads a part through each other member.
 func (w *witness) again(ctx context.Context, t task) {
+	var reading sync.WaitGroup
 	for _, m := range w.cluster.members.serving() {
 		if m.id == t.by || ctx.Err() != nil {
 			continue
 		}
-		sum, err := w.read(ctx, m, t)
-		switch {
-		case err == nil && sum == t.sum:
-		case err == nil, errors.Is(err, etcdwalk.ErrInvariant):
-			w.mu.Lock()
-			w.doubts = append(w.doubts, fmt.Sprintf("member %x and member %x (%s) disagree about the keys from %q to %q at revision %d",
-				t.by, m.id, m.name(), t.first, t.last, w.info.Revision))
-			w.mu.Unlock()
-		case errors.Is(err, etcdwalk.ErrUnavailable):
-			w.cluster.members.leaveOut(m, err)
-		default: // compacted by now, or denied: nothing is known
-			w.cluster.cfg.Log.Info("a second reading did not succeed", "endpoint", m.name(), "cause", err)
-		}
+		reading.Go(func() { w.compare(ctx, m, t) })
 	}
+	reading.Wait()
 }
 
-// read hashes what a member holds of the part.
-func (w *witness) read(ctx context.Context, m *member, t task) ([sha256.Size]byte, error) {
-	v := &View{cluster: w.cluster.through(m), info: w.info, counts: map[span]int64{}}
-	sum := newSum()
-	part := etcdwalk.Selection{Ranges: etcdwalk.Ranges{{Start: t.first, End: etcdwalk.After(t.last)}}}
-	for e, err := range v.Walk(ctx, part) {
-		if err != nil {
-			return sum.total(), err
-		}
-		sum.add(e)
+// compare reads a part through one member.
+func (w *witness) compare(ctx context.Context, m *member, t task) {
+	request := &pb.RangeRequest{Key: t.first, RangeEnd: etcdwalk.After(t.last), Revision: w.revision, Limit: t.keys + 1}
+	var answer *pb.RangeResponse
+	err := w.cluster.ask(ctx, m, w.cluster.cfg.CommandTimeout, func(ctx context.Context, conn grpc.ClientConnInterface) (err error) {
+		answer, err = pb.NewKVClient(conn).Range(clientv3.WithRequireLeader(ctx), request, grpc.WaitForReady(false), grpc.MaxCallRecvMsgSize(math.MaxInt32))
+		return err
+	})
+	if err == nil {
+		err = w.cluster.checkHeader(answer.Header)
 	}
-	return sum.total(), nil
-}
-
-// A sum is the hash of entries, wherever one message ends and the next begins.
-type sum struct {
-	hash   hash.Hash
-	buffer []byte
-}
-
-func newSum() *sum { return &sum{hash: sha256.New()} }
-
-func (s *sum) add(e etcdwalk.Entry) {
-	s.buffer = etcdwalk.AppendRecord(s.buffer[:0], e)
-	_, _ = fmt.Fprintf(s.hash, "%d ", len(s.buffer)) // a hash never fails
-	s.hash.Write(s.buffer)
-}
-
-func (s *sum) total() (t [sha256.Size]byte) {
-	s.hash.Sum(t[:0])
-	return t
+	var entries []etcdwalk.Entry
+	for _, kv := range answer.GetKvs() {
+		entries = append(entries, entryOf(kv))
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case err == nil && sumOf(entries) == t.sum:
+		w.agreed++
+	case err == nil, errors.Is(err, etcdwalk.ErrInvariant):
+		w.doubts = append(w.doubts, fmt.Sprintf("member %x and member %x (%s) disagree about the keys from %q to %q at revision %d",
+			t.by, m.id, m.name(), t.first, t.last, w.revision))
+	default: // compacted by now, denied, out of time, or left out: nothing is known
+		w.cluster.cfg.Log.Info("a second reading did not succeed", "endpoint", m.name(), "cause", err)
+	}
 }
