@@ -50,26 +50,29 @@ func dead(t *testing.T, _ stage) spoiler {
 func hole(t *testing.T, _ stage) spoiler {
 	t.Helper()
 	var taken atomic.Int64
-	listener := listen(t)
+	url := listen(t, func(conn net.Conn) {
+		taken.Add(1)
+		t.Cleanup(func() { conn.Close() })
+	})
+	return spoiler{url, "no answer within", taken.Load, false}
+}
+
+// listen hands on each connection that is made to the URL that it returns.
+func listen(t *testing.T, take func(conn net.Conn)) (url string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	t.Cleanup(func() { listener.Close() })
 	go func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			taken.Add(1)
-			t.Cleanup(func() { conn.Close() })
+			take(conn)
 		}
 	}()
-	return spoiler{"http://" + listener.Addr().String(), "no answer within", taken.Load, false}
-}
-
-func listen(t *testing.T) net.Listener {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	t.Cleanup(func() { listener.Close() })
-	return listener
+	return "http://" + listener.Addr().String()
 }
 
 // balancer is one without a backend: it answers by itself, over HTTP/2 too.
@@ -108,43 +111,36 @@ func learner(t *testing.T, s stage) spoiler {
 func silentAfter(t *testing.T, s stage) spoiler {
 	t.Helper()
 	var swallowed, said atomic.Int64
-	listener := listen(t)
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			up, err := net.Dial("tcp", strings.TrimPrefix(s.Endpoint, "http://"))
-			if err != nil {
-				conn.Close()
-				continue
-			}
-			t.Cleanup(func() { conn.Close(); up.Close() })
-			pass := func(to, from net.Conn, counted bool) {
-				buffer := make([]byte, 4096)
-				for {
-					n, err := from.Read(buffer)
-					if err != nil {
-						return
-					}
-					if said.Load() > 600 { // more than greetings and one answer
-						swallowed.Add(1)
-						continue
-					}
-					if counted {
-						said.Add(int64(n))
-					}
-					if _, err := to.Write(buffer[:n]); err != nil {
-						return
-					}
+	url := listen(t, func(conn net.Conn) {
+		up, err := net.Dial("tcp", strings.TrimPrefix(s.Endpoint, "http://"))
+		if err != nil {
+			conn.Close()
+			return
+		}
+		t.Cleanup(func() { conn.Close(); up.Close() })
+		pass := func(to, from net.Conn, counted bool) {
+			buffer := make([]byte, 4096)
+			for {
+				n, err := from.Read(buffer)
+				if err != nil {
+					return
+				}
+				if said.Load() > 600 { // more than greetings and one answer
+					swallowed.Add(1)
+					continue
+				}
+				if counted {
+					said.Add(int64(n))
+				}
+				if _, err := to.Write(buffer[:n]); err != nil {
+					return
 				}
 			}
-			go pass(up, conn, false)
-			go pass(conn, up, true)
 		}
-	}()
-	return spoiler{"http://" + listener.Addr().String(), "no answer within", swallowed.Load, true}
+		go pass(up, conn, false)
+		go pass(conn, up, true)
+	})
+	return spoiler{url, "no answer within", swallowed.Load, true}
 }
 
 // strangeCertificate is a server whose certificate another CA has signed. Beside it

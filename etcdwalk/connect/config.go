@@ -111,6 +111,11 @@ func (e Endpoint) String() string {
 	return scheme + "://" + e.Address
 }
 
+// LeftOut is the warning about an endpoint that does not serve beside others.
+func (e Endpoint) LeftOut(reason string) string {
+	return fmt.Sprintf("endpoint %s is left out: %s", e.Text, reason)
+}
+
 // local tells whether what is sent stays on this machine.
 func (e Endpoint) local() bool {
 	ip := net.ParseIP(e.Host)

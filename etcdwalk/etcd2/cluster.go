@@ -27,9 +27,9 @@ const DefaultMaxAnswer = 64 << 20
 type Cluster struct {
 	cfg       connect.Config
 	endpoints []connect.Endpoint
-	members   []client.KeysAPI // one for each endpoint that serves: a client of several repeats writes
-	serving   []string         // these endpoints
-	told      sync.Map         // of which of them the user has heard
+	members   []client.KeysAPI   // one for each endpoint that serves: a client of several repeats writes
+	serving   []connect.Endpoint // these endpoints
+	told      sync.Map           // of which of them the user has heard
 	transport *transport
 	turn      atomic.Int64 // the member that is asked next
 	version   string
@@ -114,7 +114,7 @@ func (c *Cluster) choose(ctx context.Context, greetings []greeting) error {
 		case c.id != g.id:
 			return fmt.Errorf("the endpoints %s are of two clusters: %s is of %s, %s is of %s", c.addresses(), first, c.id, e.Text, g.id)
 		}
-		good, c.serving = append(good, c.members[i]), append(c.serving, e.Text)
+		good, c.serving = append(good, c.members[i]), append(c.serving, e)
 	}
 	switch {
 	case len(good) > 0:
@@ -129,7 +129,7 @@ func (c *Cluster) choose(ctx context.Context, greetings []greeting) error {
 	defer done()
 	for i, e := range c.endpoints {
 		if causes[i] != nil {
-			c.cfg.Warn(fmt.Sprintf("endpoint %s is left out: %s", e.Text, c.cfg.Reason(ctx, e, causes[i], func(string) error { return nil })))
+			c.cfg.Warn(e.LeftOut(c.cfg.Reason(ctx, e, causes[i], func(string) error { return nil }).Error()))
 		}
 	}
 	return nil
@@ -244,7 +244,7 @@ func (c *Cluster) passOver(turn int64, err error) {
 	}
 	at := int(turn % int64(len(c.members)))
 	if _, told := c.told.LoadOrStore(at, true); !told {
-		c.cfg.Warn(fmt.Sprintf("endpoint %s is left out: %s", c.serving[at], err))
+		c.cfg.Warn(c.serving[at].LeftOut(err.Error()))
 	}
 }
 

@@ -23,15 +23,18 @@ const hashTime = 10 * time.Minute
 const attempts = 4
 
 // ask makes a request to one member, which must be harmless to repeat. A member that
-// does not serve is left out. The error is sorted: see judge.
-func (c *Cluster) ask(ctx context.Context, m *member, deadline time.Duration, request func(ctx context.Context, conn grpc.ClientConnInterface) error) error {
+// does not serve is left out. The error is sorted: see judge. An answer of another
+// cluster is refused by its header.
+func (c *Cluster) ask(ctx context.Context, m *member, deadline time.Duration, request func(ctx context.Context, conn grpc.ClientConnInterface) (*pb.ResponseHeader, error)) error {
 	for i := 1; ; i++ {
 		attempt, done := context.WithTimeout(ctx, deadline)
-		raw := request(attempt, m.conn())
+		header, raw := request(attempt, m.conn())
 		done()
 		err := c.judge(ctx, raw)
 		switch {
-		case err == nil || ctx.Err() != nil:
+		case err == nil:
+			return c.checkHeader(header)
+		case ctx.Err() != nil:
 			return err
 		case isAway(raw):
 			c.members.leaveOut(m, raw)
@@ -79,13 +82,10 @@ func (v *View) Alarms(ctx context.Context) ([]etcdwalk.Alarm, error) {
 
 // status asks a member for its status; nil with every error.
 func (c *Cluster) status(ctx context.Context, m *member) (status *pb.StatusResponse, err error) {
-	err = c.ask(ctx, m, c.cfg.CommandTimeout, func(ctx context.Context, conn grpc.ClientConnInterface) (err error) {
+	err = c.ask(ctx, m, c.cfg.CommandTimeout, func(ctx context.Context, conn grpc.ClientConnInterface) (_ *pb.ResponseHeader, err error) {
 		status, err = pb.NewMaintenanceClient(conn).Status(ctx, &pb.StatusRequest{}, grpc.WaitForReady(false))
-		return err
+		return status.GetHeader(), err
 	})
-	if err == nil {
-		err = c.checkHeader(status.Header)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -138,13 +138,10 @@ func (v *View) CompareMembers(ctx context.Context) (compared int, doubts []strin
 // hash asks a member for its hash.
 func (v *View) hash(ctx context.Context, m *member) (h hash, err error) {
 	var answer *pb.HashKVResponse
-	err = v.cluster.ask(ctx, m, hashTime, func(ctx context.Context, conn grpc.ClientConnInterface) (err error) {
+	err = v.cluster.ask(ctx, m, hashTime, func(ctx context.Context, conn grpc.ClientConnInterface) (_ *pb.ResponseHeader, err error) {
 		answer, err = pb.NewMaintenanceClient(conn).HashKV(ctx, &pb.HashKVRequest{Revision: v.info.Revision}, grpc.WaitForReady(false))
-		return err
+		return answer.GetHeader(), err
 	})
-	if err == nil {
-		err = v.cluster.checkHeader(answer.Header)
-	}
 	if err != nil {
 		return h, err
 	}

@@ -64,8 +64,13 @@ var behind = []error{
 }
 
 func isBehind(err error) bool {
+	return isOneOf(err, behind) || isDropped(err)
+}
+
+// isOneOf tells whether an error is one of those that etcd has names for.
+func isOneOf(err error, named []error) bool {
 	known := rpctypes.Error(err)
-	return slices.ContainsFunc(behind, func(b error) bool { return errors.Is(known, b) }) || isDropped(err)
+	return slices.ContainsFunc(named, func(n error) bool { return errors.Is(known, n) })
 }
 
 // isLearner recognises the refusal of a member without a vote, whose code differs
@@ -130,16 +135,11 @@ func (c *Cluster) judge(ctx context.Context, err error) error {
 }
 
 func mayPass(err error) bool {
-	for _, p := range passes {
-		if errors.Is(rpctypes.Error(err), p) {
-			return true
-		}
-	}
 	switch status.Code(err) {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.ResourceExhausted, codes.Aborted, codes.Internal:
 		return true
 	}
-	return isBehind(err) || isLearner(err)
+	return isOneOf(err, passes) || isBehind(err) || isLearner(err)
 }
 
 // isDropped recognises raft's refusal to take a proposal, which etcd passes on

@@ -134,7 +134,7 @@ func (c *Cluster) tellOf(ctx context.Context, looks []look) {
 	sought.Wait()
 	for i, l := range looks {
 		if !l.usable() {
-			c.cfg.Warn(leftOut(l.endpoint, reasons[i]))
+			c.cfg.Warn(l.endpoint.LeftOut(reasons[i].Error()))
 			l.close()
 		}
 	}

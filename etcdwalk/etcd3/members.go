@@ -141,7 +141,7 @@ func (p *members) leaveOut(m *member, err error) {
 	p.passOver(m)
 	if next := p.all[p.now]; !m.told && !next.out {
 		m.told = true
-		p.tell(leftOut(m.endpoint, errors.New(words(err, p.deadline))))
+		p.tell(m.endpoint.LeftOut(words(err, p.deadline)))
 	}
 }
 
@@ -151,11 +151,6 @@ func words(err error, deadline time.Duration) string {
 		return fmt.Sprintf("no answer within %s", deadline)
 	}
 	return status.Convert(err).Message()
-}
-
-// leftOut is the warning about an endpoint.
-func leftOut(e connect.Endpoint, reason error) string {
-	return fmt.Sprintf("endpoint %s is left out: %s", e.Text, reason)
 }
 
 // passOver asks the next member, of those that are not left out if there is one.

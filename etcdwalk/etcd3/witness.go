@@ -174,13 +174,10 @@ func (w *witness) again(ctx context.Context, t task) {
 func (w *witness) compare(ctx context.Context, m *member, t task) {
 	request := &pb.RangeRequest{Key: t.first, RangeEnd: etcdwalk.After(t.last), Revision: w.revision, Limit: t.keys + 1}
 	var answer *pb.RangeResponse
-	err := w.cluster.ask(ctx, m, w.cluster.cfg.CommandTimeout, func(ctx context.Context, conn grpc.ClientConnInterface) (err error) {
+	err := w.cluster.ask(ctx, m, w.cluster.cfg.CommandTimeout, func(ctx context.Context, conn grpc.ClientConnInterface) (_ *pb.ResponseHeader, err error) {
 		answer, err = pb.NewKVClient(conn).Range(clientv3.WithRequireLeader(ctx), request, grpc.WaitForReady(false), grpc.MaxCallRecvMsgSize(math.MaxInt32))
-		return err
+		return answer.GetHeader(), err
 	})
-	if err == nil {
-		err = w.cluster.checkHeader(answer.Header)
-	}
 	var entries []etcdwalk.Entry
 	for _, kv := range answer.GetKvs() {
 		entries = append(entries, entryOf(kv))

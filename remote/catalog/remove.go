@@ -83,11 +83,8 @@ func Remove(ctx context.Context, store remote.Store, archive string) error {
 // [ErrReceiptLost], so that another denial costs no other receipt. A crash in
 // between leaves a receipt whose archive is missing.
 func RemoveReceiptLast(ctx context.Context, store remote.Store, archive string) error {
-	if err := checkLock(ctx, store, archive); err != nil {
+	if err := removeOnly(ctx, store, archive); err != nil {
 		return err
-	}
-	if err := store.Remove(ctx, archive); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing %s: %w", archive, err)
 	}
 	return removeNow(ctx, store, ReceiptName(archive))
 }
@@ -101,6 +98,11 @@ func RemoveUnfinished(ctx context.Context, store remote.Store, archive string) e
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("looking for the receipt of %s: %w", archive, err)
 	}
+	return removeOnly(ctx, store, archive)
+}
+
+// removeOnly removes an archive that is not locked, and looks at no receipt.
+func removeOnly(ctx context.Context, store remote.Store, archive string) error {
 	if err := checkLock(ctx, store, archive); err != nil {
 		return err
 	}
