@@ -49,7 +49,12 @@ Without TYPE everything that Kubernetes keeps in etcd is taken. The archive's
 path is printed on stdout.
 
 PLACE is a folder, a file (*.zip.age, with --no-encrypt *.zip), s3://bucket/prefix,
-or - for stdout. Credentials for S3 are looked for where AWS's own tools look.` +
+or - for stdout. Credentials for S3 are looked for where AWS's own tools look.
+
+Members of one cluster can come to hold different data. Where two endpoints or more
+are named, one page (about a megabyte) in a hundred is read again through the others,
+and three at least: of p pages, one that differs is found with a probability of
+3/p + 1/100, about. --verify-members finds it always.` +
 			ends(exitNotFound, exitIntegrity, exitCluster, exitStore, exitDenied, exitConflict, exitGuard, exitNoSpace),
 		Example: `  # everything, for one recipient
   kubeferry backup --to /var/backups/etcd -r age1…

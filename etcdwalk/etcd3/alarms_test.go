@@ -97,7 +97,7 @@ func flip(t *testing.T, member *etcdproc.Server, key string) {
 // one member of three, in a key of the last page or message, which is always among
 // those that are read again: it is found in 20 of 20 walks, whoever is asked first.
 func TestASecondReadingFindsAFlippedByte(t *testing.T) {
-	for _, version := range []string{etcdproc.V36, etcdproc.V37} {
+	for _, version := range []string{etcdproc.V35, etcdproc.V36, etcdproc.V37} {
 		t.Run(version, func(t *testing.T) {
 			members := etcdproc.StartCluster(t, 3, etcdproc.Options{Version: version})
 			entries := generate(150, 300)

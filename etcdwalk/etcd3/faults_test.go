@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -127,12 +128,8 @@ func TestConnectionsThatReset(t *testing.T) {
 					t.Errorf("only %d connections were reset", p.fired.Load())
 				}
 				before := p.fired.Load()
-				var keys [][]byte
 				want := contents(t, client, 0)[:600]
-				for _, e := range want {
-					keys = append(keys, e.Key)
-				}
-				got, err := c.Target().Lookup(t.Context(), keys)
+				got, err := c.Target().Lookup(t.Context(), keysOf(want))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -190,6 +187,35 @@ func TestPassingErrors(t *testing.T) {
 		wantWhole(t, pin(t, connect.Config{Endpoints: []string{r.endpoint}, CommandTimeout: 100 * time.Millisecond}), client, nil)
 		if fired.Load() == 0 {
 			t.Error("no answer was slow")
+		}
+	})
+	t.Run("a slow server is asked for less in look-ups too", func(t *testing.T) {
+		entries := contents(t, client, 0)
+		near, far := keysOf(entries[:400]), keysOf(entries)
+		slices.Reverse(far) // a batch in this order is one transaction
+		for method, keys := range map[string][][]byte{"Range": near, "Txn": far} {
+			r := newRelay(t, server.Endpoint)
+			var fired atomic.Int64
+			r.answered = func(ctx context.Context, called string, _ int, message []byte) ([]byte, error) {
+				if called == method && len(message) > 20000 {
+					fired.Add(1)
+					<-ctx.Done()
+				}
+				return message, ctx.Err()
+			}
+			c := dial(t, connect.Config{Endpoints: []string{r.endpoint}, CommandTimeout: 300 * time.Millisecond})
+			got, err := c.Target().Lookup(t.Context(), keys)
+			if err != nil {
+				t.Fatalf("%s: %v", method, err)
+			}
+			for i, key := range keys {
+				if got[i] == nil || !bytes.Equal(got[i].Key, key) {
+					t.Fatalf("%s: key %q was not found", method, key)
+				}
+			}
+			if fired.Load() == 0 {
+				t.Errorf("%s: no answer was slow", method)
+			}
 		}
 	})
 	t.Run("an error that nothing is known about is final", func(t *testing.T) {

@@ -79,6 +79,13 @@ func wantWhole(t *testing.T, v etcdwalk.View, truth *clientv3.Client, each func(
 	}
 }
 
+func keysOf(entries []etcdwalk.Entry) (keys [][]byte) {
+	for _, e := range entries {
+		keys = append(keys, e.Key)
+	}
+	return keys
+}
+
 // contents is what etcd's own client reads at a revision; 0: the present one.
 func contents(t testing.TB, c *clientv3.Client, revision int64) []etcdwalk.Entry {
 	t.Helper()

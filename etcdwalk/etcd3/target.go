@@ -85,8 +85,11 @@ func (t *Target) read(ctx context.Context, keys [][]byte, headsOnly bool, found 
 		case errors.Is(err, errTooManyOps) && n > 1:
 			t.ops.Store(int64(n / 2))
 			continue
-		case (errors.Is(err, errTooLarge) || errors.Is(err, errCutOff)) && n > 1:
+		case errors.Is(err, errTooLarge) && n > 1:
 			most = n / 2
+			continue
+		case errors.Is(err, errCutOff): // of several keys
+			most = max(1, n/4) // few steps, since each costs two attempts
 			continue
 		case errors.Is(err, errTooLarge) && receive < math.MaxInt32:
 			receive = int(min(int64(receive)*2, math.MaxInt32))
@@ -151,19 +154,20 @@ func (t *Target) readBatch(ctx context.Context, keys [][]byte, headsOnly bool, r
 	return response, nil
 }
 
-// errCutOff: an answer breaks off again and again, as on a connection that carries
-// less than that.
+// errCutOff: an answer breaks off or is late again and again, as on a connection that
+// carries less than that.
 var errCutOff = errors.New("the answer does not arrive whole")
 
-// A cutOff watches the answers to one request for several keys. One that is gone may
-// be gone for another reason; the second time it is asked for less.
+// A cutOff watches the answers to one request for several keys. One that is gone, or
+// late, may be so for another reason; the second time it is asked for less.
 type cutOff struct {
 	alone bool // it cannot be less
 	times int
 }
 
 func (c *cutOff) see(err error) error {
-	if c.alone || status.Code(err) != codes.Unavailable {
+	code := status.Code(err)
+	if c.alone || code != codes.Unavailable && code != codes.DeadlineExceeded {
 		return err
 	}
 	if c.times++; c.times < 2 {
