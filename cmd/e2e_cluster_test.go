@@ -90,10 +90,11 @@ func TestClusterOfThree(t *testing.T) {
 	must(t, exitDone, append(restore, report+"2")...).says(t, fmt.Sprintf("%d same", len(want)))
 }
 
-// moveLeader moves the leader on and on.
+// moveLeader moves the leader on and on, but leaves each the time for some writes on
+// a busy machine.
 func moveLeader(t *testing.T, cluster *integration.Cluster) (stop func() int) {
 	t.Helper()
-	return meddle(t, 30*time.Millisecond, func(n int) error {
+	return meddle(t, 200*time.Millisecond, func(n int) error {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		for _, m := range cluster.Members {

@@ -71,7 +71,7 @@ func heeded() []os.Signal {
 func run(ctx context.Context, args []string, sh *shell) int {
 	p := &printer{sh: sh}
 	root := newRoot(p)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // cobra takes nil for the arguments of the process
 	root.SetIn(sh.stdin)
 	root.SetOut(p.out())
 	root.SetErr(sh.stderr)

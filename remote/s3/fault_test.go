@@ -292,7 +292,8 @@ func TestAConnectionThatBreaksIsReplaced(t *testing.T) { // S08
 
 func TestAConnectionThatStandsStillIsReplaced(t *testing.T) { // S08
 	eachSending(t, func(way sending, p *s3proc.Proxy) { p.On(way.body, 1, 1, s3proc.Stall(20*time.Second)) }, func(s *Store) {
-		restall(t, s, 300*time.Millisecond)
+		// Long enough for a busy machine: an upload that is begun in vain stays.
+		restall(t, s, 1500*time.Millisecond)
 	}, nil)
 }
 
