@@ -190,7 +190,7 @@ func TestAnAnswerThatIsLostEveryTime(t *testing.T) {
 		}
 		wantCounts(t, summary.Counts, replay.Counts{replay.Created: 9, replay.Failure: 1})
 		if got := target.Fired(walktest.LostBefore); got != 11 {
-			t.Errorf("it was written %d times, want the first and 3 more", got)
+			t.Errorf("it was written %d times, want the first and 10 more", got)
 		}
 		wantContents(t, target, append(source[:4:4], source[5:]...)...)
 	})
