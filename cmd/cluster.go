@@ -11,7 +11,6 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd2"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
 
 // apiAuto leaves the choice between the APIs to what is found in them.
@@ -21,7 +20,7 @@ const apiAuto = "auto"
 type cluster struct {
 	api    etcdwalk.API
 	pin    ferry.Pin
-	target replay.Target
+	target etcdwalk.Target
 	close  func()
 }
 

@@ -28,7 +28,7 @@ func TestEachClassOfErrorsHasItsCode(t *testing.T) {
 	classes := map[error]exitCode{
 		etcdwalk.ErrCompacted: 15, etcdwalk.ErrUnavailable: 15, etcdwalk.ErrInvariant: 13, etcdwalk.ErrDenied: 17,
 		connect.ErrInsecureTransport: 19,
-		replay.ErrNoSpace:            20, replay.ErrConflict: 18, replay.ErrRefused: 19,
+		etcdwalk.ErrNoSpace:          20, replay.ErrConflict: 18, etcdwalk.ErrRefused: 19,
 		remote.ErrNoSpace: 20, remote.ErrDigest: 13, dir.ErrShared: 19,
 		catalog.ErrMismatch: 14, catalog.ErrReceipt: 14, catalog.ErrLabel: 64, catalog.ErrKeepsNothing: 64, catalog.ErrAmbiguous: 64, catalog.ErrDoubt: 21, ferry.ErrCheck: 21,
 		crypt.ErrNoMatch: 12, crypt.ErrDamaged: 13, crypt.ErrNotEncrypted: 13, crypt.ErrKey: 78,
@@ -58,7 +58,7 @@ func TestTheGraverClassDecides(t *testing.T) {
 		first, second error
 		want          exitCode
 	}{
-		{etcdwalk.ErrUnavailable, replay.ErrNoSpace, exitNoSpace},
+		{etcdwalk.ErrUnavailable, etcdwalk.ErrNoSpace, exitNoSpace},
 		{ferry.ErrStore, etcdwalk.ErrInvariant, exitIntegrity},
 		{ferry.ErrIncomplete, replay.ErrConflict, exitConflict},
 		{ferry.ErrIncomplete, catalog.ErrReceiptLost, exitIncomplete},

@@ -37,27 +37,27 @@ func openReport(path string) (*report, error) {
 // cannot be shown as text. Planned says that the outcome would have been that,
 // and that nothing was written.
 type line struct {
-	Key      string         `json:"key"`
-	Bytes    []byte         `json:"key_bytes,omitempty"`
-	Outcome  replay.Outcome `json:"outcome"`
-	Planned  bool           `json:"planned,omitempty"`
-	Reason   string         `json:"reason,omitempty"`
-	Revision int64          `json:"revision,omitempty"`
+	Key      string      `json:"key"`
+	Bytes    []byte      `json:"key_bytes,omitempty"`
+	Outcome  replay.Fate `json:"outcome"`
+	Planned  bool        `json:"planned,omitempty"`
+	Reason   string      `json:"reason,omitempty"`
+	Revision int64       `json:"revision,omitempty"`
 }
 
-func newLine(record replay.Record) line {
-	l := line{Key: string(record.Key), Outcome: record.Outcome, Reason: record.Reason, Revision: record.Revision}
+func newLine(told replay.Line) line {
+	l := line{Key: string(told.Key), Outcome: told.Fate, Reason: told.Reason, Revision: told.Revision}
 	if printable(l.Key) != l.Key {
-		l.Bytes = record.Key
+		l.Bytes = told.Key
 	}
 	return l
 }
 
-func (r *report) record(record replay.Record) error {
+func (r *report) add(told replay.Line) error {
 	if r.file == nil {
 		return nil
 	}
-	l := newLine(record)
+	l := newLine(told)
 	l.Planned = !r.applied
 	b, err := json.Marshal(l)
 	if err != nil {

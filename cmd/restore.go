@@ -143,7 +143,7 @@ func (o *restoreOptions) run(ctx context.Context, p *printer, s *settings, filte
 		Pin: cluster.pin, Target: cluster.target,
 		Policy: o.policy, Scenario: o.scenario, ClusterIs: o.clusterIs, Regrant: o.leases == "regrant",
 		Raw: o.raw, AllowEmpty: o.allowEmpty, InFlight: o.inFlight,
-		Record: report.record, Progress: tell,
+		Report: report.add, Progress: tell,
 	}
 	if cluster.api == etcdwalk.V2 {
 		r.InFlight = min(r.InFlight, 1) // directories first; the driver has several requests under way by itself
@@ -254,7 +254,7 @@ func (o *restoreOptions) target(s *settings, info etcdwalk.Info) string {
 }
 
 // outcomes are all outcomes in the order in which they are told.
-var outcomes = []replay.Outcome{
+var outcomes = []replay.Fate{
 	replay.Created, replay.Replaced, replay.Unchanged, replay.Skipped, replay.Leased, replay.Expired,
 	replay.Excluded, replay.Refused, replay.Conflicting, replay.Failure, replay.Unsure, replay.Unreached,
 }
@@ -278,8 +278,8 @@ func countsText(counts replay.Counts) string {
 }
 
 // telling are the outcomes of which the number does not say it all.
-func telling() []replay.Outcome {
-	return slices.DeleteFunc(slices.Clone(outcomes), func(o replay.Outcome) bool {
+func telling() []replay.Fate {
+	return slices.DeleteFunc(slices.Clone(outcomes), func(o replay.Fate) bool {
 		return o == replay.Leased || o == replay.Unreached
 	})
 }

@@ -2,7 +2,6 @@ package etcdwalk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"strconv"
@@ -116,16 +115,3 @@ type Lease struct {
 	Granted   int64      `json:"granted_ttl"`
 	Remaining int64      `json:"remaining_ttl"`
 }
-
-// Errors that a View ends with. Drivers wrap them with what they were doing.
-var (
-	// ErrCompacted: the view's revision is gone. A new view must be opened.
-	ErrCompacted = errors.New("the revision was compacted away")
-	// ErrInvariant: the source broke a promise of its interface. What it said
-	// cannot be trusted.
-	ErrInvariant = errors.New("the answers contradict each other")
-	// ErrUnavailable: the source cannot be reached, or does not answer in time.
-	ErrUnavailable = errors.New("not available")
-	// ErrDenied: the source refuses these credentials, or their rights.
-	ErrDenied = errors.New("permission denied")
-)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/kubeferry/kubeferry/archive"
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
 
 // An alarmed view is of a cluster that raises alarms.
@@ -47,7 +46,7 @@ func soundTarget(alarms []etcdwalk.Alarm) error {
 	case slices.Contains(alarms, etcdwalk.AlarmCorrupt):
 		return fmt.Errorf("the target has raised the alarm CORRUPT, and takes no writes: %w", ErrCorrupt)
 	case slices.Contains(alarms, etcdwalk.AlarmNoSpace):
-		return fmt.Errorf("the target has raised the alarm NOSPACE, and takes no writes: %w", replay.ErrNoSpace)
+		return fmt.Errorf("the target has raised the alarm NOSPACE, and takes no writes: %w", etcdwalk.ErrNoSpace)
 	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 	"github.com/kubeferry/kubeferry/remote/remotetest"
 )
@@ -115,7 +114,7 @@ func TestATargetWithAnAlarmIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	for alarm, want := range map[etcdwalk.Alarm]error{etcdwalk.AlarmCorrupt: etcdwalk.ErrInvariant, etcdwalk.AlarmNoSpace: replay.ErrNoSpace} {
+	for alarm, want := range map[etcdwalk.Alarm]error{etcdwalk.AlarmCorrupt: etcdwalk.ErrInvariant, etcdwalk.AlarmNoSpace: etcdwalk.ErrNoSpace} {
 		asked, doubted := 0, false
 		view := ailing{counted: counted{walktest.NewView(objects(5)...)}, alarms: [][]etcdwalk.Alarm{{alarm}}, asked: &asked, doubted: &doubted}
 		r := ferry.Restore{Archive: a, Target: walktest.NewTarget(), Pin: func(context.Context, etcdwalk.Ranges) (ferry.Snapshot, error) { return view, nil }}

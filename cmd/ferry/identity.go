@@ -62,7 +62,7 @@ func (r Restore) sameCluster(pairs []pair, target etcdwalk.Info) (confirmed bool
 	source := r.Archive.Info()
 	for _, said := range r.ClusterIs {
 		if !contains(names(target), said) {
-			return false, fmt.Errorf("the target is %s, and not %s as --cluster-is says: %w", orUnknown(names(target)), said, replay.ErrRefused)
+			return false, fmt.Errorf("the target is %s, and not %s as --cluster-is says: %w", orUnknown(names(target)), said, etcdwalk.ErrRefused)
 		}
 	}
 	var open, unproven []pair
@@ -71,7 +71,7 @@ func (r Restore) sameCluster(pairs []pair, target etcdwalk.Info) (confirmed bool
 		case etcdwalk.SameCluster:
 		case etcdwalk.OtherCluster:
 			return false, fmt.Errorf("the archive is of the cluster whose kube-system has UID %s, the target's has %s: %w; --scenario=new restores into a fresh cluster",
-				p.archive.UID, p.target.UID, replay.ErrRefused)
+				p.archive.UID, p.target.UID, etcdwalk.ErrRefused)
 		default:
 			unproven = append(unproven, p)
 			if name := nameOf(p.target, target.ClusterID); name == "" || !contains(r.ClusterIs, name) {
@@ -89,9 +89,9 @@ func (r Restore) sameCluster(pairs []pair, target etcdwalk.Info) (confirmed bool
 // can say about that and all others that are unproven.
 func undecided(p pair, unproven []pair, archived, target etcdwalk.ClusterID) error {
 	err := fmt.Errorf("whether the archive is of this cluster cannot be told: under %s kube-system's UID is %s in the archive (etcd cluster %s), and %s in the target (etcd cluster %s): %w",
-		p.target.Prefix, p.archive, archived, p.target, target, replay.ErrRefused)
+		p.target.Prefix, p.archive, archived, p.target, target, etcdwalk.ErrRefused)
 	if p.archive.Relate(archived, p.target, target) == etcdwalk.OtherStore {
-		err = fmt.Errorf("the archive is of etcd cluster %s, the target is %s, and no kube-system tells more: %w", archived, target, replay.ErrRefused)
+		err = fmt.Errorf("the archive is of etcd cluster %s, the target is %s, and no kube-system tells more: %w", archived, target, etcdwalk.ErrRefused)
 	}
 	var names []string
 	for _, p := range unproven {
@@ -118,7 +118,7 @@ func (r Restore) sameLineage(pairs []pair, target etcdwalk.Info) error {
 	}
 	for _, p := range pairs {
 		if one, other := p.archive.State == etcdwalk.IdentityNone, p.target.State == etcdwalk.IdentityNone; one != other {
-			return fmt.Errorf("mod revisions do not compare: the archive's kube-system UID is %s, the target's %s: %w", p.archive, p.target, replay.ErrRefused)
+			return fmt.Errorf("mod revisions do not compare: the archive's kube-system UID is %s, the target's %s: %w", p.archive, p.target, etcdwalk.ErrRefused)
 		}
 	}
 	return replay.SameLineage(r.Archive.Info(), target)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
@@ -79,22 +80,22 @@ func TestRestoreThatIsStoppedTellsOfEachKey(t *testing.T) {
 	}
 	defer a.Close()
 	target := walktest.NewTarget()
-	target.BeforeApply = func(n int, _ []replay.Write) {
+	target.BeforeApply = func(n int, _ []etcdwalk.Write) {
 		if n == 3 {
 			cancel()
 		}
 	}
-	told := map[string]replay.Outcome{}
+	told := map[string]replay.Fate{}
 	r := ferry.Restore{Archive: a, Pin: pinned(target.View()), Target: target, Scenario: kube.ScenarioNew}
 	planned, err := r.Plan(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Record = func(record replay.Record) error {
+	r.Report = func(record replay.Line) error {
 		if _, twice := told[string(record.Key)]; twice {
 			t.Errorf("key %q has two outcomes", record.Key)
 		}
-		told[string(record.Key)] = record.Outcome
+		told[string(record.Key)] = record.Fate
 		return nil
 	}
 	done, err := r.Apply(ctx, planned)

@@ -8,20 +8,21 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
 
 // An unruly target has another leader elected while each batch is written.
 type unruly struct {
-	replay.Target
+	etcdwalk.Target
 	t       *testing.T
 	members []*etcdproc.Server
 	clients map[uint64]*clientv3.Client // by the member's id
 	moves   int
 }
 
-func newUnruly(t *testing.T, target replay.Target, members []*etcdproc.Server) *unruly {
+func newUnruly(t *testing.T, target etcdwalk.Target, members []*etcdproc.Server) *unruly {
 	t.Helper()
 	u := &unruly{Target: target, t: t, members: members, clients: map[uint64]*clientv3.Client{}}
 	for _, m := range members {
@@ -35,7 +36,7 @@ func newUnruly(t *testing.T, target replay.Target, members []*etcdproc.Server) *
 	return u
 }
 
-func (u *unruly) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
+func (u *unruly) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk.Result {
 	var election sync.WaitGroup
 	election.Go(u.elect)
 	results := u.Target.Apply(ctx, writes)

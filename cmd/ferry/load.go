@@ -13,7 +13,7 @@ import (
 
 // Load fills an empty cluster from the bytes of an archive in the clear,
 // leases included, and returns the number of keys.
-func Load(ctx context.Context, data []byte, pin Pin, target replay.Target) (int64, error) {
+func Load(ctx context.Context, data []byte, pin Pin, target etcdwalk.Target) (int64, error) {
 	reader, err := archive.Open(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return 0, err

@@ -158,13 +158,13 @@ func newStock(t *testing.T, n, size int, beside map[string]string) *stock {
 
 // restored is what became of a restore.
 type restored struct {
-	records map[string]replay.Record
+	records map[string]replay.Line
 	summary replay.Summary
 	err     error
 }
 
 // restore carries the stock into a cluster, the whole way: verify, plan, apply.
-func (s *stock) restore(t *testing.T, cluster *etcd3.Cluster, target replay.Target, policy replay.Policy) restored {
+func (s *stock) restore(t *testing.T, cluster *etcd3.Cluster, target etcdwalk.Target, policy replay.Policy) restored {
 	t.Helper()
 	a, err := ferry.Open(t.Context(), &s.store, s.name, s.keys)
 	if err != nil {
@@ -179,8 +179,8 @@ func (s *stock) restore(t *testing.T, cluster *etcd3.Cluster, target replay.Targ
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := restored{records: map[string]replay.Record{}}
-	r.Record = func(record replay.Record) error {
+	done := restored{records: map[string]replay.Line{}}
+	r.Report = func(record replay.Line) error {
 		key := string(record.Key)
 		if _, twice := done.records[key]; twice {
 			t.Errorf("key %q has two outcomes", key)
@@ -208,7 +208,7 @@ func (done restored) wantCreated(t *testing.T, client *clientv3.Client, want []e
 		t.Errorf("the summary says %v, want %d created", done.summary.Counts, len(want))
 	}
 	for _, e := range there {
-		if r := done.records[string(e.Key)]; r.Outcome != replay.Created || r.Revision != e.ModRevision || e.Version != 1 {
+		if r := done.records[string(e.Key)]; r.Fate != replay.Created || r.Revision != e.ModRevision || e.Version != 1 {
 			t.Errorf("key %q has mod revision %d and version %d, its record is %+v", e.Key, e.ModRevision, e.Version, r)
 		}
 	}
@@ -261,7 +261,7 @@ func TestSmallServers(t *testing.T) {
 				if !errors.Is(done.err, test.err) || done.summary.Counts[replay.Failure] != test.failed {
 					t.Fatalf("etcd %s: got %v, %v; want %v", version, done.summary.Counts, done.err, test.err)
 				}
-				if r := done.records[large]; test.failed > 0 && (r.Outcome != replay.Failure || !strings.Contains(r.Reason, "--max-request-bytes") || !strings.Contains(r.Reason, large)) {
+				if r := done.records[large]; test.failed > 0 && (r.Fate != replay.Failure || !strings.Contains(r.Reason, "--max-request-bytes") || !strings.Contains(r.Reason, large)) {
 					t.Errorf("etcd %s: the record of the large key is %+v", version, r)
 				}
 				done.wantCreated(t, server.Client(t), slices.DeleteFunc(slices.Clone(s.held), func(e etcdwalk.Entry) bool { return string(e.Key) == large }))
@@ -285,8 +285,8 @@ func TestFullServer(t *testing.T) {
 	client := server.Client(t)
 	done := s.restore(t, cluster, cluster.Target(), replay.Fail)
 	there := holdings(t, client, 0)
-	if !errors.Is(done.err, replay.ErrNoSpace) || len(there) == 0 || len(there) == len(s.held) {
-		t.Fatalf("got %v with %d keys of %d, want %v half way", done.err, len(there), len(s.held), replay.ErrNoSpace)
+	if !errors.Is(done.err, etcdwalk.ErrNoSpace) || len(there) == 0 || len(there) == len(s.held) {
+		t.Fatalf("got %v with %d keys of %d, want %v half way", done.err, len(there), len(s.held), etcdwalk.ErrNoSpace)
 	}
 	if done.summary.Counts[replay.Created] != int64(len(there)) || done.summary.Counts[replay.Unreached] == 0 {
 		t.Errorf("the summary says %v, there are %d keys", done.summary.Counts, len(there))

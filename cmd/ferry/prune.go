@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 )
@@ -27,7 +27,7 @@ type Prune struct {
 	// Archives: apply the policy. Without it only what is incomplete goes.
 	Archives bool
 	// MaxPercent is how many in a hundred of the archives may go at once; more is
-	// a replay.ErrRefused.
+	// a etcdwalk.ErrRefused.
 	MaxPercent int
 	// Incomplete also removes what is no archive: uploads that never ended and
 	// archives without a receipt, under names of our making, once they are a day old.
@@ -96,7 +96,7 @@ func (p Prune) Run(ctx context.Context) (Pruned, error) {
 		going = leaving(done.Groups)
 	}
 	if n := len(listing.Items); len(going)*100 > p.MaxPercent*n {
-		return done, fmt.Errorf("%d of %d archives would be removed, more than %d %%: %w", len(going), n, p.MaxPercent, replay.ErrRefused)
+		return done, fmt.Errorf("%d of %d archives would be removed, more than %d %%: %w", len(going), n, p.MaxPercent, etcdwalk.ErrRefused)
 	}
 	err = p.remove(ctx, catalog.Remove, going, &done.Removed, &done.Denied)
 	if err == nil && p.Incomplete {

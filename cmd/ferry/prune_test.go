@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kubeferry/kubeferry/cmd/ferry"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 	"github.com/kubeferry/kubeferry/remote/remotetest"
@@ -87,7 +87,7 @@ func TestPruneInDoubt(t *testing.T) {
 				return nil
 			}
 		}, catalog.ErrDoubt},
-		"too many at once":     {func(_ *remotetest.Memory, p *ferry.Prune) { p.MaxPercent = 60 }, replay.ErrRefused},
+		"too many at once":     {func(_ *remotetest.Memory, p *ferry.Prune) { p.MaxPercent = 60 }, etcdwalk.ErrRefused},
 		"a policy for nothing": {func(_ *remotetest.Memory, p *ferry.Prune) { p.Policy = catalog.Policy{} }, catalog.ErrKeepsNothing},
 	} {
 		t.Run(name, func(t *testing.T) {

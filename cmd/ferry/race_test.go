@@ -24,7 +24,7 @@ import (
 // each batch, so that what was decided does not hold any more. It keeps what
 // was asked of it, and what became of it.
 type rival struct {
-	replay.Target
+	etcdwalk.Target
 	t      *testing.T
 	client *clientv3.Client
 	once   map[string]bool // keys that the other writes once
@@ -36,7 +36,7 @@ type rival struct {
 
 type applied struct{ seen, revision int64 }
 
-func (r *rival) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
+func (r *rival) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk.Result {
 	for _, w := range writes {
 		if key := string(w.Key); r.once[key] || r.always[key] {
 			delete(r.once, key)
@@ -46,7 +46,7 @@ func (r *rival) Apply(ctx context.Context, writes []replay.Write) []replay.Resul
 	}
 	results := r.Target.Apply(ctx, writes)
 	for i, result := range results {
-		if result.State == replay.Applied {
+		if result.State == etcdwalk.WriteApplied {
 			key := string(writes[i].Key)
 			r.applied[key] = append(r.applied[key], applied{writes[i].Seen, result.Revision})
 		}
@@ -91,7 +91,7 @@ func key(name string, i int) string {
 // A fight is one restore against a rival, and its history.
 type fight struct {
 	before, after int64 // revisions of the target
-	outcomes      map[string]replay.Record
+	outcomes      map[string]replay.Line
 	summary       replay.Summary
 	err           error
 	rival         *rival
@@ -106,7 +106,7 @@ func restoreAgainst(t *testing.T, policy replay.Policy, without ...string) *figh
 	server := etcdproc.Start(t, etcdproc.Options{})
 	client := server.Client(t)
 	cluster := dial(t, server)
-	f := &fight{outcomes: map[string]replay.Record{}, archive: map[string]string{}, events: map[string][]*clientv3.Event{}}
+	f := &fight{outcomes: map[string]replay.Line{}, archive: map[string]string{}, events: map[string][]*clientv3.Event{}}
 	name, value := kubeSystem()
 	put(t, client, name, value)
 	f.rival = &rival{Target: cluster.Target(), t: t, client: client, once: map[string]bool{}, always: map[string]bool{}, applied: map[string][]applied{}}
@@ -165,7 +165,7 @@ func (f *fight) run(t *testing.T, r ferry.Restore, client *clientv3.Client, clus
 	f.before = now(t, cluster)
 	if f.err = err; err == nil {
 		stop := busy(t, client, f.archive)
-		r.Record = func(record replay.Record) error {
+		r.Report = func(record replay.Line) error {
 			k := string(record.Key)
 			if _, twice := f.outcomes[k]; twice {
 				t.Errorf("key %q has two outcomes", k)
@@ -250,8 +250,8 @@ func (f *fight) judge(t *testing.T, mayReplace bool) {
 		f.judgeKey(t, k, ours, mayReplace)
 	}
 	for k, record := range f.outcomes {
-		if len(f.events[k]) == 0 && (record.Outcome == replay.Created || record.Outcome == replay.Replaced) {
-			t.Errorf("key %q: the report says %s, the target knows nothing of it", k, record.Outcome)
+		if len(f.events[k]) == 0 && (record.Fate == replay.Created || record.Fate == replay.Replaced) {
+			t.Errorf("key %q: the report says %s, the target knows nothing of it", k, record.Fate)
 		}
 	}
 	if f.summary.Counts.Total() != int64(len(f.archive)) {
@@ -262,20 +262,20 @@ func (f *fight) judge(t *testing.T, mayReplace bool) {
 func (f *fight) judgeKey(t *testing.T, k string, ours []*clientv3.Event, mayReplace bool) {
 	t.Helper()
 	record := f.outcomes[k]
-	wrote := record.Outcome == replay.Created || record.Outcome == replay.Replaced
+	wrote := record.Fate == replay.Created || record.Fate == replay.Replaced
 	if !wrote && len(ours) == 0 {
 		return
 	}
 	if !wrote || len(ours) != 1 {
-		t.Errorf("key %q: the report says %q, we wrote it %d times", k, record.Outcome, len(ours))
+		t.Errorf("key %q: the report says %q, we wrote it %d times", k, record.Fate, len(ours))
 		return
 	}
 	e, replaced := ours[0], int64(0)
 	if e.PrevKv != nil {
 		replaced = e.PrevKv.ModRevision
 	}
-	if record.Revision != e.Kv.ModRevision || (record.Outcome == replay.Replaced) != (replaced != 0) {
-		t.Errorf("key %q: the report says %s at %d; at %d it replaced revision %d", k, record.Outcome, record.Revision, e.Kv.ModRevision, replaced)
+	if record.Revision != e.Kv.ModRevision || (record.Fate == replay.Replaced) != (replaced != 0) {
+		t.Errorf("key %q: the report says %s at %d; at %d it replaced revision %d", k, record.Fate, record.Revision, e.Kv.ModRevision, replaced)
 	}
 	if log := f.rival.applied[k]; len(log) != 1 || log[0] != (applied{replaced, e.Kv.ModRevision}) {
 		t.Errorf("key %q: at %d revision %d was replaced, but we had seen %+v", k, e.Kv.ModRevision, replaced, log)
@@ -286,11 +286,11 @@ func (f *fight) judgeKey(t *testing.T, k string, ours []*clientv3.Event, mayRepl
 }
 
 // wantOutcomes checks the kinds of keys whose outcome is certain.
-func (f *fight) wantOutcomes(t *testing.T, want map[string]replay.Outcome) {
+func (f *fight) wantOutcomes(t *testing.T, want map[string]replay.Fate) {
 	t.Helper()
 	for name, outcome := range want {
 		for i := range each {
-			if got := f.outcomes[key(name, i)].Outcome; got != outcome {
+			if got := f.outcomes[key(name, i)].Fate; got != outcome {
 				t.Fatalf("key %s: %q, want %q", key(name, i), got, outcome)
 			}
 		}
@@ -299,19 +299,19 @@ func (f *fight) wantOutcomes(t *testing.T, want map[string]replay.Outcome) {
 
 func TestPoliciesAgainstOtherWriters(t *testing.T) {
 	for policy, test := range map[replay.Policy]struct {
-		outcomes map[string]replay.Outcome
+		outcomes map[string]replay.Fate
 		err      error
 		fired    int // at least
 	}{
-		replay.Skip: {map[string]replay.Outcome{
+		replay.Skip: {map[string]replay.Fate{
 			"equal": replay.Unchanged, "gone": replay.Created, "changed": replay.Skipped,
 			"gone-then-written": replay.Skipped, "changed-and-written-on": replay.Skipped,
 		}, nil, each},
-		replay.Overwrite: {map[string]replay.Outcome{
+		replay.Overwrite: {map[string]replay.Fate{
 			"equal": replay.Unchanged, "gone": replay.Created, "changed": replay.Replaced,
 			"gone-then-written": replay.Replaced, "changed-and-written-on": replay.Conflicting,
 		}, ferry.ErrIncomplete, 5 * each},
-		replay.Newer: {map[string]replay.Outcome{
+		replay.Newer: {map[string]replay.Fate{
 			"equal": replay.Unchanged, "gone": replay.Created, "changed": replay.Skipped,
 			"gone-then-written": replay.Skipped, "changed-and-written-on": replay.Skipped,
 		}, nil, each},

@@ -18,7 +18,7 @@ type Restore struct {
 	Archive  *Archive
 	Filter   kube.Filter // without prefixes: the archive's
 	Pin      Pin         // of the target
-	Target   replay.Target
+	Target   etcdwalk.Target
 	Policy   replay.Policy
 	Scenario kube.Scenario
 	// ClusterIs is what the user says the target is: the UID of its kube-system, or
@@ -29,8 +29,8 @@ type Restore struct {
 	Regrant    bool // leases; else keys under a lease are passed over
 	Raw        bool // values that no kube-apiserver would read are let through
 	AllowEmpty bool
-	InFlight   int                       // batches; see replay.Job
-	Record     func(replay.Record) error // told of each key; may be nil
+	InFlight   int                     // batches; see replay.Job
+	Report     func(replay.Line) error // told of each key; may be nil
 	Progress   Progress
 }
 
@@ -94,7 +94,7 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 		InFlight:   r.InFlight,
 		Since:      planned.Target.Revision,
 	}
-	planned.job.Record = r.counting(Planning, planned.total)
+	planned.job.Report = r.counting(Planning, planned.total)
 	plan, err := planned.job.Plan(ctx)
 	if err != nil {
 		return planned, err // half a plan is none
@@ -136,7 +136,7 @@ func (r Restore) ranks(layout *kube.Layout, sel etcdwalk.Selection) []etcdwalk.S
 // Apply does what was planned, as far as it still holds. The summary is true
 // whatever the error.
 func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, error) {
-	planned.job.Record = r.counting(Applying, planned.total)
+	planned.job.Report = r.counting(Applying, planned.total)
 	planned.job.Rule = r.rule(planned.layout, planned.Target.API, false) // the plan would have refused
 	done, err := planned.job.Apply(ctx, planned.Plan)
 	if err == nil && !done.Complete() {
@@ -162,15 +162,15 @@ func (r Restore) total() int64 {
 }
 
 // counting tells the progress of a pass, and the caller's Record of each key.
-func (r Restore) counting(phase Phase, total int64) func(replay.Record) error {
+func (r Restore) counting(phase Phase, total int64) func(replay.Line) error {
 	tell, done := told(r.Progress), int64(0)
-	return func(record replay.Record) error {
+	return func(line replay.Line) error {
 		done++
 		tell(phase, done, total)
-		if r.Record == nil {
+		if r.Report == nil {
 			return nil
 		}
-		return r.Record(record)
+		return r.Report(line)
 	}
 }
 
@@ -183,9 +183,9 @@ func (r Restore) checked() bool {
 // rule joins what Kubernetes forbids: keys that are never restored, keys that
 // the scenario passes over, and, if they are to be looked at, values that would
 // break their resource.
-func (r Restore) rule(layout *kube.Layout, target etcdwalk.API, values bool) func(etcdwalk.Entry) (replay.Outcome, string) {
+func (r Restore) rule(layout *kube.Layout, target etcdwalk.API, values bool) func(etcdwalk.Entry) (replay.Fate, string) {
 	source := r.Archive.Info().API
-	return func(e etcdwalk.Entry) (replay.Outcome, string) {
+	return func(e etcdwalk.Entry) (replay.Fate, string) {
 		switch excluded, refused := across(source, target, e); {
 		case excluded != "":
 			return replay.Excluded, excluded
@@ -227,14 +227,14 @@ func (r Restore) guardNew(ctx context.Context, layout *kube.Layout, target Snaps
 		if err != nil {
 			return err
 		}
-		return fmt.Errorf("a kube-apiserver uses the target, or did until seconds ago (key %q): stop it, or restore with --scenario=same: %w", e.Key, replay.ErrRefused)
+		return fmt.Errorf("a kube-apiserver uses the target, or did until seconds ago (key %q): stop it, or restore with --scenario=same: %w", e.Key, etcdwalk.ErrRefused)
 	}
 	key, found, err := replay.Foreign(ctx, target, r.Archive, etcdwalk.Selection{Ranges: layout.Scope()}, nil)
 	if err != nil {
 		return err
 	}
 	if found {
-		return fmt.Errorf("the target is not new: it holds key %s, which this archive would not have put there: %w", quoted(key), replay.ErrRefused)
+		return fmt.Errorf("the target is not new: it holds key %s, which this archive would not have put there: %w", quoted(key), etcdwalk.ErrRefused)
 	}
 	return nil
 }

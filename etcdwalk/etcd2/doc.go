@@ -3,7 +3,7 @@
 //
 //   - A [Cluster] is a set of endpoints of one etcd cluster, dialled once.
 //   - A [View] is its tree as an ordered keyspace, an etcdwalk.View.
-//   - A [Target] writes to it under guards, a replay.Target.
+//   - A [Target] writes to it under guards, a etcdwalk.Target.
 //
 // The tree as keys. A leaf is a key: its path. A directory that is empty, or that
 // has a TTL, is a key that ends in a slash, with an empty value; others are not

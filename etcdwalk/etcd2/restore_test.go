@@ -14,9 +14,9 @@ import (
 )
 
 // restore replays a view into a server and returns each key's outcome.
-func restore(t *testing.T, source etcdwalk.View, endpoint string, policy replay.Policy, first func()) (map[string]replay.Outcome, error) {
+func restore(t *testing.T, source etcdwalk.View, endpoint string, policy replay.Policy, first func()) (map[string]replay.Fate, error) {
 	t.Helper()
-	outcomes := map[string]replay.Outcome{}
+	outcomes := map[string]replay.Fate{}
 	job := replay.Job{
 		Source: source, Selections: []etcdwalk.Selection{walktest.Everything()},
 		Target: dial(t, endpoint).Target(), Policy: policy, Regrant: true, InFlight: 1, Patience: 3 * time.Second,
@@ -26,12 +26,12 @@ func restore(t *testing.T, source etcdwalk.View, endpoint string, policy replay.
 		t.Fatal(err)
 	}
 	first() // between the plan and the apply
-	job.Record = func(r replay.Record) error {
+	job.Report = func(r replay.Line) error {
 		key := string(r.Key)
 		if _, twice := outcomes[key]; twice {
 			t.Errorf("key %s has two outcomes", key)
 		}
-		outcomes[key] = r.Outcome
+		outcomes[key] = r.Fate
 		return nil
 	}
 	_, err = job.Apply(t.Context(), plan)
@@ -65,7 +65,7 @@ func TestRaces(t *testing.T) {
 		meddle func()
 		times  int
 		policy replay.Policy
-		want   replay.Outcome
+		want   replay.Fate
 		holds  string
 		puts   int
 	}{
@@ -168,7 +168,7 @@ func TestTimeRunsOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]replay.Outcome{
+	want := map[string]replay.Fate{
 		"/registry/events/a/": replay.Created, "/registry/events/a/gone": replay.Expired,
 		"/registry/events/a/long": replay.Created, "/registry/events/a/short": replay.Expired,
 	}

@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 )
 
@@ -20,7 +19,7 @@ func TestSuites(t *testing.T) {
 		})
 	})
 	t.Run("target", func(t *testing.T) {
-		walktest.Targets(t, traits, func(t *testing.T) (replay.Target, func() []etcdwalk.Entry) {
+		walktest.Targets(t, traits, func(t *testing.T) (etcdwalk.Target, func() []etcdwalk.Entry) {
 			wipe(t, keys)
 			return dial(t, server.Endpoint).Target(), func() []etcdwalk.Entry { return contents(t, keys) }
 		})

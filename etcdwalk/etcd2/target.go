@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
 
 // atOnce is how many requests are under way together: the API takes one node a
@@ -30,12 +29,12 @@ type Target struct {
 	lost   map[string]int64 // leases of writes whose answer was lost, by key
 }
 
-var _ replay.Target = (*Target)(nil)
+var _ etcdwalk.Target = (*Target)(nil)
 
 // Target returns the cluster as something to write to.
 func (c *Cluster) Target() *Target { return &Target{cluster: c, lost: map[string]int64{}} }
 
-// Heads implements replay.Target.
+// Heads implements etcdwalk.Target.
 func (t *Target) Heads(ctx context.Context, keys [][]byte) ([]int64, error) {
 	found, err := t.Lookup(ctx, keys)
 	heads := make([]int64, len(found))
@@ -47,7 +46,7 @@ func (t *Target) Heads(ctx context.Context, keys [][]byte) ([]int64, error) {
 	return heads, err
 }
 
-// Lookup implements replay.Target. A directory where a leaf is asked for, or the
+// Lookup implements etcdwalk.Target. A directory where a leaf is asked for, or the
 // reverse, has a value that no value equals.
 func (t *Target) Lookup(ctx context.Context, keys [][]byte) ([]*etcdwalk.Entry, error) {
 	found := make([]*etcdwalk.Entry, len(keys))
@@ -118,11 +117,11 @@ func storable(key string) bool {
 	return true
 }
 
-// Apply implements replay.Target. Who gives keys in several batches gives them one
+// Apply implements etcdwalk.Target. Who gives keys in several batches gives them one
 // after the other: a leaf makes its directories, and these cannot be given a TTL
 // then. So directories go first, and hold up what is below them.
-func (t *Target) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
-	results := make([]replay.Result, len(writes))
+func (t *Target) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk.Result {
+	results := make([]etcdwalk.Result, len(writes))
 	held := map[string]error{}
 	for i, w := range writes {
 		if !IsDirectory(w.Key) {
@@ -150,21 +149,21 @@ func (t *Target) Apply(ctx context.Context, writes []replay.Write) []replay.Resu
 
 // holdUp tells why nothing may be written below a directory that came to this end;
 // nil: it may.
-func holdUp(r replay.Result) error {
+func holdUp(r etcdwalk.Result) error {
 	switch {
-	case r.State == replay.Unknown: // it may be there or not
+	case r.State == etcdwalk.WriteUnknown: // it may be there or not
 		return fmt.Errorf("%w: %w", etcdwalk.ErrUnavailable, r.Err)
-	case errors.Is(r.Err, etcdwalk.ErrUnavailable), errors.Is(r.Err, replay.ErrExpired):
+	case errors.Is(r.Err, etcdwalk.ErrUnavailable), errors.Is(r.Err, etcdwalk.ErrExpired):
 		return r.Err
 	}
 	return nil
 }
 
 // applyBelow makes one write, unless a directory above holds it up.
-func (t *Target) applyBelow(ctx context.Context, w replay.Write, held map[string]error) replay.Result {
+func (t *Target) applyBelow(ctx context.Context, w etcdwalk.Write, held map[string]error) etcdwalk.Result {
 	for dir := range Above(w.Key) {
 		if err := held[string(dir)]; err != nil {
-			return replay.Result{State: replay.Failed, Err: err}
+			return etcdwalk.Result{State: etcdwalk.WriteFailed, Err: err}
 		}
 	}
 	return t.apply(ctx, w)
@@ -172,8 +171,8 @@ func (t *Target) applyBelow(ctx context.Context, w replay.Write, held map[string
 
 // apply makes one write. Nothing is sent that the client would send without its
 // guard: to it an index of 0 and a TTL of 0 mean "not given".
-func (t *Target) apply(ctx context.Context, w replay.Write) replay.Result {
-	failed := func(err error) replay.Result { return replay.Result{State: replay.Failed, Err: err} }
+func (t *Target) apply(ctx context.Context, w etcdwalk.Write) etcdwalk.Result {
+	failed := func(err error) etcdwalk.Result { return etcdwalk.Result{State: etcdwalk.WriteFailed, Err: err} }
 	key := string(w.Key)
 	options := client.SetOptions{Dir: IsDirectory(w.Key)}
 	switch {
@@ -206,10 +205,10 @@ func (t *Target) apply(ctx context.Context, w replay.Write) replay.Result {
 		err = checkAnswer(answer)
 	}
 	if err == nil {
-		return replay.Result{State: replay.Applied, Revision: int64(answer.Node.ModifiedIndex)}
+		return etcdwalk.Result{State: etcdwalk.WriteApplied, Revision: int64(answer.Node.ModifiedIndex)}
 	}
 	result := t.refused(ctx, err, turn)
-	if result.State == replay.Unknown && w.Lease != 0 {
+	if result.State == etcdwalk.WriteUnknown && w.Lease != 0 {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.lost[key] = w.Lease
@@ -219,36 +218,36 @@ func (t *Target) apply(ctx context.Context, w replay.Write) replay.Result {
 
 // refused tells what the error of a write means. Only an answer of etcd, or no
 // connection at all, is certain to mean that nothing was done.
-func (t *Target) refused(ctx context.Context, err error, turn int64) replay.Result {
+func (t *Target) refused(ctx context.Context, err error, turn int64) etcdwalk.Result {
 	_, answered := errors.AsType[client.Error](err)
 	switch {
 	case isCode(err, client.ErrorCodeTestFailed, client.ErrorCodeNodeExist, client.ErrorCodeKeyNotFound):
-		return replay.Result{State: replay.Raced}
+		return etcdwalk.Result{State: etcdwalk.WriteRaced}
 	case isCode(err, client.ErrorCodeNotFile):
-		return replay.Result{State: replay.Failed, Err: errors.New("there is a directory of this name")}
+		return etcdwalk.Result{State: etcdwalk.WriteFailed, Err: errors.New("there is a directory of this name")}
 	case isCode(err, client.ErrorCodeInvalidForm): // Go's limit for a form, 10 MiB
-		return replay.Result{State: replay.Failed, Err: replay.ErrTooLarge}
+		return etcdwalk.Result{State: etcdwalk.WriteFailed, Err: etcdwalk.ErrTooLarge}
 	case isCode(err, client.ErrorCodeNotDir):
-		return replay.Result{State: replay.Failed, Err: errors.New("a part of its path is not a directory")}
+		return etcdwalk.Result{State: etcdwalk.WriteFailed, Err: errors.New("a part of its path is not a directory")}
 	}
 	judged := t.cluster.judge(ctx, err)
 	if errors.Is(judged, etcdwalk.ErrUnavailable) {
 		t.cluster.passOver(turn, judged)
 	}
 	if answered && !isCode(err, client.ErrorCodeRaftInternal, client.ErrorCodeLeaderElect) || unsent(err) {
-		return replay.Result{State: replay.Failed, Err: judged}
+		return etcdwalk.Result{State: etcdwalk.WriteFailed, Err: judged}
 	}
-	return replay.Result{State: replay.Unknown, Err: judged}
+	return etcdwalk.Result{State: etcdwalk.WriteUnknown, Err: judged}
 }
 
-// Grant implements replay.Target. The API has no leases: it is the Target that
+// Grant implements etcdwalk.Target. The API has no leases: it is the Target that
 // remembers when a key is to go.
 func (t *Target) Grant(ctx context.Context, ttl int64) (int64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
 	if ttl <= 0 {
-		return 0, fmt.Errorf("a TTL of %d seconds: %w", ttl, replay.ErrNoLease)
+		return 0, fmt.Errorf("a TTL of %d seconds: %w", ttl, etcdwalk.ErrNoLease)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -262,11 +261,11 @@ func (t *Target) remaining(id int64) (time.Duration, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if id < 1 || id > int64(len(t.leases)) {
-		return 0, replay.ErrNoLease
+		return 0, etcdwalk.ErrNoLease
 	}
 	left := time.Until(t.leases[id-1]).Round(time.Second)
 	if left <= 0 {
-		return 0, replay.ErrExpired
+		return 0, etcdwalk.ErrExpired
 	}
 	return left, nil
 }

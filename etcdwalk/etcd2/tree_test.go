@@ -14,7 +14,6 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd2"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
@@ -181,12 +180,12 @@ func TestDirectoryAndLeaf(t *testing.T) {
 			t.Fatalf("lookup %d: %+v, want something that no value equals", i, e)
 		}
 	}
-	for i, w := range []replay.Write{
+	for i, w := range []etcdwalk.Write{
 		{Key: []byte("/registry/a"), Value: []byte("x"), Seen: found[0].ModRevision},
 		{Key: []byte("/registry/a"), Value: []byte("x")},
 		{Key: []byte("/registry/a/b/c"), Value: []byte("x")},
 	} {
-		if r := target.Apply(t.Context(), []replay.Write{w})[0]; r.State == replay.Applied || r.State == replay.Unknown {
+		if r := target.Apply(t.Context(), []etcdwalk.Write{w})[0]; r.State == etcdwalk.WriteApplied || r.State == etcdwalk.WriteUnknown {
 			t.Errorf("write %d: %+v, want it refused", i, r)
 		}
 	}
@@ -199,14 +198,14 @@ func TestDirectoryAndLeaf(t *testing.T) {
 func TestBinaryIsRefused(t *testing.T) {
 	server, keys := serve(t)
 	target := dial(t, server.Endpoint).Target()
-	for _, w := range []replay.Write{
+	for _, w := range []etcdwalk.Write{
 		{Key: []byte("/registry/a"), Value: []byte("k8s\x00\xff")},
 		{Key: []byte("/registry/\xff"), Value: []byte("x")},
 		{Key: []byte("/registry/a/../b"), Value: []byte("x")},
 		{Key: []byte("no path"), Value: []byte("x")},
 		{Key: []byte("/registry/a"), Value: []byte("x"), Lease: 7},
 	} {
-		if r := target.Apply(t.Context(), []replay.Write{w})[0]; r.State != replay.Failed || r.Err == nil {
+		if r := target.Apply(t.Context(), []etcdwalk.Write{w})[0]; r.State != etcdwalk.WriteFailed || r.Err == nil {
 			t.Errorf("write of %q: %+v, want it failed", w.Key, r)
 		}
 	}

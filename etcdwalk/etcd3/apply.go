@@ -8,16 +8,15 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
 
-// Apply implements replay.Target. The writes go out in transactions of up to
+// Apply implements etcdwalk.Target. The writes go out in transactions of up to
 // 128 keys and 1 MiB. After ErrNoSpace, after ErrInvariant, after the retry
 // budget is spent, and after ctx is cancelled no more of them is sent: the rest
 // is Failed for the same reason. A write whose answer ctx cuts off is Unknown:
 // who wants to know gives a context that outlives its own.
-func (t *Target) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
-	a := &application{target: t, writes: writes, results: make([]replay.Result, len(writes))}
+func (t *Target) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk.Result {
+	a := &application{target: t, writes: writes, results: make([]etcdwalk.Result, len(writes))}
 	for done := 0; done < len(writes); {
 		size := func(i int) int { return len(writes[done+i].Key) + len(writes[done+i].Value) }
 		n := t.fit(len(writes)-done, size)
@@ -35,8 +34,8 @@ func (t *Target) Apply(ctx context.Context, writes []replay.Write) []replay.Resu
 // and results.
 type application struct {
 	target  *Target
-	writes  []replay.Write
-	results []replay.Result
+	writes  []etcdwalk.Write
+	results []etcdwalk.Result
 	stop    error // why nothing more is sent; nil: it is
 }
 
@@ -47,7 +46,7 @@ func (a *application) apply(ctx context.Context, batch []int) {
 			a.stop = ctx.Err()
 		}
 		if a.stop != nil {
-			a.settle(batch, replay.Result{State: replay.Failed, Err: a.errorf(batch, a.stop)})
+			a.settle(batch, etcdwalk.Result{State: etcdwalk.WriteFailed, Err: a.errorf(batch, a.stop)})
 			return
 		}
 		response, err := a.target.send(ctx, a.of(batch))
@@ -56,7 +55,7 @@ func (a *application) apply(ctx context.Context, batch []int) {
 			return
 		}
 		if response.Succeeded {
-			a.settle(batch, replay.Result{State: replay.Applied, Revision: response.Header.Revision})
+			a.settle(batch, etcdwalk.Result{State: etcdwalk.WriteApplied, Revision: response.Header.Revision})
 			return
 		}
 		batch = a.raced(batch, response)
@@ -64,8 +63,8 @@ func (a *application) apply(ctx context.Context, batch []int) {
 }
 
 // of is the writes of a batch.
-func (a *application) of(batch []int) []replay.Write {
-	writes := make([]replay.Write, len(batch))
+func (a *application) of(batch []int) []etcdwalk.Write {
+	writes := make([]etcdwalk.Write, len(batch))
 	for n, i := range batch {
 		writes[n] = a.writes[i]
 	}
@@ -82,7 +81,7 @@ func (a *application) keys(batch []int) [][]byte {
 }
 
 // settle gives each write of a batch the same result.
-func (a *application) settle(batch []int, r replay.Result) {
+func (a *application) settle(batch []int, r etcdwalk.Result) {
 	for _, i := range batch {
 		a.results[i] = r
 	}
@@ -102,14 +101,14 @@ func (a *application) raced(batch []int, response *pb.TxnResponse) []int {
 		if head == a.writes[i].Seen {
 			rest = append(rest, i)
 		} else {
-			a.results[i] = replay.Result{State: replay.Raced}
+			a.results[i] = etcdwalk.Result{State: etcdwalk.WriteRaced}
 		}
 	}
 	if len(rest) < len(batch) {
 		return rest
 	}
 	err := a.errorf(batch, fmt.Errorf("a transaction failed, and all its guards hold: %w", etcdwalk.ErrInvariant))
-	a.settle(batch, replay.Result{State: replay.Failed, Err: err})
+	a.settle(batch, etcdwalk.Result{State: etcdwalk.WriteFailed, Err: err})
 	return nil
 }
 
@@ -118,13 +117,13 @@ func (a *application) fail(ctx context.Context, batch []int, err error) {
 	var lost *lostAnswer
 	switch {
 	case errors.As(err, &lost):
-		a.settle(batch, replay.Result{State: replay.Unknown, Err: a.errorf(batch, err)})
-	case errors.Is(err, replay.ErrNoSpace):
-		a.stop = replay.ErrNoSpace
+		a.settle(batch, etcdwalk.Result{State: etcdwalk.WriteUnknown, Err: a.errorf(batch, err)})
+	case errors.Is(err, etcdwalk.ErrNoSpace):
+		a.stop = etcdwalk.ErrNoSpace
 		a.noSpace(ctx, batch, err)
 	case len(batch) == 1 && errors.Is(err, errTooLarge):
-		err = fmt.Errorf("%w; the server's flag --max-request-bytes raises it (%w)", replay.ErrTooLarge, err)
-		a.settle(batch, replay.Result{State: replay.Failed, Err: a.errorf(batch, err)})
+		err = fmt.Errorf("%w; the server's flag --max-request-bytes raises it (%w)", etcdwalk.ErrTooLarge, err)
+		a.settle(batch, etcdwalk.Result{State: etcdwalk.WriteFailed, Err: a.errorf(batch, err)})
 	case len(batch) > 1 && a.divisible(batch, err):
 		a.apply(ctx, batch[:len(batch)/2])
 		a.apply(ctx, batch[len(batch)/2:])
@@ -134,7 +133,7 @@ func (a *application) fail(ctx context.Context, batch []int, err error) {
 				a.stop = final
 			}
 		}
-		a.settle(batch, replay.Result{State: replay.Failed, Err: a.errorf(batch, err)})
+		a.settle(batch, etcdwalk.Result{State: etcdwalk.WriteFailed, Err: a.errorf(batch, err)})
 	}
 }
 
@@ -151,7 +150,7 @@ func (a *application) divisible(batch []int, err error) bool {
 		}
 		a.target.bytes.Store(int64(size / 2))
 	default:
-		return errors.Is(err, replay.ErrNoLease)
+		return errors.Is(err, etcdwalk.ErrNoLease)
 	}
 	return true
 }
@@ -163,11 +162,11 @@ func (a *application) noSpace(ctx context.Context, batch []int, err error) {
 	heads, readErr := a.target.Heads(ctx, a.keys(batch))
 	err = errors.Join(err, readErr)
 	for n, i := range batch {
-		state := replay.Failed
+		state := etcdwalk.WriteFailed
 		if readErr != nil || heads[n] != a.writes[i].Seen {
-			state = replay.Unknown
+			state = etcdwalk.WriteUnknown
 		}
-		a.results[i] = replay.Result{State: state, Err: a.errorf(batch, err)}
+		a.results[i] = etcdwalk.Result{State: state, Err: a.errorf(batch, err)}
 	}
 }
 

@@ -18,7 +18,6 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
 
@@ -114,8 +113,8 @@ func TestRightsOnPart(t *testing.T) {
 					t.Fatal(err)
 				}
 				for _, key := range []string{"k", "/registry/pods/new"} {
-					got := c.Target().Apply(t.Context(), []replay.Write{{Key: []byte(key)}})[0]
-					if got.State != replay.Failed || !errors.Is(got.Err, etcdwalk.ErrDenied) || !strings.Contains(got.Err.Error(), key) {
+					got := c.Target().Apply(t.Context(), []etcdwalk.Write{{Key: []byte(key)}})[0]
+					if got.State != etcdwalk.WriteFailed || !errors.Is(got.Err, etcdwalk.ErrDenied) || !strings.Contains(got.Err.Error(), key) {
 						t.Errorf("writing %s: got %+v", key, got)
 					}
 				}

@@ -2,7 +2,7 @@
 //
 //   - A [Cluster] is a set of endpoints of one etcd cluster, dialled once.
 //   - A [View] is its keyspace at one revision, an etcdwalk.View.
-//   - A [Target] writes to it under guards, a replay.Target.
+//   - A [Target] writes to it under guards, a etcdwalk.Target.
 //
 // Reading. [Cluster.Pin] fixes a revision with a linearizable read; all else is
 // read at that revision, from whichever member answers, ascending and without

@@ -16,7 +16,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
 
 // errTooLarge: an answer exceeds the receive limit, or a request the server's.
@@ -36,8 +35,8 @@ var meanings = []struct{ etcd, ours error }{
 	{rpctypes.ErrAuthFailed, etcdwalk.ErrDenied},
 	{rpctypes.ErrUserNotFound, etcdwalk.ErrDenied},
 	{rpctypes.ErrCorrupt, etcdwalk.ErrInvariant},
-	{rpctypes.ErrNoSpace, replay.ErrNoSpace},
-	{rpctypes.ErrLeaseNotFound, replay.ErrNoLease},
+	{rpctypes.ErrNoSpace, etcdwalk.ErrNoSpace},
+	{rpctypes.ErrLeaseNotFound, etcdwalk.ErrNoLease},
 	{rpctypes.ErrRequestTooLarge, errTooLarge},
 	{rpctypes.ErrTooManyOps, errTooManyOps},
 }

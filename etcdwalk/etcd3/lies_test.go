@@ -13,7 +13,6 @@ import (
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
 
@@ -216,7 +215,7 @@ func TestTargetLies(t *testing.T) {
 				return proto.Marshal(&response)
 			}
 			target := dial(t, connect.Config{Endpoints: []string{r.endpoint}}).Target()
-			if got := target.Apply(t.Context(), []replay.Write{{Key: []byte(name)}})[0]; got.State != replay.Failed || !errors.Is(got.Err, etcdwalk.ErrInvariant) {
+			if got := target.Apply(t.Context(), []etcdwalk.Write{{Key: []byte(name)}})[0]; got.State != etcdwalk.WriteFailed || !errors.Is(got.Err, etcdwalk.ErrInvariant) {
 				t.Errorf("got %+v", got)
 			}
 			if _, err := target.Lookup(t.Context(), [][]byte{[]byte(name)}); !errors.Is(err, etcdwalk.ErrInvariant) {
@@ -245,7 +244,7 @@ func TestAnotherClusterStopsTheApply(t *testing.T) {
 		return proto.Marshal(&response)
 	}
 	results := dial(t, connect.Config{Endpoints: []string{r.endpoint}}).Target().Apply(t.Context(), creates(generate(500, 10)))
-	want := map[replay.State]int{replay.Applied: 128, replay.Failed: 372}
+	want := map[etcdwalk.WriteState]int{etcdwalk.WriteApplied: 128, etcdwalk.WriteFailed: 372}
 	if diff := cmp.Diff(want, tally(results)); diff != "" {
 		t.Errorf("states (-want +got):\n%s", diff)
 	}

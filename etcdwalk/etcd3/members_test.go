@@ -16,7 +16,6 @@ import (
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
 
@@ -77,7 +76,7 @@ func TestLeaderMoves(t *testing.T) {
 	results := c.Target().Apply(t.Context(), writes)
 	stop()
 	wantTruth(t, client, writes, results)
-	if got := tally(results); got[replay.Raced] != 0 || got[replay.Applied] == 0 {
+	if got := tally(results); got[etcdwalk.WriteRaced] != 0 || got[etcdwalk.WriteApplied] == 0 {
 		t.Errorf("got states %v", got)
 	}
 	if moves.Load() == 0 {
@@ -123,21 +122,21 @@ func TestADefiniteRefusalIsNoLostAnswer(t *testing.T) {
 	for name, c := range map[string]struct {
 		refusal error
 		out     bool // the member is left out, and not only passed over
-		state   replay.State
+		state   etcdwalk.WriteState
 	}{
-		"a learner of 3.5":           {status.Error(codes.Unavailable, "etcdserver: rpc not supported for learner"), true, replay.Applied},
-		"a learner of 3.6":           {status.Error(codes.FailedPrecondition, "etcdserver: rpc not supported for learner"), true, replay.Applied},
-		"not the leader":             {status.Error(codes.FailedPrecondition, "etcdserver: not leader"), false, replay.Applied},
-		"no leader":                  {status.Error(codes.Unavailable, "etcdserver: no leader"), false, replay.Applied},
-		"too many requests":          {status.Error(codes.ResourceExhausted, "etcdserver: too many requests"), false, replay.Applied},
-		"a balancer without backend": {status.Error(codes.Unimplemented, "unexpected HTTP status code received from server: 404 (Not Found)"), true, replay.Applied},
-		"a login page":               {status.Error(codes.Unknown, "unexpected HTTP status code received from server: 200 (OK); malformed header"), true, replay.Applied},
-		"a server that stops":        {status.Error(codes.Unavailable, "etcdserver: server stopped"), true, replay.Unknown},
-		"a balancer's own error":     {status.Error(codes.Unknown, "unexpected HTTP status code received from server: 500 (Internal Server Error)"), true, replay.Unknown},
-		"a balancer out of time":     {status.Error(codes.Unknown, "unexpected HTTP status code received from server: 524 ()"), true, replay.Unknown},
-		"a request out of time":      {status.Error(codes.Unknown, "unexpected HTTP status code received from server: 408 (Request Timeout)"), true, replay.Unknown},
-		"the leader changed":         {status.Error(codes.Unavailable, "etcdserver: leader changed"), false, replay.Unknown},
-		"a balancer that gave up":    {status.Error(codes.Unavailable, "unexpected HTTP status code received from server: 504 (Gateway Timeout)"), true, replay.Unknown},
+		"a learner of 3.5":           {status.Error(codes.Unavailable, "etcdserver: rpc not supported for learner"), true, etcdwalk.WriteApplied},
+		"a learner of 3.6":           {status.Error(codes.FailedPrecondition, "etcdserver: rpc not supported for learner"), true, etcdwalk.WriteApplied},
+		"not the leader":             {status.Error(codes.FailedPrecondition, "etcdserver: not leader"), false, etcdwalk.WriteApplied},
+		"no leader":                  {status.Error(codes.Unavailable, "etcdserver: no leader"), false, etcdwalk.WriteApplied},
+		"too many requests":          {status.Error(codes.ResourceExhausted, "etcdserver: too many requests"), false, etcdwalk.WriteApplied},
+		"a balancer without backend": {status.Error(codes.Unimplemented, "unexpected HTTP status code received from server: 404 (Not Found)"), true, etcdwalk.WriteApplied},
+		"a login page":               {status.Error(codes.Unknown, "unexpected HTTP status code received from server: 200 (OK); malformed header"), true, etcdwalk.WriteApplied},
+		"a server that stops":        {status.Error(codes.Unavailable, "etcdserver: server stopped"), true, etcdwalk.WriteUnknown},
+		"a balancer's own error":     {status.Error(codes.Unknown, "unexpected HTTP status code received from server: 500 (Internal Server Error)"), true, etcdwalk.WriteUnknown},
+		"a balancer out of time":     {status.Error(codes.Unknown, "unexpected HTTP status code received from server: 524 ()"), true, etcdwalk.WriteUnknown},
+		"a request out of time":      {status.Error(codes.Unknown, "unexpected HTTP status code received from server: 408 (Request Timeout)"), true, etcdwalk.WriteUnknown},
+		"the leader changed":         {status.Error(codes.Unavailable, "etcdserver: leader changed"), false, etcdwalk.WriteUnknown},
+		"a balancer that gave up":    {status.Error(codes.Unavailable, "unexpected HTTP status code received from server: 504 (Gateway Timeout)"), true, etcdwalk.WriteUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, client := served(t, etcdproc.V36, generate(5, 100))
@@ -202,7 +201,7 @@ func silentMember(t *testing.T, version string, stream bool) {
 	if took := time.Since(begun); took > 1500*time.Millisecond {
 		t.Errorf("it took %s, where one deadline is half a second", took)
 	}
-	if got := tally(results); got[replay.Applied] != len(writes) || silent.Load() != 1 {
+	if got := tally(results); got[etcdwalk.WriteApplied] != len(writes) || silent.Load() != 1 {
 		t.Errorf("got states %v, %d requests to who is silent", got, silent.Load())
 	}
 }

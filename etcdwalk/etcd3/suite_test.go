@@ -12,7 +12,6 @@ import (
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
@@ -38,7 +37,7 @@ func TestSuites(t *testing.T) {
 				})
 			})
 			t.Run("target", func(t *testing.T) {
-				walktest.Targets(t, walktest.Traits{}, func(t *testing.T) (replay.Target, func() []etcdwalk.Entry) {
+				walktest.Targets(t, walktest.Traits{}, func(t *testing.T) (etcdwalk.Target, func() []etcdwalk.Entry) {
 					wipe(t, client)
 					read := func() []etcdwalk.Entry { return contents(t, client, 0) }
 					return dial(t, cfg).Target(), read

@@ -16,7 +16,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
 
 // Requests to a target stay within these, whatever more the server takes: its
@@ -37,7 +36,7 @@ type Target struct {
 	requests sync.Pool // of *[]byte, to encode requests in
 }
 
-var _ replay.Target = (*Target)(nil)
+var _ etcdwalk.Target = (*Target)(nil)
 
 // Target returns the cluster as a target.
 func (c *Cluster) Target() *Target {
@@ -47,7 +46,7 @@ func (c *Cluster) Target() *Target {
 	return t
 }
 
-// Heads implements replay.Target.
+// Heads implements etcdwalk.Target.
 func (t *Target) Heads(ctx context.Context, keys [][]byte) ([]int64, error) {
 	heads := make([]int64, len(keys))
 	err := t.read(ctx, keys, true, func(i int, e *etcdwalk.Entry) { heads[i] = e.ModRevision })
@@ -57,7 +56,7 @@ func (t *Target) Heads(ctx context.Context, keys [][]byte) ([]int64, error) {
 	return heads, nil
 }
 
-// Lookup implements replay.Target.
+// Lookup implements etcdwalk.Target.
 func (t *Target) Lookup(ctx context.Context, keys [][]byte) ([]*etcdwalk.Entry, error) {
 	entries := make([]*etcdwalk.Entry, len(keys))
 	err := t.read(ctx, keys, false, func(i int, e *etcdwalk.Entry) { entries[i] = e })
@@ -176,7 +175,7 @@ func (c *cutOff) see(err error) error {
 	return errCutOff
 }
 
-// Grant implements replay.Target. A grant whose answer was lost is repeated: a
+// Grant implements etcdwalk.Target. A grant whose answer was lost is repeated: a
 // lease that nobody knows of ends by itself.
 func (t *Target) Grant(ctx context.Context, ttl int64) (int64, error) {
 	what := fmt.Sprintf("granting a lease of %d s", ttl)

@@ -16,23 +16,22 @@ import (
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
 
 // creates is entries as writes that create them.
-func creates(entries []etcdwalk.Entry) []replay.Write {
-	writes := make([]replay.Write, len(entries))
+func creates(entries []etcdwalk.Entry) []etcdwalk.Write {
+	writes := make([]etcdwalk.Write, len(entries))
 	for i, e := range entries {
-		writes[i] = replay.Write{Key: e.Key, Value: e.Value}
+		writes[i] = etcdwalk.Write{Key: e.Key, Value: e.Value}
 	}
 	return writes
 }
 
 // tally counts results by their state.
-func tally(results []replay.Result) map[replay.State]int {
-	counts := map[replay.State]int{}
+func tally(results []etcdwalk.Result) map[etcdwalk.WriteState]int {
+	counts := map[etcdwalk.WriteState]int{}
 	for _, r := range results {
 		counts[r.State]++
 	}
@@ -41,7 +40,7 @@ func tally(results []replay.Result) map[replay.State]int {
 
 // wantTruth checks each result against what the server holds: applied writes
 // are there, failed ones are not.
-func wantTruth(t *testing.T, client *clientv3.Client, writes []replay.Write, results []replay.Result) {
+func wantTruth(t *testing.T, client *clientv3.Client, writes []etcdwalk.Write, results []etcdwalk.Result) {
 	t.Helper()
 	held := map[string]string{}
 	for _, e := range contents(t, client, 0) {
@@ -50,10 +49,10 @@ func wantTruth(t *testing.T, client *clientv3.Client, writes []replay.Write, res
 	for i, r := range results {
 		value, there := held[string(writes[i].Key)]
 		there = there && value == string(writes[i].Value)
-		if (r.State == replay.Applied && !there) || (r.State == replay.Failed && there) {
+		if (r.State == etcdwalk.WriteApplied && !there) || (r.State == etcdwalk.WriteFailed && there) {
 			t.Errorf("write %d of key %q: state %d, %v; it is there: %v", i, writes[i].Key, r.State, r.Err, there)
 		}
-		if (r.State == replay.Failed || r.State == replay.Unknown) != (r.Err != nil) {
+		if (r.State == etcdwalk.WriteFailed || r.State == etcdwalk.WriteUnknown) != (r.Err != nil) {
 			t.Errorf("write %d: state %d and error %v", i, r.State, r.Err)
 		}
 	}
@@ -89,7 +88,7 @@ func TestLostAnswers(t *testing.T) {
 			cfg.Endpoints = []string{r.endpoint}
 			results := dial(t, cfg).Target().Apply(t.Context(), writes)
 			wantTruth(t, server.Client(t), writes, results)
-			if got := tally(results); lost.Load() != 2 || got[replay.Unknown] != 2*128 || got[replay.Applied] != 1000-2*128 {
+			if got := tally(results); lost.Load() != 2 || got[etcdwalk.WriteUnknown] != 2*128 || got[etcdwalk.WriteApplied] != 1000-2*128 {
 				t.Errorf("%d answers were lost, got states %v", lost.Load(), got)
 			}
 			if n := r.count("Txn"); n != 8 {
@@ -104,7 +103,7 @@ func TestLostAnswers(t *testing.T) {
 		p.after.Store(p.passed.Load() + 2000)
 		results := c.Target().Apply(t.Context(), writes)
 		wantTruth(t, server.Client(t), writes, results)
-		if got := tally(results); p.fired.Load() != 1 || got[replay.Unknown] == 0 || got[replay.Unknown]+got[replay.Applied] != 1000 {
+		if got := tally(results); p.fired.Load() != 1 || got[etcdwalk.WriteUnknown] == 0 || got[etcdwalk.WriteUnknown]+got[etcdwalk.WriteApplied] != 1000 {
 			t.Errorf("%d cuts, got states %v", p.fired.Load(), got)
 		}
 	})
@@ -130,7 +129,7 @@ func TestRefusedForNow(t *testing.T) {
 			writes := creates(generate(100, 100))
 			results := dial(t, connect.Config{Endpoints: []string{r.endpoint}}).Target().Apply(t.Context(), writes)
 			wantTruth(t, server.Client(t), writes, results)
-			if got := tally(results); got[replay.Applied] != 100 || r.count("Txn") != 3 {
+			if got := tally(results); got[etcdwalk.WriteApplied] != 100 || r.count("Txn") != 3 {
 				t.Errorf("got states %v after %d transactions, want all applied by the third", got, r.count("Txn"))
 			}
 		})
@@ -146,7 +145,7 @@ func TestTargetGone(t *testing.T) {
 	within(t, 3*time.Second, func() {
 		for i, r := range c.Target().Apply(t.Context(), writes) {
 			// The first may meet the connection just as it breaks.
-			if lost := i < 128 && r.State == replay.Unknown; !lost && (r.State != replay.Failed || !errors.Is(r.Err, etcdwalk.ErrUnavailable)) {
+			if lost := i < 128 && r.State == etcdwalk.WriteUnknown; !lost && (r.State != etcdwalk.WriteFailed || !errors.Is(r.Err, etcdwalk.ErrUnavailable)) {
 				t.Fatalf("write %d: got %+v", i, r)
 			}
 		}
@@ -176,10 +175,10 @@ func TestLimits(t *testing.T) {
 			wantTruth(t, client, writes, results)
 			for i, r := range results {
 				if i != 150 && i != 200 {
-					if r.State != replay.Applied {
+					if r.State != etcdwalk.WriteApplied {
 						t.Fatalf("write %d: got %+v", i, r)
 					}
-				} else if r.State != replay.Failed || !errors.Is(r.Err, replay.ErrTooLarge) ||
+				} else if r.State != etcdwalk.WriteFailed || !errors.Is(r.Err, etcdwalk.ErrTooLarge) ||
 					!strings.Contains(r.Err.Error(), "--max-request-bytes") || !strings.Contains(r.Err.Error(), string(writes[i].Key)) {
 					t.Errorf("the large write %d: got %+v", i, r)
 				}
@@ -208,7 +207,7 @@ func TestLimits(t *testing.T) {
 		r := newRelay(t, server.Endpoint)
 		results := dial(t, connect.Config{Endpoints: []string{r.endpoint}}).Target().Apply(t.Context(), creates(generate(1280, 10)))
 		// 80 transactions are needed, and seven that are too large until it is found out.
-		if got := tally(results); got[replay.Applied] != 1280 || r.count("Txn") > 87 {
+		if got := tally(results); got[etcdwalk.WriteApplied] != 1280 || r.count("Txn") > 87 {
 			t.Errorf("got states %v after %d transactions, want all applied after at most 87", got, r.count("Txn"))
 		}
 	})
@@ -246,20 +245,20 @@ func TestNoSpace(t *testing.T) {
 	results := dial(t, connect.Config{Endpoints: []string{r.endpoint}}).Target().Apply(t.Context(), writes)
 	wantTruth(t, server.Client(t), writes, results)
 	got := tally(results)
-	if got[replay.Applied] == 0 || got[replay.Failed] == 0 || got[replay.Raced] != 0 {
+	if got[etcdwalk.WriteApplied] == 0 || got[etcdwalk.WriteFailed] == 0 || got[etcdwalk.WriteRaced] != 0 {
 		t.Errorf("got states %v", got)
 	}
 	for i, r := range results {
-		if r.Err != nil && !errors.Is(r.Err, replay.ErrNoSpace) {
+		if r.Err != nil && !errors.Is(r.Err, etcdwalk.ErrNoSpace) {
 			t.Errorf("write %d: got %v", i, r.Err)
 		}
 	}
 	// Three writes a transaction, one that is refused, one that looks.
-	if n, most := r.count("Txn"), got[replay.Applied]/3+3; n > most {
+	if n, most := r.count("Txn"), got[etcdwalk.WriteApplied]/3+3; n > most {
 		t.Errorf("%d transactions, want at most %d: it did not stop at once", n, most)
 	}
-	if _, err := dial(t, connect.Config{Endpoints: []string{r.endpoint}}).Target().Grant(t.Context(), 60); !errors.Is(err, replay.ErrNoSpace) {
-		t.Errorf("Grant: got %v, want %v", err, replay.ErrNoSpace)
+	if _, err := dial(t, connect.Config{Endpoints: []string{r.endpoint}}).Target().Grant(t.Context(), 60); !errors.Is(err, etcdwalk.ErrNoSpace) {
+		t.Errorf("Grant: got %v, want %v", err, etcdwalk.ErrNoSpace)
 	}
 }
 
@@ -277,7 +276,7 @@ func TestNoSpaceAfterAll(t *testing.T) {
 	writes := creates(generate(10, 10))
 	results := dial(t, connect.Config{Endpoints: []string{r.endpoint}}).Target().Apply(t.Context(), writes)
 	wantTruth(t, server.Client(t), writes, results)
-	if got := tally(results); got[replay.Unknown] != 10 || !errors.Is(results[0].Err, replay.ErrNoSpace) {
+	if got := tally(results); got[etcdwalk.WriteUnknown] != 10 || !errors.Is(results[0].Err, etcdwalk.ErrNoSpace) {
 		t.Errorf("got states %v, %v", got, results[0].Err)
 	}
 }
@@ -299,7 +298,7 @@ func TestCancelledInFlight(t *testing.T) {
 	writes := creates(generate(1000, 100))
 	results := dial(t, connect.Config{Endpoints: []string{r.endpoint}}).Target().Apply(ctx, writes)
 	wantTruth(t, server.Client(t), writes, results)
-	if got := tally(results); got[replay.Applied] != 2*128 || got[replay.Unknown] != 128 || got[replay.Failed] != 1000-3*128 || !errors.Is(results[999].Err, context.Canceled) {
+	if got := tally(results); got[etcdwalk.WriteApplied] != 2*128 || got[etcdwalk.WriteUnknown] != 128 || got[etcdwalk.WriteFailed] != 1000-3*128 || !errors.Is(results[999].Err, context.Canceled) {
 		t.Errorf("got states %v, and %v at the end", got, results[999].Err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
 // requestSize is the largest buffer for a request that is kept to be used again.
@@ -22,7 +22,7 @@ const requestSize = 2 * batchBytes
 // look at what is there. It is sent again only while it is certain that it was
 // not taken; if it may have been, and no answer came, the error is a
 // *lostAnswer.
-func (t *Target) send(ctx context.Context, writes []replay.Write) (response *pb.TxnResponse, err error) {
+func (t *Target) send(ctx context.Context, writes []etcdwalk.Write) (response *pb.TxnResponse, err error) {
 	buffer, _ := t.requests.Get().(*[]byte)
 	if buffer == nil {
 		buffer = new([]byte)

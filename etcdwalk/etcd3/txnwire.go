@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
 // The field numbers of the messages of a transaction (etcd:
@@ -39,7 +39,7 @@ const (
 // appendTxn appends an encoded TxnRequest: all the puts if all the guards hold,
 // otherwise a look at the head of each key. It saves building the message of
 // five parts per write that protobuf would encode.
-func appendTxn(b []byte, writes []replay.Write) []byte {
+func appendTxn(b []byte, writes []etcdwalk.Write) []byte {
 	for _, w := range writes {
 		b = appendCompare(b, w)
 	}
@@ -54,7 +54,7 @@ func appendTxn(b []byte, writes []replay.Write) []byte {
 
 // appendCompare appends the guard of w. The revision is one of several fields
 // of which one must be there: it is written even if it is 0.
-func appendCompare(b []byte, w replay.Write) []byte {
+func appendCompare(b []byte, w etcdwalk.Write) []byte {
 	size := sizeInt(compareTarget, uint64(pb.Compare_MOD)) + sizeBytes(compareKey, w.Key) + sizeInt(compareMod, uint64(w.Seen))
 	b = appendLength(b, txnCompare, size)
 	b = appendInt(b, compareTarget, uint64(pb.Compare_MOD))
@@ -62,7 +62,7 @@ func appendCompare(b []byte, w replay.Write) []byte {
 	return appendInt(b, compareMod, uint64(w.Seen))
 }
 
-func appendPut(b []byte, w replay.Write) []byte {
+func appendPut(b []byte, w etcdwalk.Write) []byte {
 	size := sizeBytes(putKey, w.Key) + sizeBytes(putValue, w.Value) + sizeInt(putLease, uint64(w.Lease))
 	b = appendLength(b, txnSuccess, protowire.SizeTag(opPut)+protowire.SizeBytes(size))
 	b = appendLength(b, opPut, size)

@@ -9,11 +9,11 @@ import (
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
 // txnMessage is the transaction as protobuf would have it built.
-func txnMessage(writes []replay.Write) *pb.TxnRequest {
+func txnMessage(writes []etcdwalk.Write) *pb.TxnRequest {
 	request := &pb.TxnRequest{}
 	for _, w := range writes {
 		request.Compare = append(request.Compare, &pb.Compare{
@@ -31,8 +31,8 @@ func txnMessage(writes []replay.Write) *pb.TxnRequest {
 // What is encoded by hand means what protobuf encodes.
 func TestTxnMeansTheMessage(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		writes := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) replay.Write {
-			return replay.Write{
+		writes := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) etcdwalk.Write {
+			return etcdwalk.Write{
 				Key:   rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "key"),
 				Value: bytes.Repeat([]byte("v"), rapid.SampledFrom([]int{0, 1, 127, 128, 16383, 16384, 70000}).Draw(t, "size")),
 				Lease: rapid.OneOf(rapid.Just(int64(0)), rapid.Int64()).Draw(t, "lease"),
@@ -50,7 +50,7 @@ func TestTxnMeansTheMessage(t *testing.T) {
 }
 
 func TestTxnIsAppended(t *testing.T) {
-	writes := []replay.Write{{Key: []byte("k"), Value: []byte("v"), Seen: 3}}
+	writes := []etcdwalk.Write{{Key: []byte("k"), Value: []byte("v"), Seen: 3}}
 	got := appendTxn([]byte("before"), writes)
 	if want := append([]byte("before"), appendTxn(nil, writes)...); !bytes.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)

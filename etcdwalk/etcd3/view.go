@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
 
 // A View is the keyspace of a cluster at one revision.
@@ -180,7 +179,7 @@ func (v *View) lease(ctx context.Context, id int64) (etcdwalk.Lease, error) {
 	switch {
 	case errors.Is(err, etcdwalk.ErrDenied):
 		lease.State = etcdwalk.LeaseUnknown
-	case errors.Is(err, replay.ErrNoLease):
+	case errors.Is(err, etcdwalk.ErrNoLease):
 		lease.State = etcdwalk.LeaseExpired
 	case err != nil:
 		return lease, err

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
 
@@ -19,7 +19,7 @@ func TestTokenExpiresBetweenWrites(t *testing.T) {
 			r := newRelay(t, server.Endpoint)
 			c := dial(t, connect.Config{Endpoints: []string{r.endpoint}, Username: "root", Password: func() string { return "toor" }})
 			writes := creates(generate(301, 100)[1:])
-			var results []replay.Result
+			var results []etcdwalk.Result
 			for n := 0; n < 300; n += 100 {
 				if n > 0 {
 					time.Sleep(2200 * time.Millisecond)
@@ -27,7 +27,7 @@ func TestTokenExpiresBetweenWrites(t *testing.T) {
 				results = append(results, c.Target().Apply(t.Context(), writes[n:n+100])...)
 			}
 			wantTruth(t, root, writes, results)
-			if got := tally(results); got[replay.Applied] != 300 {
+			if got := tally(results); got[etcdwalk.WriteApplied] != 300 {
 				t.Errorf("got states %v, want all applied", got)
 			}
 			for _, e := range contents(t, root, 0) {

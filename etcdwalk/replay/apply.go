@@ -90,7 +90,7 @@ func (p *pass) round(ctx context.Context, b *batch, items []*item) ([]*item, err
 	var left []*item
 	var stop error
 	for i, it := range items {
-		if guessed && results[i].State == Raced {
+		if guessed && results[i].State == etcdwalk.WriteRaced {
 			b.there = true
 			left = append(left, it)
 			continue
@@ -114,14 +114,14 @@ func (p *pass) sift(items []*item) ([]*item, error) {
 		switch {
 		case !it.pending():
 		case it.races > maxRaces:
-			it.Outcome, it.Reason = Conflicting, "others kept writing it"
+			it.Fate, it.Reason = Conflicting, "others kept writing it"
 		case it.losses > maxLosses:
-			it.Outcome, it.Reason = Failure, "the answers to its writes were lost, again and again"
+			it.Fate, it.Reason = Failure, "the answers to its writes were lost, again and again"
 		default:
 			left = append(left, it)
 			continue
 		}
-		if it.Outcome == Conflicting && p.Policy == Fail {
+		if it.Fate == Conflicting && p.Policy == Fail {
 			stop = graver(stop, conflict(it))
 		}
 	}
@@ -139,7 +139,7 @@ func (p *pass) attach(ctx context.Context, items []*item) ([]*item, error) {
 			case stops(err):
 				return append(left, items[i:]...), err
 			case err != nil:
-				it.Outcome, it.Reason = Failure, err.Error()
+				it.Fate, it.Reason = Failure, err.Error()
 				continue
 			}
 			it.lease = id
@@ -151,23 +151,23 @@ func (p *pass) attach(ctx context.Context, items []*item) ([]*item, error) {
 
 // take takes the result of one write. It tells whether the item is settled, and
 // whether the batch must wait or stop.
-func (p *pass) take(it *item, r Result) (settled bool, stop error) {
+func (p *pass) take(it *item, r etcdwalk.Result) (settled bool, stop error) {
 	it.Reason = ""
 	switch r.State {
-	case Applied:
+	case etcdwalk.WriteApplied:
 		it.Revision = r.Revision
-	case Raced:
+	case etcdwalk.WriteRaced:
 		if p.Policy != Fail || it.losses > 0 { // a lost write of ours may have come in late
 			it.races++
 			return false, nil
 		}
-		it.Outcome, it.Reason = Conflicting, "it was written by another meanwhile"
+		it.Fate, it.Reason = Conflicting, "it was written by another meanwhile"
 		stop = conflict(it)
-	case Failed:
+	case etcdwalk.WriteFailed:
 		if settled, stop = p.failed(it, r.Err); !settled {
 			return false, stop
 		}
-	default: // Unknown
+	default: // etcdwalk.WriteUnknown
 		it.lose()
 		return false, fmt.Errorf("writing key %q: %w: %w", it.want.Key, etcdwalk.ErrUnavailable, r.Err)
 	}
@@ -180,19 +180,19 @@ func (p *pass) failed(it *item, err error) (settled bool, stop error) {
 	switch {
 	case errors.Is(err, etcdwalk.ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return false, err
-	case errors.Is(err, ErrNoLease) && p.leases.renew(it):
+	case errors.Is(err, etcdwalk.ErrNoLease) && p.leases.renew(it):
 		return false, nil
-	case errors.Is(err, ErrExpired):
-		it.Outcome, it.Reason = Expired, "its time ran out before it was written"
+	case errors.Is(err, etcdwalk.ErrExpired):
+		it.Fate, it.Reason = Expired, "its time ran out before it was written"
 		return true, nil
-	case errors.Is(err, ErrNoSpace), errors.Is(err, etcdwalk.ErrDenied), errors.Is(err, etcdwalk.ErrInvariant):
+	case errors.Is(err, etcdwalk.ErrNoSpace), errors.Is(err, etcdwalk.ErrDenied), errors.Is(err, etcdwalk.ErrInvariant):
 		stop = err
 	}
-	it.Outcome, it.Reason = Failure, err.Error()
+	it.Fate, it.Reason = Failure, err.Error()
 	return true, stop
 }
 
-// abandon gives the items that a stopped batch leaves behind their outcomes.
+// abandon gives the items that a stopped batch leaves behind their fates.
 // Those whose answer was lost are read back first.
 func (p *pass) abandon(ctx context.Context, b *batch, items []*item) {
 	lost := slices.DeleteFunc(slices.Clone(items), func(it *item) bool { return !it.lost })
@@ -205,9 +205,9 @@ func (p *pass) abandon(ctx context.Context, b *batch, items []*item) {
 		switch {
 		case it.arrived:
 		case it.lost:
-			it.Outcome, it.Reason = Unsure, "the answer to its write was lost, and it could not be read back: it may have been written"
+			it.Fate, it.Reason = Unsure, "the answer to its write was lost, and it could not be read back: it may have been written"
 		default:
-			it.Record = unreached()
+			it.Line = unreached()
 		}
 	}
 }

@@ -68,12 +68,12 @@ func (b *batch) keep(e etcdwalk.Entry) etcdwalk.Entry {
 	return e
 }
 
-// An item is an entry on its way to an outcome.
+// An item is an entry on its way to a fate.
 type item struct {
 	want etcdwalk.Entry
-	// Record is what was decided last. Created and Replaced are intentions
+	// Line is what was decided last. Created and Replaced are intentions
 	// until arrived, or until the batch is settled.
-	Record
+	Line
 	seen    int64 // the mod revision that was decided upon
 	since   int64 // if that was guessed: a revision that the target had before
 	arrived bool  // a write whose answer was lost was found in the store
@@ -92,7 +92,7 @@ func (it *item) decide(policy Policy, have *etcdwalk.Entry) {
 		return
 	}
 	action := Decide(policy, it.want, have)
-	it.Record = Record{Outcome: outcomes[action]}
+	it.Line = Line{Fate: fates[action]}
 	it.seen, it.lost = 0, false
 	if have == nil {
 		return
@@ -103,8 +103,8 @@ func (it *item) decide(policy Policy, have *etcdwalk.Entry) {
 	}
 }
 
-// outcomes is the outcome that each action leads to.
-var outcomes = map[Action]Outcome{
+// fates is the fate that each action leads to.
+var fates = map[Action]Fate{
 	Create:   Created,
 	Same:     Unchanged,
 	Replace:  Replaced,
@@ -114,7 +114,7 @@ var outcomes = map[Action]Outcome{
 
 // pending tells whether the item is still to be written.
 func (it *item) pending() bool {
-	return !it.arrived && (it.Outcome == Created || it.Outcome == Replaced)
+	return !it.arrived && (it.Fate == Created || it.Fate == Replaced)
 }
 
 // lose notes that nobody knows what became of the last write.
@@ -145,10 +145,10 @@ func keys(items []*item) [][]byte {
 	return keys
 }
 
-func writes(items []*item) []Write {
-	writes := make([]Write, len(items))
+func writes(items []*item) []etcdwalk.Write {
+	writes := make([]etcdwalk.Write, len(items))
 	for i, it := range items {
-		writes[i] = Write{Key: it.want.Key, Value: it.want.Value, Lease: it.lease, Seen: it.seen}
+		writes[i] = etcdwalk.Write{Key: it.want.Key, Value: it.want.Value, Lease: it.lease, Seen: it.seen}
 	}
 	return writes
 }

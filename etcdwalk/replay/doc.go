@@ -3,12 +3,12 @@
 //
 // The nouns:
 //
-//   - A [Target] is the cluster that is written to; the drivers implement it.
+//   - An etcdwalk.Target is the cluster that is written to.
 //   - A [Policy] says what happens to a key that the target holds with another
 //     value, and [Decide] is the whole of that table.
 //   - A [Job] is what is to be replayed, and how.
-//   - An [Outcome] is what becomes of a key. Each key has exactly one in a
-//     plan, and exactly one in an apply; a [Record] tells it.
+//   - An [Fate] is what becomes of a key. Each key has exactly one in a
+//     plan, and exactly one in an apply; a [Line] tells it.
 //
 // The two passes of a Job:
 //
@@ -24,12 +24,12 @@
 //
 // Several batches may be in flight at once. The walk's goroutine collects them,
 // each is settled by a goroutine of its own, and they land in their order: only
-// then, and by the walk, are their outcomes recorded. So what has an outcome is
+// then, and by the walk, are their fates told. So what has a fate is
 // always a beginning of the walk.
 //
 // The selections are written in their order, with a barrier between them. The
 // order of the keys within a selection is not promised, nor is the order of
-// the records. Memory holds the batches in flight and one more, however long the
+// the lines. Memory holds the batches in flight and one more, however long the
 // source is.
 //
 // Caveats:

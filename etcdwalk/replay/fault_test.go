@@ -14,9 +14,9 @@ import (
 )
 
 // nth chooses a fault for every n-th write.
-func nth(n int, fault walktest.Fault) func(int, replay.Write) walktest.Fault {
+func nth(n int, fault walktest.Fault) func(int, etcdwalk.Write) walktest.Fault {
 	writes := 0
-	return func(int, replay.Write) walktest.Fault {
+	return func(int, etcdwalk.Write) walktest.Fault {
 		if writes++; writes%n == 0 {
 			return fault
 		}
@@ -25,9 +25,9 @@ func nth(n int, fault walktest.Fault) func(int, replay.Write) walktest.Fault {
 }
 
 // once chooses a fault for the first write of key.
-func once(key string, fault walktest.Fault) func(int, replay.Write) walktest.Fault {
+func once(key string, fault walktest.Fault) func(int, etcdwalk.Write) walktest.Fault {
 	fired := false
-	return func(_ int, w replay.Write) walktest.Fault {
+	return func(_ int, w etcdwalk.Write) walktest.Fault {
 		if fired || string(w.Key) != key {
 			return walktest.OK
 		}
@@ -37,8 +37,8 @@ func once(key string, fault walktest.Fault) func(int, replay.Write) walktest.Fau
 }
 
 // always chooses a fault for every write of key.
-func always(key string, fault walktest.Fault) func(int, replay.Write) walktest.Fault {
-	return func(_ int, w replay.Write) walktest.Fault {
+func always(key string, fault walktest.Fault) func(int, etcdwalk.Write) walktest.Fault {
+	return func(_ int, w etcdwalk.Write) walktest.Fault {
 		if string(w.Key) == key {
 			return fault
 		}
@@ -116,7 +116,7 @@ func TestPatienceIsBounded(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			source := objects(300)
 			target := walktest.NewTarget()
-			target.Inject = func(n int, _ replay.Write) walktest.Fault {
+			target.Inject = func(n int, _ etcdwalk.Write) walktest.Fault {
 				if n > 1 {
 					return walktest.Unavailable
 				}
@@ -145,7 +145,7 @@ func TestRefusedWrites(t *testing.T) {
 		err    error
 		counts replay.Counts
 	}{
-		{"a full target stops the apply", walktest.NoSpace, replay.ErrNoSpace,
+		{"a full target stops the apply", walktest.NoSpace, etcdwalk.ErrNoSpace,
 			replay.Counts{replay.Created: 255, replay.Failure: 1, replay.Unreached: 44}},
 		{"missing rights stop the apply", walktest.Denied, etcdwalk.ErrDenied,
 			replay.Counts{replay.Created: 255, replay.Failure: 1, replay.Unreached: 44}},
@@ -165,7 +165,7 @@ func TestRefusedWrites(t *testing.T) {
 				t.Errorf("Apply = %v, complete: %v; want %v, incomplete", err, summary.Complete(), tt.err)
 			}
 			wantCounts(t, summary.Counts, tt.counts)
-			if r := records[key]; r.Outcome != replay.Failure || !strings.Contains(r.Reason, key) {
+			if r := records[key]; r.Fate != replay.Failure || !strings.Contains(r.Reason, key) {
 				t.Errorf("the record of key %s is %+v", key, r)
 			}
 			wantFired(t, target, tt.fault)
@@ -185,7 +185,7 @@ func TestAnAnswerThatIsLostEveryTime(t *testing.T) {
 		target := walktest.NewTarget()
 		target.Inject = always(key, walktest.LostBefore)
 		summary, records, err := apply(t, job(target, replay.Fail, source...))
-		if err != nil || records[key].Outcome != replay.Failure {
+		if err != nil || records[key].Fate != replay.Failure {
 			t.Errorf("Apply = %v, %+v; want a failure of the one key", err, records[key])
 		}
 		wantCounts(t, summary.Counts, replay.Counts{replay.Created: 9, replay.Failure: 1})
@@ -212,7 +212,7 @@ func TestALostAnswerThatCannotBeReadBackIsTold(t *testing.T) {
 		if !errors.Is(err, etcdwalk.ErrUnavailable) {
 			t.Errorf("Apply = %v, want %v", err, etcdwalk.ErrUnavailable)
 		}
-		if r := records[key]; r.Outcome != replay.Unsure || !strings.Contains(r.Reason, "may have been written") {
+		if r := records[key]; r.Fate != replay.Unsure || !strings.Contains(r.Reason, "may have been written") {
 			t.Errorf("the record of key %s is %+v, want that it may have been written", key, r)
 		}
 		wantContents(t, target, source...)
@@ -222,15 +222,15 @@ func TestALostAnswerThatCannotBeReadBackIsTold(t *testing.T) {
 // A late target makes the first lost write only when the second is tried.
 type late struct {
 	*walktest.Target
-	held []replay.Write
+	held []etcdwalk.Write
 }
 
-func (l *late) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
+func (l *late) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk.Result {
 	if l.held == nil {
 		l.held = writes
-		results := make([]replay.Result, len(writes))
+		results := make([]etcdwalk.Result, len(writes))
 		for i := range results {
-			results[i] = replay.Result{State: replay.Unknown, Err: context.DeadlineExceeded}
+			results[i] = etcdwalk.Result{State: etcdwalk.WriteUnknown, Err: context.DeadlineExceeded}
 		}
 		return results
 	}
@@ -263,12 +263,12 @@ type overtaken struct {
 	done  bool
 }
 
-func (o *overtaken) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
+func (o *overtaken) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk.Result {
 	results := o.Target.Apply(ctx, writes)
 	if !o.done {
 		o.done = true
 		o.Put("/k", o.value)
-		results[0] = replay.Result{State: replay.Unknown, Err: context.DeadlineExceeded}
+		results[0] = etcdwalk.Result{State: etcdwalk.WriteUnknown, Err: context.DeadlineExceeded}
 	}
 	return results
 }
@@ -276,7 +276,7 @@ func (o *overtaken) Apply(ctx context.Context, writes []replay.Write) []replay.R
 func TestALostWriteThatWasOvertaken(t *testing.T) {
 	for _, tt := range []struct {
 		policy replay.Policy
-		want   replay.Outcome
+		want   replay.Fate
 		final  string
 		err    error
 	}{
@@ -289,7 +289,7 @@ func TestALostWriteThatWasOvertaken(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				target := &overtaken{Target: walktest.NewTarget(), value: "theirs"}
 				_, records, err := apply(t, job(target, tt.policy, kv("/k", "ours")))
-				if !errors.Is(err, tt.err) || records["/k"].Outcome != tt.want || !target.done {
+				if !errors.Is(err, tt.err) || records["/k"].Fate != tt.want || !target.done {
 					t.Errorf("Apply = %v, %+v; want %v, %s", err, records["/k"], tt.err, tt.want)
 				}
 				wantContents(t, target.Target, kv("/k", tt.final))
@@ -304,7 +304,7 @@ func TestALostWriteIsNotTakenForAnotherWithoutItsLease(t *testing.T) {
 		j := regrant(target, leased(kv("/k", "ours"), 1))
 		j.Policy = replay.Skip
 		_, records, err := apply(t, j)
-		if err != nil || records["/k"].Outcome != replay.Skipped || !target.done {
+		if err != nil || records["/k"].Fate != replay.Skipped || !target.done {
 			t.Errorf("Apply = %v, %+v; want it skipped: what is there is not ours", err, records["/k"])
 		}
 	})
@@ -332,7 +332,7 @@ func (c curt) Lookup(ctx context.Context, keys [][]byte) ([]*etcdwalk.Entry, err
 	return found, err
 }
 
-func (c curt) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
+func (c curt) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk.Result {
 	results := c.Target.Apply(ctx, writes)
 	if c.applies {
 		results = results[1:]

@@ -83,7 +83,7 @@ func (p *pass) fresh() *batch {
 	return b
 }
 
-// land waits for the oldest batch in the air, and records what became of its
+// land waits for the oldest batch in the air, and tells what became of its
 // keys.
 func (p *pass) land() error {
 	b := p.air[0]
@@ -91,10 +91,10 @@ func (p *pass) land() error {
 	<-b.done
 	err := b.err
 	for _, it := range b.items {
-		if failed := p.record(it.want, it.Record); failed != nil {
+		if failed := p.tell(it.want, it.Line); failed != nil {
 			err = errors.Join(err, failed)
 		}
-		if it.Outcome == Created || it.Outcome == Replaced {
+		if it.Fate == Created || it.Fate == Replaced {
 			p.since = max(p.since, it.Revision)
 		}
 	}

@@ -21,11 +21,11 @@ import (
 // A slow target takes its time for each Apply, and counts those that overlap.
 type slow struct {
 	*walktest.Target
-	takes     func(writes []replay.Write) time.Duration
+	takes     func(writes []etcdwalk.Write) time.Duration
 	now, most atomic.Int64
 }
 
-func (s *slow) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
+func (s *slow) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk.Result {
 	s.most.Store(max(s.most.Load(), s.now.Add(1)))
 	defer s.now.Add(-1)
 	time.Sleep(s.takes(writes))
@@ -33,7 +33,7 @@ func (s *slow) Apply(ctx context.Context, writes []replay.Write) []replay.Result
 }
 
 // backwards is the longer the earlier a batch is.
-func backwards(writes []replay.Write) time.Duration {
+func backwards(writes []etcdwalk.Write) time.Duration {
 	var n int
 	if _, err := fmt.Sscanf(string(writes[0].Key), "/registry/configmaps/shop/%d", &n); err != nil {
 		panic(err)
@@ -51,7 +51,7 @@ func TestBatchesInFlightAreRecordedInTheOrderOfTheirKeys(t *testing.T) {
 				j.InFlight = inFlight
 				plan := mustPlan(t, j)
 				var order []string
-				j.Record = func(r replay.Record) error {
+				j.Report = func(r replay.Line) error {
 					order = append(order, string(r.Key))
 					return nil
 				}
@@ -76,7 +76,7 @@ func TestBatchesInFlightAreRecordedInTheOrderOfTheirKeys(t *testing.T) {
 func TestNoBatchIsInFlightOverABarrier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		target := &slow{Target: walktest.NewTarget()}
-		target.takes = func([]replay.Write) time.Duration { return time.Duration(rand.IntN(50)) * time.Millisecond }
+		target.takes = func([]etcdwalk.Write) time.Duration { return time.Duration(rand.IntN(50)) * time.Millisecond }
 		j := job(target, replay.Fail)
 		j.InFlight = 8
 		var source []etcdwalk.Entry
@@ -88,7 +88,7 @@ func TestNoBatchIsInFlightOverABarrier(t *testing.T) {
 				source = append(source, kv(fmt.Sprintf("/registry/%s/%04d", kind, i), "v"))
 			}
 		}
-		target.BeforeApply = func(_ int, writes []replay.Write) {
+		target.BeforeApply = func(_ int, writes []etcdwalk.Write) {
 			kind := strings.Split(string(writes[0].Key), "/")[2]
 			for i, before := range kinds {
 				if before == kind {
@@ -116,13 +116,13 @@ func TestTheFirstErrorStopsTheBatchesBehindIt(t *testing.T) {
 		fault walktest.Fault
 		err   error
 	}{
-		"no space":       {walktest.NoSpace, replay.ErrNoSpace},
+		"no space":       {walktest.NoSpace, etcdwalk.ErrNoSpace},
 		"missing rights": {walktest.Denied, etcdwalk.ErrDenied},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				target := &slow{Target: walktest.NewTarget()}
-				target.takes = func([]replay.Write) time.Duration { return time.Duration(1+rand.IntN(20)) * time.Millisecond }
+				target.takes = func([]etcdwalk.Write) time.Duration { return time.Duration(1+rand.IntN(20)) * time.Millisecond }
 				target.Inject = always(string(source[1000].Key), tt.fault)
 				j := job(target, replay.Fail, source...)
 				j.InFlight = 8
@@ -130,7 +130,7 @@ func TestTheFirstErrorStopsTheBatchesBehindIt(t *testing.T) {
 				if !errors.Is(err, tt.err) || errors.Is(err, context.Canceled) {
 					t.Errorf("Apply = %v, want %v", err, tt.err)
 				}
-				if records[string(source[1000].Key)].Outcome != replay.Failure {
+				if records[string(source[1000].Key)].Fate != replay.Failure {
 					t.Errorf("the record of the key is %+v", records[string(source[1000].Key)])
 				}
 				written := summary.Counts[replay.Created]
@@ -139,7 +139,7 @@ func TestTheFirstErrorStopsTheBatchesBehindIt(t *testing.T) {
 					t.Errorf("%d keys are there, %d were told of, after %d applies", len(target.Entries()), written, target.Calls().Applies)
 				}
 				for _, e := range target.Entries() {
-					if records[string(e.Key)].Outcome != replay.Created {
+					if records[string(e.Key)].Fate != replay.Created {
 						t.Fatalf("key %q is there, and told to be %+v", e.Key, records[string(e.Key)])
 					}
 				}
@@ -162,12 +162,12 @@ func TestAnInterruptSettlesAllBatchesInFlight(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				target := &slow{Target: walktest.NewTarget(), takes: backwards}
-				target.BeforeApply = func(n int, _ []replay.Write) {
+				target.BeforeApply = func(n int, _ []etcdwalk.Write) {
 					if n == 5 {
 						cancel()
 					}
 				}
-				target.Inject = func(n int, _ replay.Write) walktest.Fault {
+				target.Inject = func(n int, _ etcdwalk.Write) walktest.Fault {
 					if n >= 5 {
 						return fault
 					}
@@ -177,7 +177,7 @@ func TestAnInterruptSettlesAllBatchesInFlight(t *testing.T) {
 				j.InFlight = 4
 				plan := mustPlan(t, j)
 				records := report{}
-				j.Record = records.of(t)
+				j.Report = records.of(t)
 				summary, err := j.Apply(ctx, plan)
 				if !errors.Is(err, context.Canceled) || target.Calls().Applies < 6 || target.Calls().Applies > 12 {
 					t.Errorf("Apply = %v after %d applies", err, target.Calls().Applies)
@@ -196,24 +196,24 @@ func TestAnInterruptSettlesAllBatchesInFlight(t *testing.T) {
 func TestAnInterruptKeepsTheErrorOfABatchInFlight(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	target := walktest.NewTarget()
-	target.BeforeApply = func(int, []replay.Write) { cancel() }
-	target.Inject = func(int, replay.Write) walktest.Fault { return walktest.NoSpace }
+	target.BeforeApply = func(int, []etcdwalk.Write) { cancel() }
+	target.Inject = func(int, etcdwalk.Write) walktest.Fault { return walktest.NoSpace }
 	j := job(target, replay.Fail, objects(600)...)
 	j.InFlight = 4
 	plan := mustPlan(t, j)
 	summary, err := j.Apply(ctx, plan)
-	if !errors.Is(err, context.Canceled) || !errors.Is(err, replay.ErrNoSpace) {
-		t.Errorf("Apply = %v, want %v and %v", err, context.Canceled, replay.ErrNoSpace)
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, etcdwalk.ErrNoSpace) {
+		t.Errorf("Apply = %v, want %v and %v", err, context.Canceled, etcdwalk.ErrNoSpace)
 	}
 	if summary.Counts.Total() != 600 {
-		t.Errorf("%d outcomes, want 600", summary.Counts.Total())
+		t.Errorf("%d fates, want 600", summary.Counts.Total())
 	}
 }
 
 func TestLeasesAreSharedByBatchesInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := events(1000, 1, 2)
-		target := &slow{Target: walktest.NewTarget(), takes: func([]replay.Write) time.Duration { return time.Millisecond }}
+		target := &slow{Target: walktest.NewTarget(), takes: func([]etcdwalk.Write) time.Duration { return time.Millisecond }}
 		target.GrantErr = func(n int) error {
 			time.Sleep(time.Second) // long enough for all to ask
 			if n == 1 {
@@ -234,8 +234,8 @@ func TestLeasesAreSharedByBatchesInFlight(t *testing.T) {
 func TestALeaseThatIsLostUnderManyBatchesIsGrantedOnceMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := events(1024, 1)
-		target := &slow{Target: walktest.NewTarget(), takes: func([]replay.Write) time.Duration { return time.Millisecond }}
-		target.BeforeApply = func(n int, writes []replay.Write) {
+		target := &slow{Target: walktest.NewTarget(), takes: func([]etcdwalk.Write) time.Duration { return time.Millisecond }}
+		target.BeforeApply = func(n int, writes []etcdwalk.Write) {
 			if n == 1 {
 				target.Revoke(writes[0].Lease)
 			}
@@ -258,7 +258,7 @@ func TestWithoutAWidthBatchesFollowTheTarget(t *testing.T) {
 		var sizes []int
 		var starts []time.Duration
 		begun := time.Now()
-		target.takes = func(writes []replay.Write) time.Duration {
+		target.takes = func(writes []etcdwalk.Write) time.Duration {
 			sizes, starts = append(sizes, len(writes)), append(starts, time.Since(begun))
 			if len(sizes) == 20 { // a commit, say
 				return 100 * time.Millisecond

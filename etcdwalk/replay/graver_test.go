@@ -19,12 +19,12 @@ import (
 type gate struct {
 	*walktest.Target
 	pass   func()
-	answer replay.Result
+	answer etcdwalk.Result
 }
 
-func (g gate) Apply(_ context.Context, writes []replay.Write) []replay.Result {
+func (g gate) Apply(_ context.Context, writes []etcdwalk.Write) []etcdwalk.Result {
 	g.pass()
-	results := make([]replay.Result, len(writes))
+	results := make([]etcdwalk.Result, len(writes))
 	for i := range results {
 		results[i] = g.answer
 	}
@@ -55,7 +55,7 @@ var moments = map[string]struct {
 	"while the walk waits for it": {600, func(j *replay.Job, interrupt func()) func() {
 		waiting := make(chan struct{})
 		key := string(objects(257)[256].Key)
-		j.Rule = func(e etcdwalk.Entry) (replay.Outcome, string) {
+		j.Rule = func(e etcdwalk.Entry) (replay.Fate, string) {
 			if string(e.Key) == key { // the second batch is full; the walk waits for the first next
 				close(waiting)
 			}
@@ -71,8 +71,8 @@ var moments = map[string]struct {
 var causes = map[string]error{"for no reason": nil, "for a reason": errors.New("somebody's reason")}
 
 // interruptedAt applies a job that is interrupted at a moment for a cause, to a
-// target that gives this answer, and checks that each key has its outcome.
-func interruptedAt(t *testing.T, moment string, cause error, policy replay.Policy, answer replay.Result, record func(replay.Record) error) (replay.Summary, error) {
+// target that gives this answer, and checks that each key has its fate.
+func interruptedAt(t *testing.T, moment string, cause error, policy replay.Policy, answer etcdwalk.Result, record func(replay.Line) error) (replay.Summary, error) {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
@@ -80,12 +80,12 @@ func interruptedAt(t *testing.T, moment string, cause error, policy replay.Polic
 	target := walktest.NewTarget()
 	j := job(target, policy, objects(m.keys)...)
 	plan := mustPlan(t, j)
-	j.Record = record
+	j.Report = record
 	pass := m.set(&j, func() { cancel(cause) })
 	j.Target = gate{target, pass, answer}
 	summary, err := j.Apply(ctx, plan)
 	if got := summary.Counts.Total(); got != int64(m.keys) {
-		t.Errorf("%d outcomes, want %d", got, m.keys)
+		t.Errorf("%d fates, want %d", got, m.keys)
 	}
 	if cause != nil && errors.Is(err, cause) {
 		t.Errorf("Apply = %v: who gave the context a cause knows it", err)
@@ -96,17 +96,17 @@ func interruptedAt(t *testing.T, moment string, cause error, policy replay.Polic
 // Which of the two the walk learns of first is chance. What a batch in flight came
 // to is told, and so is the interrupt: it is what decides about the exit code.
 func TestAnInterruptAndTheErrorOfABatchAreBothTold(t *testing.T) {
-	failed := func(err error) replay.Result { return replay.Result{State: replay.Failed, Err: err} }
+	failed := func(err error) etcdwalk.Result { return etcdwalk.Result{State: etcdwalk.WriteFailed, Err: err} }
 	for moment := range moments {
 		for name, tt := range map[string]struct {
-			answer replay.Result
+			answer etcdwalk.Result
 			err    error
 		}{
-			"no space":                      {failed(replay.ErrNoSpace), replay.ErrNoSpace},
+			"no space":                      {failed(etcdwalk.ErrNoSpace), etcdwalk.ErrNoSpace},
 			"missing rights":                {failed(etcdwalk.ErrDenied), etcdwalk.ErrDenied},
 			"an answer that cannot be true": {failed(etcdwalk.ErrInvariant), etcdwalk.ErrInvariant},
-			"a conflict":                    {replay.Result{State: replay.Raced}, replay.ErrConflict},
-			"no space, and a look cut off":  {failed(errors.Join(replay.ErrNoSpace, context.Canceled)), replay.ErrNoSpace},
+			"a conflict":                    {etcdwalk.Result{State: etcdwalk.WriteRaced}, replay.ErrConflict},
+			"no space, and a look cut off":  {failed(errors.Join(etcdwalk.ErrNoSpace, context.Canceled)), etcdwalk.ErrNoSpace},
 		} {
 			t.Run(name+" "+moment, func(t *testing.T) {
 				_, err := interruptedAt(t, moment, nil, replay.Fail, tt.answer, nil)
@@ -122,7 +122,7 @@ func TestAnInterruptIsToldWhateverItsCause(t *testing.T) {
 	for moment, m := range moments {
 		for name, cause := range causes {
 			t.Run(moment+" "+name, func(t *testing.T) {
-				summary, err := interruptedAt(t, moment, cause, replay.Fail, replay.Result{State: replay.Applied, Revision: 7}, nil)
+				summary, err := interruptedAt(t, moment, cause, replay.Fail, etcdwalk.Result{State: etcdwalk.WriteApplied, Revision: 7}, nil)
 				if all := m.keys <= 128; !all && !errors.Is(err, context.Canceled) || all && err != nil {
 					t.Errorf("Apply = %v, want %v unless all was done", err, context.Canceled)
 				}
@@ -140,7 +140,7 @@ func TestAnInterruptKeepsTheErrorOfTheRecorder(t *testing.T) {
 		for name, cause := range causes {
 			t.Run(moment+" "+name, func(t *testing.T) {
 				told := 0
-				_, err := interruptedAt(t, moment, cause, replay.Overwrite, replay.Result{State: replay.Raced}, func(replay.Record) error {
+				_, err := interruptedAt(t, moment, cause, replay.Overwrite, etcdwalk.Result{State: etcdwalk.WriteRaced}, func(replay.Line) error {
 					if told++; told == 1 {
 						return full
 					}
@@ -185,12 +185,12 @@ func TestAnInterruptTellsWhatABatchWaitedFor(t *testing.T) {
 		t.Run("applying, "+name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				target := walktest.NewTarget()
-				target.Inject = func(int, replay.Write) walktest.Fault { return walktest.Unavailable }
+				target.Inject = func(int, etcdwalk.Write) walktest.Fault { return walktest.Unavailable }
 				j := job(target, replay.Fail, objects(600)...)
 				j.InFlight = 4
 				plan := mustPlan(t, j)
 				ctx, request := start(t)
-				target.BeforeApply = func(n int, _ []replay.Write) { request(n) }
+				target.BeforeApply = func(n int, _ []etcdwalk.Write) { request(n) }
 				summary, err := j.Apply(ctx, plan)
 				wantWaited(t, err)
 				wantFired(t, target, walktest.Unavailable)
@@ -236,7 +236,7 @@ func (r *rapt) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[etcdw
 // The walk is stopped by a batch as by an interrupt, and then it is the batch that
 // is told of, even if its error looks like an interrupt.
 func TestAWalkThatABatchStoppedTellsOfTheBatch(t *testing.T) {
-	for _, why := range []error{replay.ErrNoSpace, context.Canceled, context.DeadlineExceeded} {
+	for _, why := range []error{etcdwalk.ErrNoSpace, context.Canceled, context.DeadlineExceeded} {
 		t.Run(why.Error(), func(t *testing.T) {
 			target := walktest.NewTarget()
 			j := job(target, replay.Fail, objects(600)...)
@@ -244,7 +244,7 @@ func TestAWalkThatABatchStoppedTellsOfTheBatch(t *testing.T) {
 			plan := mustPlan(t, j)
 			source := &rapt{View: j.Source, reached: make(chan struct{})}
 			j.Source = source
-			j.Target = gate{target, func() { <-source.reached }, replay.Result{State: replay.Failed, Err: why}}
+			j.Target = gate{target, func() { <-source.reached }, etcdwalk.Result{State: etcdwalk.WriteFailed, Err: why}}
 			summary, err := j.Apply(t.Context(), plan)
 			if !errors.Is(err, why) || !strings.Contains(err.Error(), "writing key") || strings.Contains(err.Error(), "\n"+context.Canceled.Error()) {
 				t.Errorf("Apply = %v, want %v", err, why)
@@ -253,7 +253,7 @@ func TestAWalkThatABatchStoppedTellsOfTheBatch(t *testing.T) {
 				t.Errorf("Apply = %v: nobody interrupted it", err)
 			}
 			if got := summary.Counts.Total(); got != 600 {
-				t.Errorf("%d outcomes, want 600", got)
+				t.Errorf("%d fates, want 600", got)
 			}
 		})
 	}
@@ -266,18 +266,18 @@ type tardy struct {
 	why error
 }
 
-func (t tardy) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
+func (t tardy) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk.Result {
 	<-ctx.Done()
-	results := make([]replay.Result, len(writes))
+	results := make([]etcdwalk.Result, len(writes))
 	for i := range results {
-		results[i] = replay.Result{State: replay.Failed, Err: t.why}
+		results[i] = etcdwalk.Result{State: etcdwalk.WriteFailed, Err: t.why}
 	}
 	results[0].Err = ctx.Err()
 	return results
 }
 
 func TestWhatWasCutOffDoesNotHideTheErrorOfItsNeighbours(t *testing.T) {
-	for _, why := range []error{replay.ErrNoSpace, etcdwalk.ErrUnavailable} {
+	for _, why := range []error{etcdwalk.ErrNoSpace, etcdwalk.ErrUnavailable} {
 		t.Run(why.Error(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -9,23 +9,23 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
-// SameLineage tells with an [ErrRefused] why mod revisions of the archive and
+// SameLineage tells with an [etcdwalk.ErrRefused] why mod revisions of the archive and
 // of the target, which are known to be of one cluster, do not compare, so that
 // the policy Newer has no meaning.
 func SameLineage(archive, target etcdwalk.Info) error {
 	refuse := func(what, got, want any) error {
-		return fmt.Errorf("mod revisions do not compare: the archive's %s is %v, the target's %v: %w", what, got, want, ErrRefused)
+		return fmt.Errorf("mod revisions do not compare: the archive's %s is %v, the target's %v: %w", what, got, want, etcdwalk.ErrRefused)
 	}
 	switch {
 	case archive.ClusterID != target.ClusterID:
 		return refuse("cluster id", archive.ClusterID, target.ClusterID)
 	case archive.ClusterID == 0:
-		return fmt.Errorf("mod revisions do not compare: etcd's cluster id is not known: %w", ErrRefused)
+		return fmt.Errorf("mod revisions do not compare: etcd's cluster id is not known: %w", etcdwalk.ErrRefused)
 	case archive.API != target.API:
 		return refuse("API", archive.API, target.API)
 	case target.Revision < archive.Revision:
 		return fmt.Errorf("mod revisions do not compare: the archive is of revision %d, the target was turned back to %d: %w",
-			archive.Revision, target.Revision, ErrRefused)
+			archive.Revision, target.Revision, etcdwalk.ErrRefused)
 	}
 	return nil
 }

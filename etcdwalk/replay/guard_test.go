@@ -37,7 +37,7 @@ func TestSameLineage(t *testing.T) {
 
 func wantRefused(t *testing.T, err error, want bool) {
 	t.Helper()
-	if got := errors.Is(err, replay.ErrRefused); got != want || (err == nil) == want {
+	if got := errors.Is(err, etcdwalk.ErrRefused); got != want || (err == nil) == want {
 		t.Errorf("refused: %v (error %v), want %v", got, err, want)
 	}
 }

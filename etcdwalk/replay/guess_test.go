@@ -15,13 +15,13 @@ import (
 // What the target holds when the second of two batches comes to be written,
 // although the plan, or the first batch, had met nothing.
 var surprises = []struct {
-	name     string
-	value    string // of the key that is there
-	outcomes map[replay.Policy]replay.Outcome
+	name  string
+	value string // of the key that is there
+	fates map[replay.Policy]replay.Fate
 }{
-	{"the same value", "ours", map[replay.Policy]replay.Outcome{
+	{"the same value", "ours", map[replay.Policy]replay.Fate{
 		replay.Fail: replay.Unchanged, replay.Skip: replay.Unchanged, replay.Overwrite: replay.Unchanged, replay.Newer: replay.Unchanged}},
-	{"another value", "theirs", map[replay.Policy]replay.Outcome{
+	{"another value", "theirs", map[replay.Policy]replay.Fate{
 		replay.Fail: replay.Conflicting, replay.Skip: replay.Skipped, replay.Overwrite: replay.Replaced, replay.Newer: replay.Skipped}},
 }
 
@@ -65,14 +65,14 @@ func TestAWrongGuessIsDecidedByThePolicy(t *testing.T) {
 				there := target.Put(key, tt.value)
 				looked := target.Calls().Heads
 				records := report{}
-				j.Record = records.of(t)
+				j.Report = records.of(t)
 				summary, err := j.Apply(t.Context(), plan)
 				wantSum(t, plan, summary, records)
-				want := tt.outcomes[policy]
+				want := tt.fates[policy]
 				if failed := want == replay.Conflicting; failed != errors.Is(err, replay.ErrConflict) || !failed && err != nil {
 					t.Errorf("Apply = %v", err)
 				}
-				if r := records[key]; r.Outcome != want || want == replay.Unchanged && r.Revision != there {
+				if r := records[key]; r.Fate != want || want == replay.Unchanged && r.Revision != there {
 					t.Errorf("the key that was there: %+v, want %s", r, want)
 				}
 				if summary.Counts[replay.Created] != 255 {
@@ -151,7 +151,7 @@ func TestALostGuessIsToldFromWhatWasThere(t *testing.T) {
 					if there {
 						want = replay.Unchanged
 					}
-					if err != nil || records[key].Outcome != want {
+					if err != nil || records[key].Fate != want {
 						t.Errorf("Apply = %v, %+v; want it %s", err, records[key], want)
 					}
 					wantFired(t, target, fault)
@@ -168,7 +168,7 @@ func TestGuessesAreNoRaces(t *testing.T) {
 	source, key := two()
 	target := walktest.NewTarget()
 	tries := 0
-	target.BeforeApply = func(_ int, writes []replay.Write) {
+	target.BeforeApply = func(_ int, writes []etcdwalk.Write) {
 		for _, w := range writes {
 			if string(w.Key) == key {
 				tries++
@@ -177,7 +177,7 @@ func TestGuessesAreNoRaces(t *testing.T) {
 		}
 	}
 	_, records, err := apply(t, job(target, replay.Overwrite, source...))
-	if err != nil || records[key].Outcome != replay.Conflicting || tries != 1+4 {
+	if err != nil || records[key].Fate != replay.Conflicting || tries != 1+4 {
 		t.Errorf("Apply = %v, %+v after %d tries; want a conflict after the guess, a write and three more", err, records[key], tries)
 	}
 }
@@ -203,10 +203,10 @@ type guarded struct {
 	replaced int
 }
 
-func (g *guarded) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
+func (g *guarded) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk.Result {
 	results := g.Target.Apply(ctx, writes)
 	for i, w := range writes {
-		if results[i].State != replay.Applied {
+		if results[i].State != etcdwalk.WriteApplied {
 			continue
 		}
 		if w.Seen != g.heads[string(w.Key)] {

@@ -35,13 +35,13 @@ func objects(n int) []etcdwalk.Entry {
 }
 
 // A report keeps the records of a pass, and fails the test if one key has two.
-type report map[string]replay.Record
+type report map[string]replay.Line
 
-func (r report) of(t *testing.T) func(replay.Record) error {
-	return func(rec replay.Record) error {
+func (r report) of(t *testing.T) func(replay.Line) error {
+	return func(rec replay.Line) error {
 		key := string(rec.Key)
 		if old, ok := r[key]; ok {
-			t.Errorf("key %q has two outcomes: %s, then %s", key, old.Outcome, rec.Outcome)
+			t.Errorf("key %q has two fates: %s, then %s", key, old.Fate, rec.Fate)
 		}
 		rec.Key = nil // not ours to keep
 		r[key] = rec
@@ -49,17 +49,17 @@ func (r report) of(t *testing.T) func(replay.Record) error {
 	}
 }
 
-// outcomes is the outcome of each key.
-func (r report) outcomes() map[string]replay.Outcome {
-	outcomes := map[string]replay.Outcome{}
+// fates is the fate of each key.
+func (r report) fates() map[string]replay.Fate {
+	fates := map[string]replay.Fate{}
 	for key, rec := range r {
-		outcomes[key] = rec.Outcome
+		fates[key] = rec.Fate
 	}
-	return outcomes
+	return fates
 }
 
 // job replays the entries into the target, everything in one selection.
-func job(target replay.Target, policy replay.Policy, entries ...etcdwalk.Entry) replay.Job {
+func job(target etcdwalk.Target, policy replay.Policy, entries ...etcdwalk.Entry) replay.Job {
 	return replay.Job{
 		Source:     walktest.NewView(entries...),
 		Selections: []etcdwalk.Selection{walktest.Everything()},
@@ -74,7 +74,7 @@ func apply(t *testing.T, j replay.Job) (replay.Summary, report, error) {
 	t.Helper()
 	plan := mustPlan(t, j)
 	records := report{}
-	j.Record = records.of(t)
+	j.Report = records.of(t)
 	summary, err := j.Apply(t.Context(), plan)
 	wantSum(t, plan, summary, records)
 	return summary, records, err
@@ -83,7 +83,7 @@ func apply(t *testing.T, j replay.Job) (replay.Summary, report, error) {
 func mustPlan(t *testing.T, j replay.Job) replay.Plan {
 	t.Helper()
 	records := report{}
-	j.Record = records.of(t)
+	j.Report = records.of(t)
 	plan, err := j.Plan(t.Context())
 	if err != nil {
 		t.Fatalf("planning: %v", err)
@@ -94,7 +94,7 @@ func mustPlan(t *testing.T, j replay.Job) replay.Plan {
 	return plan
 }
 
-// wantSum checks promise P7: each key has exactly one outcome.
+// wantSum checks promise P7: each key has exactly one fate.
 func wantSum(t *testing.T, plan replay.Plan, summary replay.Summary, records report) {
 	t.Helper()
 	if got, want := summary.Counts.Total(), plan.Counts.Total(); got != want {
@@ -102,7 +102,7 @@ func wantSum(t *testing.T, plan replay.Plan, summary replay.Summary, records rep
 	}
 	told := replay.Counts{}
 	for _, rec := range records {
-		told[rec.Outcome]++
+		told[rec.Fate]++
 	}
 	if diff := cmp.Diff(told, summary.Counts); diff != "" {
 		t.Errorf("records and counts differ (-recorded +counted):\n%s", diff)

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 )
@@ -24,12 +25,12 @@ func TestAnInterruptedApplySettlesTheBatchUnderWay(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				target := walktest.NewTarget()
-				target.BeforeApply = func(n int, _ []replay.Write) {
+				target.BeforeApply = func(n int, _ []etcdwalk.Write) {
 					if n == 2 {
 						cancel()
 					}
 				}
-				target.Inject = func(n int, _ replay.Write) walktest.Fault {
+				target.Inject = func(n int, _ etcdwalk.Write) walktest.Fault {
 					if n == 2 {
 						return fault
 					}
@@ -38,7 +39,7 @@ func TestAnInterruptedApplySettlesTheBatchUnderWay(t *testing.T) {
 				j := job(target, replay.Fail, source...)
 				plan := mustPlan(t, j)
 				records := report{}
-				j.Record = records.of(t)
+				j.Report = records.of(t)
 				summary, err := j.Apply(ctx, plan)
 				if !errors.Is(err, context.Canceled) || target.Calls().Applies != 2 {
 					t.Errorf("Apply = %v after %d applies, want %v after 2", err, target.Calls().Applies, context.Canceled)
@@ -59,7 +60,7 @@ func TestAnInterruptedApplySettlesTheBatchUnderWay(t *testing.T) {
 func TestAnInterruptedApplyWritesNoMore(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	target := walktest.NewTarget()
-	target.BeforeApply = func(int, []replay.Write) {
+	target.BeforeApply = func(int, []etcdwalk.Write) {
 		target.Put("/k", "theirs")
 		cancel()
 	}
@@ -75,11 +76,11 @@ func TestAnInterruptedApplyWritesNoMore(t *testing.T) {
 // A mute target answers when the context ends, and not before.
 type mute struct{ *walktest.Target }
 
-func (m mute) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
+func (m mute) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk.Result {
 	<-ctx.Done()
-	results := make([]replay.Result, len(writes))
+	results := make([]etcdwalk.Result, len(writes))
 	for i := range results {
-		results[i] = replay.Result{State: replay.Unknown, Err: ctx.Err()}
+		results[i] = etcdwalk.Result{State: etcdwalk.WriteUnknown, Err: ctx.Err()}
 	}
 	return results
 }

@@ -17,18 +17,18 @@ type Job struct {
 	Source etcdwalk.View
 	// Selections are written one after the other. No key may be in two of them.
 	Selections []etcdwalk.Selection
-	Target     Target
+	Target     etcdwalk.Target
 	// Policy may be Newer only if SameLineage finds no fault.
 	Policy Policy
 	// Regrant grants a new lease for each lease of the source, with the time
 	// that was left of it. Without it, keys under a lease are passed over.
 	Regrant bool
 	// Rule, which may be nil, judges each entry before the target is asked:
-	// Excluded or Refused with the reason, or an empty Outcome to let it pass.
-	Rule func(etcdwalk.Entry) (Outcome, string)
-	// Record, which may be nil, is told of each key by both passes. It must
+	// Excluded or Refused with the reason, or an empty Fate to let it pass.
+	Rule func(etcdwalk.Entry) (Fate, string)
+	// Report, which may be nil, is told of each key by both passes. It must
 	// not keep the key's bytes. Its error ends the pass.
-	Record func(Record) error
+	Report func(Line) error
 	// InFlight is how many full batches an apply has on their way at once, as
 	// suits an empty target. 0: one, made smaller while the target answers
 	// slowly, so that a live cluster does not feel it.
@@ -59,7 +59,7 @@ func (j Job) Plan(ctx context.Context) (Plan, error) {
 // Apply walks the source again and writes what is to be written. It refuses a
 // plan that has an Err, before anything is written.
 //
-// The summary is true whatever the error: etcdwalk.ErrUnavailable, ErrNoSpace,
+// The summary is true whatever the error: etcdwalk.ErrUnavailable, etcdwalk.ErrNoSpace,
 // etcdwalk.ErrDenied, etcdwalk.ErrInvariant and ErrConflict (somebody wrote a
 // key meanwhile, under the policy Fail) stop the apply, and so does a cancelled
 // context, once the batches in flight are settled, for which they have ten seconds.

@@ -102,7 +102,7 @@ func TestASecondRunFindsEverythingTheSame(t *testing.T) {
 func TestRecordsTellReasonsAndRevisions(t *testing.T) {
 	target := walktest.NewTarget(kv("/same", "v"), kv("/skipped", "theirs"))
 	j := job(target, replay.Skip, kv("/created", "v"), kv("/excluded", "v"), leased(kv("/leased", "v"), 7), kv("/same", "v"), kv("/skipped", "ours"))
-	j.Rule = func(e etcdwalk.Entry) (replay.Outcome, string) {
+	j.Rule = func(e etcdwalk.Entry) (replay.Fate, string) {
 		if string(e.Key) == "/excluded" {
 			return replay.Excluded, "never restored"
 		}
@@ -113,11 +113,11 @@ func TestRecordsTellReasonsAndRevisions(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := report{
-		"/created":  {Outcome: replay.Created, Revision: 4},
-		"/excluded": {Outcome: replay.Excluded, Reason: "never restored"},
-		"/leased":   {Outcome: replay.Leased, Reason: "it is under a lease"},
-		"/same":     {Outcome: replay.Unchanged, Revision: 2},
-		"/skipped":  {Outcome: replay.Skipped, Reason: "the target holds another value", Revision: 3},
+		"/created":  {Fate: replay.Created, Revision: 4},
+		"/excluded": {Fate: replay.Excluded, Reason: "never restored"},
+		"/leased":   {Fate: replay.Leased, Reason: "it is under a lease"},
+		"/same":     {Fate: replay.Unchanged, Revision: 2},
+		"/skipped":  {Fate: replay.Skipped, Reason: "the target holds another value", Revision: 3},
 	}
 	if diff := cmp.Diff(records, want); diff != "" {
 		t.Errorf("records (-got +want):\n%s", diff)
@@ -133,7 +133,7 @@ func TestExamplesAreTheFirstTwenty(t *testing.T) {
 	plan := mustPlan(t, job(walktest.NewTarget(there...), replay.Fail, source...))
 	examples := plan.Examples[replay.Conflicting]
 	if len(examples) != 20 || len(plan.Examples) != 1 {
-		t.Fatalf("%d examples of conflicts, %d outcomes with examples; want 20 of 1", len(examples), len(plan.Examples))
+		t.Fatalf("%d examples of conflicts, %d fates with examples; want 20 of 1", len(examples), len(plan.Examples))
 	}
 	for i, r := range examples {
 		if !bytes.Equal(r.Key, source[i].Key) || r.Reason == "" {
@@ -144,7 +144,7 @@ func TestExamplesAreTheFirstTwenty(t *testing.T) {
 
 func TestExamplesKeepTheirKeysBeyondTheWalk(t *testing.T) {
 	j := job(walktest.NewTarget(), replay.Skip, objects(3)...)
-	j.Rule = func(etcdwalk.Entry) (replay.Outcome, string) { return replay.Excluded, "by rule" }
+	j.Rule = func(etcdwalk.Entry) (replay.Fate, string) { return replay.Excluded, "by rule" }
 	examples := mustPlan(t, j).Examples[replay.Excluded]
 	if len(examples) != 3 {
 		t.Fatalf("%d examples, want 3", len(examples))
@@ -159,7 +159,7 @@ func TestExamplesKeepTheirKeysBeyondTheWalk(t *testing.T) {
 func TestARefusedValueHoldsUpEverything(t *testing.T) {
 	target := walktest.NewTarget()
 	j := job(target, replay.Overwrite, objects(5)...)
-	j.Rule = func(e etcdwalk.Entry) (replay.Outcome, string) {
+	j.Rule = func(e etcdwalk.Entry) (replay.Fate, string) {
 		if bytes.HasSuffix(e.Key, []byte("3")) {
 			return replay.Refused, "no API server could decode it"
 		}
@@ -167,16 +167,16 @@ func TestARefusedValueHoldsUpEverything(t *testing.T) {
 	}
 	plan := mustPlan(t, j)
 	wantCounts(t, plan.Counts, replay.Counts{replay.Created: 4, replay.Refused: 1})
-	if _, err := j.Apply(t.Context(), plan); !errors.Is(err, replay.ErrRefused) || target.Calls().Applies > 0 {
-		t.Errorf("Apply = %v after %d applies, want %v after none", err, target.Calls().Applies, replay.ErrRefused)
+	if _, err := j.Apply(t.Context(), plan); !errors.Is(err, etcdwalk.ErrRefused) || target.Calls().Applies > 0 {
+		t.Errorf("Apply = %v after %d applies, want %v after none", err, target.Calls().Applies, etcdwalk.ErrRefused)
 	}
 }
 
 func TestARuleMayOnlyExcludeAndRefuse(t *testing.T) {
 	j := job(walktest.NewTarget(), replay.Skip, objects(1)...)
-	j.Rule = func(etcdwalk.Entry) (replay.Outcome, string) { return replay.Created, "" }
+	j.Rule = func(etcdwalk.Entry) (replay.Fate, string) { return replay.Created, "" }
 	if _, err := j.Plan(t.Context()); err == nil {
-		t.Error("the plan took an outcome from the rule that is not for it to say")
+		t.Error("the plan took a fate from the rule that is not for it to say")
 	}
 }
 
@@ -243,7 +243,7 @@ func TestSelectionsAreWrittenInTheirOrder(t *testing.T) {
 	source := append(objects(200), kv("/registry/namespaces/shop", "ns"), kv("/registry/pods/shop/web", "pod"))
 	target := walktest.NewTarget()
 	var order []string
-	target.BeforeApply = func(_ int, writes []replay.Write) {
+	target.BeforeApply = func(_ int, writes []etcdwalk.Write) {
 		var kinds []string
 		for _, w := range writes {
 			kinds = append(kinds, strings.Split(string(w.Key), "/")[2])
@@ -273,7 +273,7 @@ func TestARecorderThatFailsEndsThePass(t *testing.T) {
 	j := job(target, replay.Skip, objects(300)...)
 	plan := mustPlan(t, j)
 	told := 0
-	j.Record = func(replay.Record) error {
+	j.Report = func(replay.Line) error {
 		if told++; told == 50 {
 			return full
 		}
@@ -302,7 +302,7 @@ func (s *sluice) Heads(ctx context.Context, keys [][]byte) ([]int64, error) {
 	return s.Target.Heads(ctx, keys)
 }
 
-func (s *sluice) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
+func (s *sluice) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk.Result {
 	s.pass(len(writes)) // what was looked at before counts twice: see below
 	return s.Target.Apply(ctx, writes)
 }
@@ -342,7 +342,7 @@ func TestBatchesAreBoundedInBytes(t *testing.T) {
 	const size = 300 << 10
 	target := walktest.NewTarget()
 	var sizes []int
-	target.BeforeApply = func(_ int, writes []replay.Write) { sizes = append(sizes, len(writes)) }
+	target.BeforeApply = func(_ int, writes []etcdwalk.Write) { sizes = append(sizes, len(writes)) }
 	var source []etcdwalk.Entry
 	for i := range 7 {
 		source = append(source, kv(fmt.Sprint("/", i), strings.Repeat("x", size)))

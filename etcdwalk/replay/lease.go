@@ -66,7 +66,7 @@ func (l *leases) of(ctx context.Context, source etcdwalk.View, id int64) (*lease
 // stops tells whether the error of a grant is about the whole target, and not
 // about the one lease.
 func stops(err error) bool {
-	for _, whole := range []error{etcdwalk.ErrUnavailable, etcdwalk.ErrInvariant, ErrNoSpace, context.Canceled, context.DeadlineExceeded} {
+	for _, whole := range []error{etcdwalk.ErrUnavailable, etcdwalk.ErrInvariant, etcdwalk.ErrNoSpace, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, whole) {
 			return true
 		}
@@ -76,7 +76,7 @@ func stops(err error) bool {
 
 // grant gives the target's lease for an entry under lease id of the source. A
 // refusal of the one lease is final.
-func (l *leases) grant(ctx context.Context, target Target, id int64) (int64, error) {
+func (l *leases) grant(ctx context.Context, target etcdwalk.Target, id int64) (int64, error) {
 	known := l.get(id)
 	select {
 	case known.taken <- struct{}{}:

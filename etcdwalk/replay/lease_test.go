@@ -29,7 +29,7 @@ func events(n int, leases ...int64) []etcdwalk.Entry {
 // regrant is a job over entries under the leases 1 (of 100 seconds) and 2 (of
 // 200), both with 10 seconds less left, 3 (run out), 4 (unknown) and 5 (live,
 // but nothing left).
-func regrant(target replay.Target, entries ...etcdwalk.Entry) replay.Job {
+func regrant(target etcdwalk.Target, entries ...etcdwalk.Entry) replay.Job {
 	j := job(target, replay.Fail)
 	source := walktest.NewView(entries...)
 	source.TTLs = map[int64]etcdwalk.Lease{
@@ -143,10 +143,10 @@ func TestAGrantWaitsForAnUnavailableTarget(t *testing.T) {
 
 func TestAGrantWithoutSpaceStopsTheApply(t *testing.T) {
 	target := walktest.NewTarget()
-	target.GrantErr = func(int) error { return replay.ErrNoSpace }
+	target.GrantErr = func(int) error { return etcdwalk.ErrNoSpace }
 	summary, _, err := apply(t, regrant(target, events(5, 1)...))
-	if !errors.Is(err, replay.ErrNoSpace) || target.Calls().Grants != 1 {
-		t.Errorf("Apply = %v after %d grants, want %v after 1", err, target.Calls().Grants, replay.ErrNoSpace)
+	if !errors.Is(err, etcdwalk.ErrNoSpace) || target.Calls().Grants != 1 {
+		t.Errorf("Apply = %v after %d grants, want %v after 1", err, target.Calls().Grants, etcdwalk.ErrNoSpace)
 	}
 	wantCounts(t, summary.Counts, replay.Counts{replay.Unreached: 5})
 	wantContents(t, target)
@@ -156,7 +156,7 @@ func TestALeaseThatRanOutMeanwhileIsGrantedOnceMore(t *testing.T) {
 	source := events(200, 1)
 	t.Run("and then serves", func(t *testing.T) {
 		target := walktest.NewTarget()
-		target.BeforeApply = func(n int, writes []replay.Write) {
+		target.BeforeApply = func(n int, writes []etcdwalk.Write) {
 			if n == 2 {
 				target.Revoke(writes[0].Lease)
 			}
@@ -169,7 +169,7 @@ func TestALeaseThatRanOutMeanwhileIsGrantedOnceMore(t *testing.T) {
 	})
 	t.Run("and if that runs out too, its keys fail", func(t *testing.T) {
 		target := walktest.NewTarget()
-		target.BeforeApply = func(_ int, writes []replay.Write) { target.Revoke(writes[0].Lease) }
+		target.BeforeApply = func(_ int, writes []etcdwalk.Write) { target.Revoke(writes[0].Lease) }
 		summary, _, err := apply(t, regrant(target, source...))
 		if err != nil || summary.Complete() || summary.Leases != 2 {
 			t.Errorf("Apply = %+v, %v; want it incomplete with 2 leases", summary, err)

@@ -6,18 +6,18 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
-// leave records the keys that an apply which stopped did not come to, so that
-// each key has its outcome. It writes nothing and does not ask the target. When
+// leave tells of the keys that an apply which stopped did not come to, so that
+// each key has its fate. It writes nothing and does not ask the target. When
 // the context is cancelled it still has settleTime.
 func (p *pass) leave(ctx context.Context) error {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer done()
 	for _, it := range p.next.items {
-		if err := p.record(it.want, unreached()); err != nil {
+		if err := p.tell(it.want, unreached()); err != nil {
 			return err
 		}
 	}
-	// All that has an outcome now is the beginning of the walk.
+	// All that has a fate now is the beginning of the walk.
 	rest := &remainder{pass: p, ahead: p.tally.Counts.Total()}
 	for _, sel := range p.Selections {
 		if _, err := etcdwalk.Copy(ctx, rest, p.Source, sel, nil); err != nil {
@@ -27,15 +27,15 @@ func (p *pass) leave(ctx context.Context) error {
 	return nil
 }
 
-func unreached() Record {
-	return Record{Outcome: Unreached, Reason: "the run stopped before it was written"}
+func unreached() Line {
+	return Line{Fate: Unreached, Reason: "the run stopped before it was written"}
 }
 
-// A remainder is the Sink that takes the whole walk once more and records what
-// comes behind the entries that have an outcome.
+// A remainder is the Sink that takes the whole walk once more and tells what
+// comes behind the entries that have a fate.
 type remainder struct {
 	*pass
-	ahead int64 // entries that have an outcome, and are still to come by
+	ahead int64 // entries that have a fate, and are still to come by
 }
 
 // Put implements etcdwalk.Sink.
@@ -44,5 +44,5 @@ func (r *remainder) Put(_ context.Context, e etcdwalk.Entry) error {
 		r.ahead--
 		return nil
 	}
-	return r.record(e, unreached())
+	return r.tell(e, unreached())
 }

@@ -51,7 +51,7 @@ func drawWorld(t *rapid.T) world {
 	}
 }
 
-func (w world) job(target replay.Target) replay.Job {
+func (w world) job(target etcdwalk.Target) replay.Job {
 	j := regrant(target, w.source...)
 	j.Policy, j.Regrant, j.InFlight = w.policy, w.regrant, w.inFlight
 	j.Selections = nil
@@ -77,30 +77,30 @@ func hurried(t *testing.T, property func()) {
 
 // A model is the plainest replay there is: maps, and no faults.
 type model struct {
-	outcomes map[string]replay.Outcome
-	final    map[string]etcdwalk.Entry
+	fates map[string]replay.Fate
+	final map[string]etcdwalk.Entry
 }
 
 func (w world) model(target *walktest.Target) model {
-	m := model{map[string]replay.Outcome{}, map[string]etcdwalk.Entry{}}
+	m := model{map[string]replay.Fate{}, map[string]etcdwalk.Entry{}}
 	for _, e := range target.Entries() {
 		m.final[string(e.Key)] = e
 	}
 	written := map[string]etcdwalk.Entry{}
 	for _, want := range w.source {
 		key := string(want.Key)
-		m.outcomes[key] = w.outcome(want, m.final)
-		if o := m.outcomes[key]; o == replay.Created || o == replay.Replaced {
+		m.fates[key] = w.fate(want, m.final)
+		if o := m.fates[key]; o == replay.Created || o == replay.Replaced {
 			written[key] = want
 		}
 	}
-	if !slices.Contains(slices.Collect(maps.Values(m.outcomes)), replay.Conflicting) {
+	if !slices.Contains(slices.Collect(maps.Values(m.fates)), replay.Conflicting) {
 		maps.Copy(m.final, written)
 	}
 	return m
 }
 
-func (w world) outcome(want etcdwalk.Entry, there map[string]etcdwalk.Entry) replay.Outcome {
+func (w world) fate(want etcdwalk.Entry, there map[string]etcdwalk.Entry) replay.Fate {
 	have, ok := there[string(want.Key)]
 	switch {
 	case want.Lease != 0 && !w.regrant:
@@ -127,7 +127,7 @@ func (m model) entries() []etcdwalk.Entry {
 	return entries
 }
 
-// Whatever source, target and policy, and whatever faults pass by: outcomes
+// Whatever source, target and policy, and whatever faults pass by: fates
 // and contents are the model's, and a second run has nothing to do.
 func TestReplayIsTheModel(t *testing.T) {
 	fired := 0
@@ -136,7 +136,7 @@ func TestReplayIsTheModel(t *testing.T) {
 			w := drawWorld(rt)
 			target := walktest.NewTarget(w.there...)
 			faults := rapid.IntRange(0, 3).Draw(rt, "faults")
-			target.Inject = func(int, replay.Write) walktest.Fault {
+			target.Inject = func(int, etcdwalk.Write) walktest.Fault {
 				if faults--; faults < 0 {
 					return walktest.OK
 				}
@@ -144,8 +144,8 @@ func TestReplayIsTheModel(t *testing.T) {
 			}
 			want := w.model(target)
 			got := replayed(rt, w.job(target), nil)
-			if diff := cmp.Diff(got.outcomes(), want.outcomes); diff != "" {
-				rt.Fatalf("outcomes (-got +want):\n%s", diff)
+			if diff := cmp.Diff(got.fates(), want.fates); diff != "" {
+				rt.Fatalf("fates (-got +want):\n%s", diff)
 			}
 			if diff := walktest.Diff(target.Entries(), want.entries()); diff != "" {
 				rt.Fatalf("contents:\n%s", diff)
@@ -167,10 +167,10 @@ func TestReplayIsTheModel(t *testing.T) {
 // each key: by the plan, if it forbids the apply.
 func replayed(t *rapid.T, j replay.Job, between func()) report {
 	planned, done := report{}, report{}
-	record := func(r report) func(replay.Record) error {
-		return func(rec replay.Record) error {
+	record := func(r report) func(replay.Line) error {
+		return func(rec replay.Line) error {
 			if _, ok := r[string(rec.Key)]; ok {
-				t.Fatalf("key %q has two outcomes", rec.Key)
+				t.Fatalf("key %q has two fates", rec.Key)
 			}
 			key := string(rec.Key)
 			rec.Key = nil
@@ -178,7 +178,7 @@ func replayed(t *rapid.T, j replay.Job, between func()) report {
 			return nil
 		}
 	}
-	j.Record = record(planned)
+	j.Report = record(planned)
 	plan, err := j.Plan(context.Background())
 	if err != nil || plan.Counts.Total() != int64(len(planned)) {
 		t.Fatalf("Plan = %+v, %v, with %d records", plan.Counts, err, len(planned))
@@ -189,7 +189,7 @@ func replayed(t *rapid.T, j replay.Job, between func()) report {
 	if between != nil {
 		between()
 	}
-	j.Record = record(done)
+	j.Report = record(done)
 	summary, err := j.Apply(context.Background(), plan)
 	if err != nil && !(j.Policy == replay.Fail && errors.Is(err, replay.ErrConflict)) {
 		t.Fatalf("Apply = %+v, %v", summary.Counts, err)
@@ -221,7 +221,7 @@ func TestNoUpdateIsLost(t *testing.T) {
 					target.Put(key, theirs[key])
 				}
 			}
-			target.BeforeApply = func(_ int, writes []replay.Write) {
+			target.BeforeApply = func(_ int, writes []etcdwalk.Write) {
 				meddle()
 				for _, wr := range writes {
 					if _, ok := theirs[string(wr.Key)]; ok {
@@ -253,12 +253,12 @@ func checkTheirs(t *rapid.T, w world, target *walktest.Target, done report, thei
 		if w.policy != replay.Overwrite && !(w.policy == replay.Newer && ours[key].ModRevision > 0) {
 			t.Fatalf("under %v key %q holds %q, and %q is lost", w.policy, key, e.Value, value)
 		}
-		if o := done[key].Outcome; o != replay.Replaced || string(e.Value) != string(ours[key].Value) {
+		if o := done[key].Fate; o != replay.Replaced || string(e.Value) != string(ours[key].Value) {
 			t.Fatalf("key %q holds %q over %q, reported as %s", key, e.Value, value, o)
 		}
 	}
 	for key, rec := range done {
-		if rec.Outcome == replay.Created || rec.Outcome == replay.Replaced {
+		if rec.Fate == replay.Created || rec.Fate == replay.Replaced {
 			e, err := target.Lookup(context.Background(), [][]byte{[]byte(key)})
 			if err == nil && e[0] != nil && e[0].ModRevision == rec.Revision && string(e[0].Value) != string(ours[key].Value) {
 				t.Fatalf("key %q was reported written at %d and holds %q there", key, rec.Revision, e[0].Value)

@@ -79,19 +79,19 @@ func (p *pass) collect(ctx context.Context) error {
 }
 
 // Put takes the next entry. What the target need not be asked about is
-// recorded at once.
+// told at once.
 func (p *pass) Put(ctx context.Context, e etcdwalk.Entry) error {
 	for _, sel := range p.Selections[:p.current] {
 		if sel.Ranges.Contains(e.Key) && sel.Takes(e) {
 			return fmt.Errorf("key %q is in two selections: %w", e.Key, etcdwalk.ErrInvariant)
 		}
 	}
-	outcome, reason, err := p.screen(ctx, e)
+	fate, reason, err := p.screen(ctx, e)
 	if err != nil {
 		return err
 	}
-	if outcome != "" {
-		return p.record(e, Record{Outcome: outcome, Reason: reason})
+	if fate != "" {
+		return p.tell(e, Line{Fate: fate, Reason: reason})
 	}
 	keys, size := p.pace.limits()
 	if n := len(p.next.items); n >= keys || n > 0 && p.next.bytes+e.Size() > size {
@@ -103,15 +103,15 @@ func (p *pass) Put(ctx context.Context, e etcdwalk.Entry) error {
 	return nil
 }
 
-// screen judges an entry by itself; an empty outcome lets it pass.
-func (p *pass) screen(ctx context.Context, e etcdwalk.Entry) (Outcome, string, error) {
+// screen judges an entry by itself; an empty fate lets it pass.
+func (p *pass) screen(ctx context.Context, e etcdwalk.Entry) (Fate, string, error) {
 	if p.Rule != nil {
-		switch outcome, reason := p.Rule(e); outcome {
+		switch fate, reason := p.Rule(e); fate {
 		case "":
 		case Excluded, Refused:
-			return outcome, reason, nil
+			return fate, reason, nil
 		default:
-			return "", "", fmt.Errorf("a rule says %q of key %q; it may only exclude and refuse", outcome, e.Key)
+			return "", "", fmt.Errorf("a rule says %q of key %q; it may only exclude and refuse", fate, e.Key)
 		}
 	}
 	if e.Lease == 0 {
@@ -127,20 +127,20 @@ func (p *pass) screen(ctx context.Context, e etcdwalk.Entry) (Outcome, string, e
 	return Expired, "its lease is " + string(l.state), nil
 }
 
-func (p *pass) record(e etcdwalk.Entry, r Record) error {
+func (p *pass) tell(e etcdwalk.Entry, r Line) error {
 	r.Key = e.Key
 	p.tally.add(r, e.Size())
-	if p.Record == nil {
+	if p.Report == nil {
 		return nil
 	}
-	if err := p.Job.Record(r); err != nil {
-		return fmt.Errorf("recording the outcome of key %q: %w", e.Key, err)
+	if err := p.Job.Report(r); err != nil {
+		return fmt.Errorf("telling what became of key %q: %w", e.Key, err)
 	}
 	return nil
 }
 
 // foresee settles a batch of the plan: it looks. Of a batch that cannot be
-// looked at nothing is recorded.
+// looked at nothing is told.
 func (p *pass) foresee(ctx context.Context, b *batch) error {
 	err := p.retry(ctx, func() error { return p.look(ctx, b, b.items) })
 	if err != nil {

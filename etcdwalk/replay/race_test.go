@@ -15,13 +15,13 @@ import (
 func TestAConcurrentWriter(t *testing.T) {
 	create := func(target *walktest.Target) { target.Put("/k", "theirs") }
 	for _, tt := range []struct {
-		name    string
-		there   []etcdwalk.Entry
-		meddle  func(*walktest.Target)
-		policy  replay.Policy
-		outcome replay.Outcome
-		final   string // empty: not there
-		err     error
+		name   string
+		there  []etcdwalk.Entry
+		meddle func(*walktest.Target)
+		policy replay.Policy
+		fate   replay.Fate
+		final  string // empty: not there
+		err    error
 	}{
 		{"creates it", nil, create, replay.Fail, replay.Conflicting, "theirs", replay.ErrConflict},
 		{"creates it", nil, create, replay.Skip, replay.Skipped, "theirs", nil},
@@ -39,17 +39,17 @@ func TestAConcurrentWriter(t *testing.T) {
 			others := []etcdwalk.Entry{kv("/y", "v"), kv("/z", "v")} // bring the target to the source's revision
 			target := walktest.NewTarget(append(tt.there, others...)...)
 			raced := 0
-			target.BeforeApply = func(n int, _ []replay.Write) {
+			target.BeforeApply = func(n int, _ []etcdwalk.Write) {
 				if n == 1 {
 					raced++
 					tt.meddle(target)
 				}
 			}
 			summary, records, err := apply(t, job(target, tt.policy, at(kv("/k", "ours"), 3)))
-			if !errors.Is(err, tt.err) || records["/k"].Outcome != tt.outcome || raced != 1 {
-				t.Errorf("%v, outcome %+v, raced %d times; want %v, %s, once", err, records["/k"], raced, tt.err, tt.outcome)
+			if !errors.Is(err, tt.err) || records["/k"].Fate != tt.fate || raced != 1 {
+				t.Errorf("%v, fate %+v, raced %d times; want %v, %s, once", err, records["/k"], raced, tt.err, tt.fate)
 			}
-			if got, want := summary.Complete(), tt.outcome != replay.Conflicting; got != want {
+			if got, want := summary.Complete(), tt.fate != replay.Conflicting; got != want {
 				t.Errorf("complete: %v, want %v", got, want)
 			}
 			var want []etcdwalk.Entry
@@ -64,7 +64,7 @@ func TestAConcurrentWriter(t *testing.T) {
 func TestFailStopsAtARaceAndTellsOfEachKey(t *testing.T) {
 	source := objects(300)
 	target := walktest.NewTarget()
-	target.BeforeApply = func(n int, _ []replay.Write) {
+	target.BeforeApply = func(n int, _ []etcdwalk.Write) {
 		if n == 2 {
 			target.Put(string(source[200].Key), "theirs")
 		}
@@ -74,7 +74,7 @@ func TestFailStopsAtARaceAndTellsOfEachKey(t *testing.T) {
 		t.Errorf("Apply = %v after %d applies, want %v after 2", err, target.Calls().Applies, replay.ErrConflict)
 	}
 	wantCounts(t, summary.Counts, replay.Counts{replay.Created: 255, replay.Conflicting: 1, replay.Unreached: 44})
-	if got := records[string(source[200].Key)]; got.Outcome != replay.Conflicting || len(records) != 300 {
+	if got := records[string(source[200].Key)]; got.Fate != replay.Conflicting || len(records) != 300 {
 		t.Errorf("the raced key's record is %+v, of %d", got, len(records))
 	}
 	want := append([]etcdwalk.Entry{}, source[:256]...)
@@ -89,7 +89,7 @@ func TestFailWritesNothingOfABatchWithAConflict(t *testing.T) {
 	plan := mustPlan(t, j)
 	target.Put(string(source[130].Key), "theirs") // in the second batch, after the plan
 	records := report{}
-	j.Record = records.of(t)
+	j.Report = records.of(t)
 	summary, err := j.Apply(t.Context(), plan)
 	wantSum(t, plan, summary, records)
 	if !errors.Is(err, replay.ErrConflict) || target.Calls().Applies != 1 {
@@ -113,19 +113,19 @@ func TestAWriterThatNeverRestsEndsInAConflict(t *testing.T) {
 	for _, policy := range []replay.Policy{replay.Skip, replay.Overwrite, replay.Newer} {
 		t.Run(policy.String(), func(t *testing.T) {
 			target := walktest.NewTarget()
-			target.BeforeApply = func(n int, _ []replay.Write) { target.Put("/k", fmt.Sprint("theirs ", n)) }
+			target.BeforeApply = func(n int, _ []etcdwalk.Write) { target.Put("/k", fmt.Sprint("theirs ", n)) }
 			j := job(target, policy, at(kv("/calm", "ours"), 1), at(kv("/k", "ours"), 1))
 			if policy != replay.Overwrite { // which would go on by itself; the others let be what is there
 				j.Target = flicker{target}
 			}
 			summary, records, err := apply(t, j)
-			if err != nil || records["/k"].Outcome != replay.Conflicting || summary.Complete() {
+			if err != nil || records["/k"].Fate != replay.Conflicting || summary.Complete() {
 				t.Errorf("%v, %+v; want a conflict, counted, and no error", err, records["/k"])
 			}
 			if got := target.Calls().Applies; got != 4 {
 				t.Errorf("%d applies, want the first and 3 more", got)
 			}
-			if records["/calm"].Outcome != replay.Created {
+			if records["/calm"].Fate != replay.Created {
 				t.Errorf("the neighbour ended in %+v", records["/calm"])
 			}
 		})

@@ -10,20 +10,20 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
 func testTooLarge(t *testing.T, f fixture) {
 	writes := many(3, 100)
 	writes[1].Value = bytes.Repeat([]byte("x"), cmp.Or(f.traits.TooLarge, 4<<20))
 	results := f.Apply(t.Context(), writes)
-	if len(results) != 3 || results[1].State != replay.Failed || !errors.Is(results[1].Err, replay.ErrTooLarge) {
+	if len(results) != 3 || results[1].State != etcdwalk.WriteFailed || !errors.Is(results[1].Err, etcdwalk.ErrTooLarge) {
 		t.Fatalf("the large write among 3: %+v, want it failed with ErrTooLarge", results)
 	}
-	if results[0].State != replay.Applied || results[2].State != replay.Applied {
+	if results[0].State != etcdwalk.WriteApplied || results[2].State != etcdwalk.WriteApplied {
 		t.Errorf("its neighbours: %+v, want them applied", results)
 	}
-	wantEntries(t, f.contents(), written([]replay.Write{writes[0], writes[2]}))
+	wantEntries(t, f.contents(), written([]etcdwalk.Write{writes[0], writes[2]}))
 }
 
 func testLeases(t *testing.T, f fixture) {
@@ -59,12 +59,12 @@ func testMissingLease(t *testing.T, f fixture) {
 	results := f.Apply(t.Context(), writes)
 	for i, r := range results {
 		if i == 70 {
-			if r.State != replay.Failed || !errors.Is(r.Err, replay.ErrNoLease) {
+			if r.State != etcdwalk.WriteFailed || !errors.Is(r.Err, etcdwalk.ErrNoLease) {
 				t.Errorf("the write to the missing lease: %+v, want it failed with ErrNoLease", r)
 			}
 			continue
 		}
-		if r.State != replay.Applied {
+		if r.State != etcdwalk.WriteApplied {
 			t.Errorf("its neighbour %d: %+v, want it applied", i, r)
 		}
 	}
@@ -81,10 +81,10 @@ func testCancelled(t *testing.T, f fixture) {
 		there[string(e.Key)] = true
 	}
 	for i, r := range results {
-		if r.State == replay.Applied || r.State == replay.Raced || r.Err == nil {
+		if r.State == etcdwalk.WriteApplied || r.State == etcdwalk.WriteRaced || r.Err == nil {
 			t.Errorf("write %d under a cancelled context: %+v, want an error", i, r)
 		}
-		if r.State == replay.Failed && there[string(writes[i].Key)] {
+		if r.State == etcdwalk.WriteFailed && there[string(writes[i].Key)] {
 			t.Errorf("write %d is called failed and took effect", i)
 		}
 	}
@@ -110,10 +110,10 @@ func testTwoWriters(t *testing.T, f fixture) {
 					t.Errorf("writer %d: %v", id, err)
 					return
 				}
-				w := replay.Write{Key: []byte("/k"), Value: []byte{byte(id)}, Seen: heads[0]}
-				if r := f.Apply(t.Context(), []replay.Write{w})[0]; r.State == replay.Applied {
+				w := etcdwalk.Write{Key: []byte("/k"), Value: []byte{byte(id)}, Seen: heads[0]}
+				if r := f.Apply(t.Context(), []etcdwalk.Write{w})[0]; r.State == etcdwalk.WriteApplied {
 					applied.Add(1)
-				} else if r.State != replay.Raced {
+				} else if r.State != etcdwalk.WriteRaced {
 					t.Errorf("writer %d: %+v, want it applied or raced", id, r)
 				}
 			}
@@ -147,7 +147,7 @@ func testAtOnce(t *testing.T, f fixture) {
 				keys = append(keys, mine[i].Key)
 			}
 			for i, r := range f.Apply(t.Context(), mine) {
-				if want := map[bool]replay.State{true: replay.Raced, false: replay.Applied}[i == 0]; r.State != want {
+				if want := map[bool]etcdwalk.WriteState{true: etcdwalk.WriteRaced, false: etcdwalk.WriteApplied}[i == 0]; r.State != want {
 					t.Errorf("write %d: %+v, want state %d", i, r, want)
 				}
 			}

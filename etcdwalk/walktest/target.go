@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
 
 // A Fault is what goes wrong with one write.
@@ -31,15 +30,15 @@ const (
 // Calls counts what was asked of a Target. Writes is the sum over all Applies.
 type Calls struct{ Heads, Lookups, Applies, Grants, Writes int }
 
-// A Target is a replay.Target in memory, with etcd's revisions, guards and
+// A Target is a etcdwalk.Target in memory, with etcd's revisions, guards and
 // leases. Its fields may be set before it is used. The hooks may call the target.
 type Target struct {
 	// MaxWrite is the largest key and value together, in bytes.
 	MaxWrite int64
 	// BeforeApply, if set, runs before the n-th Apply, counted from 1.
-	BeforeApply func(n int, writes []replay.Write)
+	BeforeApply func(n int, writes []etcdwalk.Write)
 	// Inject, if set, chooses the fault of a write of the n-th Apply.
-	Inject func(n int, w replay.Write) Fault
+	Inject func(n int, w etcdwalk.Write) Fault
 	// ReadErr, if set, may fail the n-th Heads or Lookup, counted together.
 	ReadErr func(n int) error
 	// GrantErr, if set, may fail the n-th Grant.
@@ -54,7 +53,7 @@ type Target struct {
 	fired    map[Fault]int
 }
 
-var _ replay.Target = (*Target)(nil)
+var _ etcdwalk.Target = (*Target)(nil)
 
 // NewTarget makes a target that holds the entries, written one after the other
 // in the order of their keys. Their leases are granted under their own ids.
@@ -154,7 +153,7 @@ func (t *Target) Fired(f Fault) int {
 	return t.fired[f]
 }
 
-// Heads implements replay.Target.
+// Heads implements etcdwalk.Target.
 func (t *Target) Heads(ctx context.Context, keys [][]byte) ([]int64, error) {
 	if err := t.read(ctx, &t.calls.Heads); err != nil {
 		return nil, err
@@ -168,7 +167,7 @@ func (t *Target) Heads(ctx context.Context, keys [][]byte) ([]int64, error) {
 	return heads, nil
 }
 
-// Lookup implements replay.Target.
+// Lookup implements etcdwalk.Target.
 func (t *Target) Lookup(ctx context.Context, keys [][]byte) ([]*etcdwalk.Entry, error) {
 	if err := t.read(ctx, &t.calls.Lookups); err != nil {
 		return nil, err
@@ -197,8 +196,8 @@ func (t *Target) read(ctx context.Context, counter *int) error {
 	return t.ReadErr(n)
 }
 
-// Apply implements replay.Target.
-func (t *Target) Apply(ctx context.Context, writes []replay.Write) []replay.Result {
+// Apply implements etcdwalk.Target.
+func (t *Target) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk.Result {
 	t.mu.Lock()
 	t.calls.Applies++
 	t.calls.Writes += len(writes)
@@ -207,7 +206,7 @@ func (t *Target) Apply(ctx context.Context, writes []replay.Write) []replay.Resu
 	if t.BeforeApply != nil {
 		t.BeforeApply(n, writes)
 	}
-	results := make([]replay.Result, len(writes))
+	results := make([]etcdwalk.Result, len(writes))
 	seen := map[string]bool{}
 	for i, w := range writes {
 		if seen[string(w.Key)] {
@@ -220,9 +219,9 @@ func (t *Target) Apply(ctx context.Context, writes []replay.Write) []replay.Resu
 }
 
 // apply makes one write and brings upon it what Inject chose.
-func (t *Target) apply(ctx context.Context, n int, w replay.Write) replay.Result {
+func (t *Target) apply(ctx context.Context, n int, w etcdwalk.Write) etcdwalk.Result {
 	if err := ctx.Err(); err != nil {
-		return replay.Result{State: replay.Failed, Err: err}
+		return etcdwalk.Result{State: etcdwalk.WriteFailed, Err: err}
 	}
 	fault := OK
 	if t.Inject != nil {
@@ -236,29 +235,29 @@ func (t *Target) apply(ctx context.Context, n int, w replay.Write) replay.Result
 		return t.write(w)
 	case LostAfter:
 		t.write(w)
-		return replay.Result{State: replay.Unknown, Err: errLost}
+		return etcdwalk.Result{State: etcdwalk.WriteUnknown, Err: errLost}
 	case LostBefore:
-		return replay.Result{State: replay.Unknown, Err: errLost}
+		return etcdwalk.Result{State: etcdwalk.WriteUnknown, Err: errLost}
 	default:
-		return replay.Result{State: replay.Failed, Err: faultErrs[fault]}
+		return etcdwalk.Result{State: etcdwalk.WriteFailed, Err: faultErrs[fault]}
 	}
 }
 
 // write needs the lock.
-func (t *Target) write(w replay.Write) replay.Result {
+func (t *Target) write(w etcdwalk.Write) etcdwalk.Result {
 	if int64(len(w.Key)+len(w.Value)) > t.MaxWrite {
-		return replay.Result{State: replay.Failed, Err: replay.ErrTooLarge}
+		return etcdwalk.Result{State: etcdwalk.WriteFailed, Err: etcdwalk.ErrTooLarge}
 	}
 	if t.kvs[string(w.Key)].ModRevision != w.Seen {
-		return replay.Result{State: replay.Raced}
+		return etcdwalk.Result{State: etcdwalk.WriteRaced}
 	}
 	if _, ok := t.leases[w.Lease]; w.Lease != 0 && !ok {
-		return replay.Result{State: replay.Failed, Err: replay.ErrNoLease}
+		return etcdwalk.Result{State: etcdwalk.WriteFailed, Err: etcdwalk.ErrNoLease}
 	}
-	return replay.Result{State: replay.Applied, Revision: t.put(w.Key, w.Value, w.Lease)}
+	return etcdwalk.Result{State: etcdwalk.WriteApplied, Revision: t.put(w.Key, w.Value, w.Lease)}
 }
 
-// Grant implements replay.Target.
+// Grant implements etcdwalk.Target.
 func (t *Target) Grant(ctx context.Context, ttl int64) (int64, error) {
 	t.mu.Lock()
 	t.calls.Grants++
@@ -286,9 +285,9 @@ var errLost = errors.New("the answer was lost")
 
 var faultErrs = map[Fault]error{
 	Unavailable: etcdwalk.ErrUnavailable,
-	NoSpace:     replay.ErrNoSpace,
-	TooLarge:    replay.ErrTooLarge,
-	NoLease:     replay.ErrNoLease,
+	NoSpace:     etcdwalk.ErrNoSpace,
+	TooLarge:    etcdwalk.ErrTooLarge,
+	NoLease:     etcdwalk.ErrNoLease,
 	Denied:      etcdwalk.ErrDenied,
 
 	Contradiction: etcdwalk.ErrInvariant,

@@ -6,14 +6,13 @@ import (
 	"testing"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
 
 // NewDriver makes an empty target with etcd's default limits, and a function
 // that reads back all it holds, sorted by key, past the target.
-type NewDriver func(t *testing.T) (target replay.Target, contents func() []etcdwalk.Entry)
+type NewDriver func(t *testing.T) (target etcdwalk.Target, contents func() []etcdwalk.Entry)
 
-// Targets is the suite that every driver of replay.Target must pass.
+// Targets is the suite that every driver of etcdwalk.Target must pass.
 func Targets(t *testing.T, traits Traits, open NewDriver) {
 	for _, tt := range []struct {
 		name string
@@ -44,13 +43,13 @@ func Targets(t *testing.T, traits Traits, open NewDriver) {
 }
 
 type fixture struct {
-	replay.Target
+	etcdwalk.Target
 	contents func() []etcdwalk.Entry
 	traits   Traits
 }
 
 // put applies writes that must all succeed, and returns their revisions.
-func (f fixture) put(t *testing.T, writes ...replay.Write) []int64 {
+func (f fixture) put(t *testing.T, writes ...etcdwalk.Write) []int64 {
 	t.Helper()
 	revisions := make([]int64, len(writes))
 	results := f.Apply(t.Context(), writes)
@@ -58,7 +57,7 @@ func (f fixture) put(t *testing.T, writes ...replay.Write) []int64 {
 		t.Fatalf("%d results for %d writes", len(results), len(writes))
 	}
 	for i, r := range results {
-		if r.State != replay.Applied || r.Err != nil || r.Revision == 0 {
+		if r.State != etcdwalk.WriteApplied || r.Err != nil || r.Revision == 0 {
 			t.Fatalf("write %d of key %.80q: %+v, want it applied", i, writes[i].Key, r)
 		}
 		revisions[i] = r.Revision
@@ -67,20 +66,20 @@ func (f fixture) put(t *testing.T, writes ...replay.Write) []int64 {
 }
 
 // wantState applies one write and checks what becomes of it.
-func (f fixture) wantState(t *testing.T, w replay.Write, want replay.State) {
+func (f fixture) wantState(t *testing.T, w etcdwalk.Write, want etcdwalk.WriteState) {
 	t.Helper()
-	results := f.Apply(t.Context(), []replay.Write{w})
+	results := f.Apply(t.Context(), []etcdwalk.Write{w})
 	if len(results) != 1 || results[0].State != want {
 		t.Errorf("write of key %.80q, seen at %d: %+v, want state %d", w.Key, w.Seen, results, want)
 	}
 }
 
-func write(key, value string) replay.Write {
-	return replay.Write{Key: []byte(key), Value: []byte(value)}
+func write(key, value string) etcdwalk.Write {
+	return etcdwalk.Write{Key: []byte(key), Value: []byte(value)}
 }
 
-func many(n, size int) []replay.Write {
-	writes := make([]replay.Write, n)
+func many(n, size int) []etcdwalk.Write {
+	writes := make([]etcdwalk.Write, n)
 	for i := range writes {
 		writes[i] = write(fmt.Sprintf("/registry/many/%05d", i), string(bytes.Repeat([]byte{byte('a' + i%26)}, size)))
 	}
@@ -88,7 +87,7 @@ func many(n, size int) []replay.Write {
 }
 
 // written is what the target must hold after the writes.
-func written(writes []replay.Write) []etcdwalk.Entry {
+func written(writes []etcdwalk.Write) []etcdwalk.Entry {
 	entries := make([]etcdwalk.Entry, len(writes))
 	for i, w := range writes {
 		entries[i] = etcdwalk.Entry{Key: w.Key, Value: w.Value, Lease: w.Lease}
@@ -135,31 +134,31 @@ func testNothing(t *testing.T, f fixture) {
 
 func testCreate(t *testing.T, f fixture) {
 	f.put(t, write("/k", "first"))
-	f.wantState(t, write("/k", "second"), replay.Raced)
-	wantEntries(t, f.contents(), written([]replay.Write{write("/k", "first")}))
+	f.wantState(t, write("/k", "second"), etcdwalk.WriteRaced)
+	wantEntries(t, f.contents(), written([]etcdwalk.Write{write("/k", "first")}))
 }
 
 func testReplace(t *testing.T, f fixture) {
 	first := f.put(t, write("/k", "first"))[0]
-	second := replay.Write{Key: []byte("/k"), Value: []byte("second"), Seen: first}
+	second := etcdwalk.Write{Key: []byte("/k"), Value: []byte("second"), Seen: first}
 	revision := f.put(t, second)[0]
 	if heads, err := f.Heads(t.Context(), [][]byte{[]byte("/k")}); err != nil || heads[0] != revision || revision <= first {
 		t.Errorf("the replace at %d told revision %d, the key is at %v, error %v", first, revision, heads, err)
 	}
-	f.wantState(t, replay.Write{Key: []byte("/k"), Value: []byte("third"), Seen: first}, replay.Raced)
-	f.wantState(t, replay.Write{Key: []byte("/absent"), Value: []byte("third"), Seen: first}, replay.Raced)
-	wantEntries(t, f.contents(), written([]replay.Write{second}))
+	f.wantState(t, etcdwalk.Write{Key: []byte("/k"), Value: []byte("third"), Seen: first}, etcdwalk.WriteRaced)
+	f.wantState(t, etcdwalk.Write{Key: []byte("/absent"), Value: []byte("third"), Seen: first}, etcdwalk.WriteRaced)
+	wantEntries(t, f.contents(), written([]etcdwalk.Write{second}))
 }
 
 func testOdd(t *testing.T, f fixture) {
 	var (
-		writes []replay.Write
+		writes []etcdwalk.Write
 		keys   [][]byte
 		want   []etcdwalk.Entry
 	)
 	for _, e := range f.traits.corpus() {
 		if e.Lease == 0 {
-			writes = append(writes, replay.Write{Key: e.Key, Value: e.Value})
+			writes = append(writes, etcdwalk.Write{Key: e.Key, Value: e.Value})
 			keys, want = append(keys, e.Key), append(want, e)
 		}
 	}
@@ -182,16 +181,16 @@ func testOdd(t *testing.T, f fixture) {
 func testLoneGuard(t *testing.T, f fixture) {
 	writes := many(300, 20)
 	const taken = 137
-	mine := replay.Write{Key: writes[taken].Key, Value: []byte("mine")}
+	mine := etcdwalk.Write{Key: writes[taken].Key, Value: []byte("mine")}
 	f.put(t, mine)
 	results := f.Apply(t.Context(), writes)
 	if len(results) != len(writes) {
 		t.Fatalf("%d results for %d writes", len(results), len(writes))
 	}
 	for i, r := range results {
-		want := replay.Applied
+		want := etcdwalk.WriteApplied
 		if i == taken {
-			want = replay.Raced
+			want = etcdwalk.WriteRaced
 		}
 		if r.State != want {
 			t.Errorf("write %d: %+v, want state %d", i, r, want)

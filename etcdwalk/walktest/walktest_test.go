@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 )
 
@@ -24,7 +23,7 @@ func TestPinned(t *testing.T) {
 }
 
 func TestTarget(t *testing.T) {
-	walktest.Targets(t, walktest.Traits{}, func(*testing.T) (replay.Target, func() []etcdwalk.Entry) {
+	walktest.Targets(t, walktest.Traits{}, func(*testing.T) (etcdwalk.Target, func() []etcdwalk.Entry) {
 		target := walktest.NewTarget()
 		return target, target.Entries
 	})

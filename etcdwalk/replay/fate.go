@@ -1,0 +1,122 @@
+package replay
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+)
+
+// A Fate is what becomes of a key: in a plan what would, in an apply what
+// did.
+type Fate string
+
+// The fates.
+const (
+	Created     Fate = "create"
+	Replaced    Fate = "replace"
+	Unchanged   Fate = "same"
+	Skipped     Fate = "skipped"   // the target's value stays, as the policy wants
+	Excluded    Fate = "excluded"  // by the job's rule
+	Leased      Fate = "leased"    // it is under a lease, and leases are not granted again
+	Expired     Fate = "expired"   // nothing of its lease's time was left, or nothing is known of it
+	Conflicting Fate = "conflict"  // the target holds another value, or others kept writing the key
+	Refused     Fate = "refused"   // by the job's rule: such a value would do harm
+	Failure     Fate = "failed"    // the target would not take it
+	Unsure      Fate = "unknown"   // the answer to its write was lost, and it could not be read back: it may be written
+	Unreached   Fate = "unreached" // the apply stopped before it
+)
+
+// ErrConflict is an error of a job, beside those of its source and target: under the
+// policy Fail, the target holds another value.
+var ErrConflict = errors.New("the target holds other values")
+
+// A Line tells the fate of one key.
+type Line struct {
+	Key    []byte
+	Fate   Fate
+	Reason string // for people; empty where the fate says it all
+	// Revision is the key's mod revision on the target: in an apply after the
+	// write, else as it was seen; 0: it is not there, or was not looked at.
+	Revision int64
+}
+
+// Counts is the number of keys by fate.
+type Counts map[Fate]int64
+
+// Total is the number of all keys.
+func (c Counts) Total() int64 {
+	var total int64
+	for _, n := range c {
+		total += n
+	}
+	return total
+}
+
+// A Tally sums up the lines of a pass.
+type Tally struct {
+	Counts Counts `json:"counts"`
+	// Bytes is the size of the keys and values that are created and replaced.
+	Bytes int64 `json:"bytes"`
+	// Examples are the first 20 lines of each fate that is neither
+	// Created nor Unchanged.
+	Examples map[Fate][]Line `json:"-"`
+}
+
+const maxExamples = 20
+
+func newTally() Tally {
+	return Tally{Counts: Counts{}, Examples: map[Fate][]Line{}}
+}
+
+// add counts r, for an entry of size bytes.
+func (t *Tally) add(r Line, size int64) {
+	t.Counts[r.Fate]++
+	if r.Fate == Created || r.Fate == Replaced {
+		t.Bytes += size
+	}
+	switch r.Fate {
+	case Created, Unchanged:
+	default:
+		if len(t.Examples[r.Fate]) < maxExamples {
+			r.Key = bytes.Clone(r.Key)
+			t.Examples[r.Fate] = append(t.Examples[r.Fate], r)
+		}
+	}
+}
+
+// A Plan is what Job.Plan found.
+type Plan struct {
+	Tally
+	complete bool   // the pass came to its end
+	absent   []bool // by selection: the target holds none of its keys
+}
+
+// Err tells why the plan must not be applied: an [etcdwalk.ErrRefused] if there are
+// refused values, an [ErrConflict] if there are conflicts under the policy
+// Fail. Nil: it may.
+func (p Plan) Err() error {
+	switch {
+	case !p.complete:
+		return errors.New("the plan is not complete")
+	case p.Counts[Refused] > 0:
+		return fmt.Errorf("%d values: %w", p.Counts[Refused], etcdwalk.ErrRefused)
+	case p.Counts[Conflicting] > 0:
+		return fmt.Errorf("%d keys: %w", p.Counts[Conflicting], ErrConflict)
+	}
+	return nil
+}
+
+// A Summary is what Job.Apply did.
+type Summary struct {
+	Tally
+	// Leases is the number of leases granted.
+	Leases int `json:"leases"`
+}
+
+// Complete tells whether every key came to the end that the policy and the
+// rule wanted for it.
+func (s Summary) Complete() bool {
+	return s.Counts[Conflicting]+s.Counts[Refused]+s.Counts[Failure]+s.Counts[Unsure]+s.Counts[Unreached] == 0
+}
