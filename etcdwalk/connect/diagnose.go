@@ -2,6 +2,7 @@ package connect
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -51,7 +52,7 @@ func (c Config) Reason(ctx context.Context, e Endpoint, cause error, usable func
 	ctx, done := context.WithTimeout(ctx, min(c.DialTimeout, probeTime))
 	defer done()
 	version, err := c.probe(ctx, e)
-	if err == nil {
+	if err == nil && version != "" {
 		err = usable(version)
 	}
 	if err == nil { // it should, and yet it would not serve
@@ -64,7 +65,8 @@ func (c Config) Reason(ctx context.Context, e Endpoint, cause error, usable func
 }
 
 // probe tries one endpoint, layer by layer, and returns the version of the etcd
-// there, or what is wrong.
+// there, or what is wrong. The version is empty if only gRPC is served, as where
+// etcd has --listen-client-http-urls.
 func (c Config) probe(ctx context.Context, e Endpoint) (version string, err error) {
 	conn, err := c.reach(ctx, e)
 	if err != nil {
@@ -195,7 +197,11 @@ func askVersion(conn net.Conn, e Endpoint) (string, error) {
 	if err := request.Write(conn); err != nil {
 		return "", err
 	}
-	response, err := http.ReadResponse(bufio.NewReader(io.LimitReader(conn, 1<<16)), request)
+	answer := bufio.NewReader(io.LimitReader(conn, 1<<16))
+	if speaksHTTP2(answer) {
+		return "", nil
+	}
+	response, err := http.ReadResponse(answer, request)
 	if err != nil {
 		if isTimeout(err) || strings.Contains(err.Error(), "remote error") {
 			return "", err
@@ -211,6 +217,14 @@ func askVersion(conn net.Conn, e Endpoint) (string, error) {
 		return "", fmt.Errorf("this does not look like an etcd: it answers with %q", response.Header.Get("Content-Type"))
 	}
 	return version.Etcdserver, nil
+}
+
+// speaksHTTP2 tells whether an answer begins with the frame that every HTTP/2 server
+// sends first: SETTINGS, of the connection (RFC 9113, 3.4 and 6.5).
+func speaksHTTP2(answer *bufio.Reader) bool {
+	const kind = 3
+	frame, err := answer.Peek(9)
+	return err == nil && frame[kind] == 4 && bytes.Equal(frame[kind+2:], make([]byte, 4))
 }
 
 // speaksTLS tells whether a TLS server listens at an endpoint.

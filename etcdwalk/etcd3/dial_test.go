@@ -17,6 +17,10 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
@@ -282,4 +286,30 @@ func TestUnixSocket(t *testing.T) {
 	client := etcdproc.NewClient(t, clientConfig("unix://"+socket+":0"))
 	load(t, client, generate(200, 100))
 	wantWhole(t, pin(t, connect.Config{Endpoints: []string{"unix://" + socket + ":0"}}), client, nil)
+}
+
+// A token that has run out before its first use is fetched anew, and an endpoint that
+// speaks gRPC only is no stranger: what it said is told.
+func TestTheFirstAnswerOfAnEndpoint(t *testing.T) {
+	server, _ := served(t, etcdproc.V36, generate(10, 10))
+	dialThrough := func(fault error, times int) (*etcd3.Cluster, *relay, error) {
+		r := newRelay(t, server.Endpoint)
+		r.asked = func(_ context.Context, method string, n int) error {
+			if method == "Status" && n <= times {
+				return fault
+			}
+			return nil
+		}
+		c, err := etcd3.Dial(t.Context(), connect.Config{Endpoints: []string{r.endpoint}})
+		return c, r, err
+	}
+	c, r, err := dialThrough(rpctypes.ErrGRPCInvalidAuthToken, 1)
+	if err != nil || r.count("Status") != 2 {
+		t.Fatalf("with a token that has run out: %v, after %d requests", err, r.count("Status"))
+	}
+	c.Close()
+	_, r, err = dialThrough(status.Error(codes.Unavailable, "etcdserver: going down"), 9)
+	if !errors.Is(err, etcdwalk.ErrUnavailable) || !strings.Contains(err.Error(), "etcdserver: going down") || r.count("Status") == 0 {
+		t.Errorf("with a server that speaks gRPC only: %v", err)
+	}
 }
