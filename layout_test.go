@@ -67,8 +67,8 @@ var layers = map[string]row{
 }
 
 var driver = row{
-	may:   []string{"etcdwalk", "etcdwalk/connect", "etcdwalk/replay"},
-	never: slices.Concat([]string{"archive/...", "cmd/..."}, stores, testTools),
+	may:   []string{"etcdwalk", "etcdwalk/connect", "etcdwalk/tree"},
+	never: slices.Concat([]string{"etcdwalk/replay", "etcdwalk/kube/...", "archive/...", "cmd/..."}, stores, testTools),
 }
 
 // helpers serve tests and scripts only: they may import anything, and nothing

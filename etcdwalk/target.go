@@ -1,6 +1,9 @@
 package etcdwalk
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // A Target is a cluster that is written to. Its methods take any number of
 // keys or writes, and split them to what the server allows. They are called by
@@ -31,6 +34,14 @@ type Write struct {
 	// Delete takes the key away. It must have been seen; Value and Lease do not
 	// count.
 	Delete bool
+}
+
+// Check tells why w is none: a key can be deleted only as it was seen.
+func (w Write) Check() error {
+	if w.Delete && w.Seen <= 0 {
+		return errors.New("a key that was not seen cannot be deleted")
+	}
+	return nil
 }
 
 // A Result tells what became of one Write.

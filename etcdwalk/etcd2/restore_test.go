@@ -185,3 +185,22 @@ func TestTimeRunsOut(t *testing.T) {
 		t.Errorf("%d keys after %d writes, want 2 of both", len(held), r.count(http.MethodPut))
 	}
 }
+
+// TestADeleteWhoseAnswerIsLost: nobody knows what became of it until the key is read.
+func TestADeleteWhoseAnswerIsLost(t *testing.T) {
+	server, keys := serve(t)
+	r := newRelay(t, server.Endpoint, &rule{method: http.MethodDelete, prefix: "/registry/configmaps/a/x", left: 1, harm: lose})
+	target := dial(t, r.endpoint).Target()
+	created := target.Apply(t.Context(), []etcdwalk.Write{{Key: []byte("/registry/configmaps/a/x"), Value: []byte("1")}})[0]
+	remove := etcdwalk.Write{Key: []byte("/registry/configmaps/a/x"), Seen: created.Revision, Delete: true}
+	if got := target.Apply(t.Context(), []etcdwalk.Write{remove})[0]; got.State != etcdwalk.WriteUnknown || got.Err == nil {
+		t.Errorf("got %+v, want that it is unknown", got)
+	}
+	if heads, err := target.Heads(t.Context(), [][]byte{remove.Key}); err != nil || heads[0] != 0 {
+		t.Errorf("the key is at %v, %v", heads, err)
+	}
+	left := contents(t, keys) // the directory stays
+	if n := r.count(http.MethodDelete); n != 1 || len(left) != 1 || string(left[0].Key) != "/registry/configmaps/a/" {
+		t.Errorf("%d requests, and what is left is %+v", n, left)
+	}
+}

@@ -175,17 +175,24 @@ func (t *Target) apply(ctx context.Context, w etcdwalk.Write) etcdwalk.Result {
 	failed := func(err error) etcdwalk.Result { return etcdwalk.Result{State: etcdwalk.WriteFailed, Err: err} }
 	key := string(w.Key)
 	options := client.SetOptions{Dir: IsDirectory(w.Key)}
+	wrong := w.Check()
 	switch {
 	case ctx.Err() != nil:
 		return failed(ctx.Err())
+	case wrong != nil:
+		return failed(wrong)
 	case !storable(key):
 		return failed(errors.New("no node of API v2 can have this key"))
-	case !utf8.Valid(w.Value) || options.Dir && len(w.Value) > 0:
-		return failed(errors.New("API v2 would damage the value: it is not UTF-8"))
 	case w.Seen < 0:
 		return failed(fmt.Errorf("index %d is no guard", w.Seen))
 	case w.Seen > 0 && options.Dir:
 		return failed(errors.New("API v2 cannot change a directory under a guard"))
+	case w.Delete:
+		return t.send(ctx, w, func(ctx context.Context, member client.KeysAPI) (*client.Response, error) {
+			return member.Delete(ctx, key, &client.DeleteOptions{PrevIndex: uint64(w.Seen)})
+		})
+	case !utf8.Valid(w.Value) || options.Dir && len(w.Value) > 0:
+		return failed(errors.New("API v2 would damage the value: it is not UTF-8"))
 	case w.Seen == 0:
 		options.PrevExist = client.PrevNoExist
 	default:
@@ -197,10 +204,17 @@ func (t *Target) apply(ctx context.Context, w etcdwalk.Write) etcdwalk.Result {
 			return failed(err)
 		}
 	}
+	return t.send(ctx, w, func(ctx context.Context, member client.KeysAPI) (*client.Response, error) {
+		return member.Set(ctx, key, string(w.Value), &options)
+	})
+}
+
+// send makes the one request of a write.
+func (t *Target) send(ctx context.Context, w etcdwalk.Write, request func(context.Context, client.KeysAPI) (*client.Response, error)) etcdwalk.Result {
 	attempt, done := context.WithTimeout(ctx, t.cluster.cfg.CommandTimeout)
 	defer done()
 	member, turn := t.cluster.member()
-	answer, err := member.Set(attempt, key, string(w.Value), &options)
+	answer, err := request(attempt, member)
 	if err == nil {
 		err = checkAnswer(answer)
 	}
@@ -208,10 +222,10 @@ func (t *Target) apply(ctx context.Context, w etcdwalk.Write) etcdwalk.Result {
 		return etcdwalk.Result{State: etcdwalk.WriteApplied, Revision: int64(answer.Node.ModifiedIndex)}
 	}
 	result := t.refused(ctx, err, turn)
-	if result.State == etcdwalk.WriteUnknown && w.Lease != 0 {
+	if result.State == etcdwalk.WriteUnknown && w.Lease != 0 && !w.Delete {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.lost[key] = w.Lease
+		t.lost[string(w.Key)] = w.Lease
 	}
 	return result
 }

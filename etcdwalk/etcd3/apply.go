@@ -17,15 +17,18 @@ import (
 // who wants to know gives a context that outlives its own.
 func (t *Target) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk.Result {
 	a := &application{target: t, writes: writes, results: make([]etcdwalk.Result, len(writes))}
-	for done := 0; done < len(writes); {
-		size := func(i int) int { return len(writes[done+i].Key) + len(writes[done+i].Value) }
-		n := t.fit(len(writes)-done, size)
-		batch := make([]int, n)
-		for i := range batch {
-			batch[i] = done + i
+	rest := make([]int, 0, len(writes))
+	for i, w := range writes {
+		if err := w.Check(); err != nil {
+			a.results[i] = etcdwalk.Result{State: etcdwalk.WriteFailed, Err: fmt.Errorf("writing key %q: %w", w.Key, err)}
+			continue
 		}
-		a.apply(ctx, batch)
-		done += n
+		rest = append(rest, i)
+	}
+	for len(rest) > 0 {
+		n := t.fit(len(rest), func(i int) int { return len(writes[rest[i]].Key) + len(writes[rest[i]].Value) })
+		a.apply(ctx, rest[:n:n])
+		rest = rest[n:]
 	}
 	return a.results
 }

@@ -96,6 +96,27 @@ func TestLostAnswers(t *testing.T) {
 			}
 		})
 	}
+	t.Run("of deletes", func(t *testing.T) {
+		server := etcdproc.Start(t, etcdproc.Options{})
+		r := newRelay(t, server.Endpoint)
+		deletes := make([]etcdwalk.Write, len(writes))
+		for i, created := range dial(t, connect.Config{Endpoints: []string{server.Endpoint}}).Target().Apply(t.Context(), writes) {
+			deletes[i] = etcdwalk.Write{Key: writes[i].Key, Seen: created.Revision, Delete: true}
+		}
+		r.answered = func(_ context.Context, method string, n int, message []byte) ([]byte, error) {
+			if method == "Txn" && n == 2 {
+				return nil, status.Error(codes.Unavailable, "error reading from server: EOF")
+			}
+			return message, nil
+		}
+		results := dial(t, connect.Config{Endpoints: []string{r.endpoint}}).Target().Apply(t.Context(), deletes)
+		if got := tally(results); got[etcdwalk.WriteUnknown] == 0 || got[etcdwalk.WriteUnknown]+got[etcdwalk.WriteApplied] != len(writes) {
+			t.Errorf("got states %v", got)
+		}
+		if left := contents(t, server.Client(t), 0); len(left) != 0 { // what is unknown was done
+			t.Errorf("%d keys are left", len(left))
+		}
+	})
 	t.Run("the connection is cut", func(t *testing.T) {
 		server := etcdproc.Start(t, etcdproc.Options{})
 		p := newPipe(t, server.Endpoint)

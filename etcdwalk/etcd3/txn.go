@@ -18,7 +18,7 @@ import (
 // requestSize is the largest buffer for a request that is kept to be used again.
 const requestSize = 2 * batchBytes
 
-// send makes one transaction: all the puts if all the guards hold, otherwise a
+// send makes one transaction: all the writes if all the guards hold, otherwise a
 // look at what is there. It is sent again only while it is certain that it was
 // not taken; if it may have been, and no answer came, the error is a
 // *lostAnswer.

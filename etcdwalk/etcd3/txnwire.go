@@ -22,11 +22,14 @@ const (
 	compareKey    protowire.Number = 3
 	compareMod    protowire.Number = 6
 
-	opRange protowire.Number = 1 // RequestOp
-	opPut   protowire.Number = 2
+	opRange  protowire.Number = 1 // RequestOp
+	opPut    protowire.Number = 2
+	opDelete protowire.Number = 3
 
 	rangeKey      protowire.Number = 1 // RangeRequest
 	rangeKeysOnly protowire.Number = 8
+
+	deleteKey protowire.Number = 1 // DeleteRangeRequest; without its end, of one key
 
 	putKey   protowire.Number = 1 // PutRequest
 	putValue protowire.Number = 2
@@ -36,7 +39,7 @@ const (
 	answerSucceeded protowire.Number = 2
 )
 
-// appendTxn appends an encoded TxnRequest: all the puts if all the guards hold,
+// appendTxn appends an encoded TxnRequest: all the writes if all the guards hold,
 // otherwise a look at the head of each key. It saves building the message of
 // five parts per write that protobuf would encode.
 func appendTxn(b []byte, writes []etcdwalk.Write) []byte {
@@ -44,7 +47,11 @@ func appendTxn(b []byte, writes []etcdwalk.Write) []byte {
 		b = appendCompare(b, w)
 	}
 	for _, w := range writes {
-		b = appendPut(b, w)
+		if w.Delete {
+			b = appendDelete(b, w.Key)
+		} else {
+			b = appendPut(b, w)
+		}
 	}
 	for _, w := range writes {
 		b = appendGet(b, w.Key)
@@ -69,6 +76,13 @@ func appendPut(b []byte, w etcdwalk.Write) []byte {
 	b = appendBytes(b, putKey, w.Key)
 	b = appendBytes(b, putValue, w.Value)
 	return appendInt(b, putLease, uint64(w.Lease))
+}
+
+func appendDelete(b, key []byte) []byte {
+	size := sizeBytes(deleteKey, key)
+	b = appendLength(b, txnSuccess, protowire.SizeTag(opDelete)+protowire.SizeBytes(size))
+	b = appendLength(b, opDelete, size)
+	return appendBytes(b, deleteKey, key)
 }
 
 func appendGet(b, key []byte) []byte {

@@ -20,9 +20,11 @@ func txnMessage(writes []etcdwalk.Write) *pb.TxnRequest {
 			Key: w.Key, Target: pb.Compare_MOD, Result: pb.Compare_EQUAL,
 			TargetUnion: &pb.Compare_ModRevision{ModRevision: w.Seen},
 		})
-		request.Success = append(request.Success, &pb.RequestOp{Request: &pb.RequestOp_RequestPut{
-			RequestPut: &pb.PutRequest{Key: w.Key, Value: w.Value, Lease: w.Lease},
-		}})
+		op := &pb.RequestOp{Request: &pb.RequestOp_RequestPut{RequestPut: &pb.PutRequest{Key: w.Key, Value: w.Value, Lease: w.Lease}}}
+		if w.Delete {
+			op = &pb.RequestOp{Request: &pb.RequestOp_RequestDeleteRange{RequestDeleteRange: &pb.DeleteRangeRequest{Key: w.Key}}}
+		}
+		request.Success = append(request.Success, op)
 		request.Failure = append(request.Failure, get(w.Key, true))
 	}
 	return request
@@ -33,10 +35,11 @@ func TestTxnMeansTheMessage(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		writes := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) etcdwalk.Write {
 			return etcdwalk.Write{
-				Key:   rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "key"),
-				Value: bytes.Repeat([]byte("v"), rapid.SampledFrom([]int{0, 1, 127, 128, 16383, 16384, 70000}).Draw(t, "size")),
-				Lease: rapid.OneOf(rapid.Just(int64(0)), rapid.Int64()).Draw(t, "lease"),
-				Seen:  rapid.OneOf(rapid.Just(int64(0)), rapid.Int64()).Draw(t, "seen"),
+				Key:    rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "key"),
+				Value:  bytes.Repeat([]byte("v"), rapid.SampledFrom([]int{0, 1, 127, 128, 16383, 16384, 70000}).Draw(t, "size")),
+				Lease:  rapid.OneOf(rapid.Just(int64(0)), rapid.Int64()).Draw(t, "lease"),
+				Seen:   rapid.OneOf(rapid.Just(int64(0)), rapid.Int64()).Draw(t, "seen"),
+				Delete: rapid.Bool().Draw(t, "delete"),
 			}
 		}), 0, 10).Draw(t, "writes")
 		got := &pb.TxnRequest{}

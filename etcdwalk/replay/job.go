@@ -12,7 +12,7 @@ import (
 )
 
 // A Job is what is to be replayed, and how. Its source must yield the same
-// entries at each walk.
+// entries at each walk. It deletes nothing, although a target can.
 type Job struct {
 	Source etcdwalk.View
 	// Selections are written one after the other. No key may be in two of them.

@@ -136,7 +136,10 @@ func TestReplayIsTheModel(t *testing.T) {
 			w := drawWorld(rt)
 			target := walktest.NewTarget(w.there...)
 			faults := rapid.IntRange(0, 3).Draw(rt, "faults")
-			target.Inject = func(int, etcdwalk.Write) walktest.Fault {
+			target.Inject = func(_ int, write etcdwalk.Write) walktest.Fault {
+				if write.Delete {
+					rt.Fatalf("key %q would be deleted: a job deletes nothing", write.Key)
+				}
 				if faults--; faults < 0 {
 					return walktest.OK
 				}

@@ -86,8 +86,14 @@ func (t *Target) Put(key, value string) int64 {
 func (t *Target) Delete(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.delete([]byte(key))
+}
+
+// delete needs the lock.
+func (t *Target) delete(key []byte) int64 {
 	t.revision++
-	delete(t.kvs, key)
+	delete(t.kvs, string(key))
+	return t.revision
 }
 
 // Revoke ends a lease, and deletes its keys with it.
@@ -245,11 +251,17 @@ func (t *Target) apply(ctx context.Context, n int, w etcdwalk.Write) etcdwalk.Re
 
 // write needs the lock.
 func (t *Target) write(w etcdwalk.Write) etcdwalk.Result {
+	if err := w.Check(); err != nil {
+		return etcdwalk.Result{State: etcdwalk.WriteFailed, Err: err}
+	}
 	if int64(len(w.Key)+len(w.Value)) > t.MaxWrite {
 		return etcdwalk.Result{State: etcdwalk.WriteFailed, Err: etcdwalk.ErrTooLarge}
 	}
 	if t.kvs[string(w.Key)].ModRevision != w.Seen {
 		return etcdwalk.Result{State: etcdwalk.WriteRaced}
+	}
+	if w.Delete {
+		return etcdwalk.Result{State: etcdwalk.WriteApplied, Revision: t.delete(w.Key)}
 	}
 	if _, ok := t.leases[w.Lease]; w.Lease != 0 && !ok {
 		return etcdwalk.Result{State: etcdwalk.WriteFailed, Err: etcdwalk.ErrNoLease}

@@ -29,6 +29,9 @@ func Targets(t *testing.T, traits Traits, open NewDriver) {
 		{"leases are granted and attached", testLeases},
 		{"a write to a missing lease fails alone", testMissingLease},
 		{"a cancelled context writes nothing that is called failed", testCancelled},
+		{"a delete is guarded", testDelete},
+		{"deletes and puts go together", testDeletesAndPuts},
+		{"who deletes and who writes lose no update", testDeleteRaces},
 		{"two writers lose no update", testTwoWriters},
 		{"many goroutines may use it at once", testAtOnce},
 	} {
