@@ -61,7 +61,7 @@ docs: # the command reference, from the commands themselves
 	go test ./cmd -run TestReference -update
 
 fixtures: # the sample keyspace of the demo, from a database that a kube-apiserver filled
-	go run ./scripts/fixtures $(FIXTURE) etcdwalk/embedded/sample.zip
+	go run ./scripts/fixtures $(FIXTURE) cmd/demo/sample.zip
 
 servers: # the etcd and S3 servers of the tests, built once and cached
 	scripts/servers/build.sh

@@ -44,16 +44,18 @@ var layers = map[string]row{
 		never: slices.Concat(commandLine, terminals, testTools),
 	},
 
-	"etcdwalk":          {never: slices.Concat([]string{"go.etcd.io/...", "google.golang.org/grpc/..."}, commandLine, testTools)},
-	"etcdwalk/connect":  {may: []string{"etcdwalk"}, never: slices.Concat([]string{"archive/...", "cmd/..."}, etcdClients, stores, testTools)},
-	"etcdwalk/etcd3":    driver,
-	"etcdwalk/etcd2":    driver,
-	"etcdwalk/snapshot": driver,
-	"etcdwalk/embedded": driver,
-	"etcdwalk/kube":     {may: []string{"etcdwalk"}, never: slices.Concat(etcdClients, testTools)},
+	"etcdwalk":             {never: slices.Concat([]string{"go.etcd.io/...", "google.golang.org/grpc/..."}, commandLine, testTools)},
+	"etcdwalk/connect":     clientless,
+	"etcdwalk/tree":        clientless,
+	"etcdwalk/etcd3":       driver,
+	"etcdwalk/etcd2":       driver,
+	"etcdwalk/dbfile":      driver,
+	"etcdwalk/embedded":    driver,
+	"etcdwalk/kube":        {may: []string{"etcdwalk", "etcdwalk/kube/object"}, never: slices.Concat(etcdClients, testTools)},
+	"etcdwalk/kube/object": {never: slices.Concat(etcdClients, testTools)},
 	"etcdwalk/replay": {
-		may:   []string{"etcdwalk", "etcdwalk/kube"},
-		never: slices.Concat([]string{"archive/..."}, stores, etcdClients, testTools),
+		may:   []string{"etcdwalk"},
+		never: slices.Concat([]string{"etcdwalk/kube/...", "archive/..."}, stores, etcdClients, testTools),
 	},
 
 	"archive":            {may: []string{"etcdwalk", "archive/strictjson"}, never: slices.Concat(stores, etcdClients, testTools)},
@@ -64,6 +66,12 @@ var layers = map[string]row{
 	"remote/dir":     {may: []string{"remote"}, never: testTools},
 	"remote/s3":      {may: []string{"remote"}, never: testTools},
 	"remote/catalog": {may: []string{"remote", "archive/strictjson"}, never: slices.Concat([]string{"archive", "crypt", "etcdwalk/..."}, testTools)},
+}
+
+// clientless packages know what all drivers share, and speak to no server.
+var clientless = row{
+	may:   []string{"etcdwalk"},
+	never: slices.Concat([]string{"archive/...", "cmd/..."}, etcdClients, stores, testTools),
 }
 
 var driver = row{
@@ -78,7 +86,7 @@ var helpers = []string{"etcdwalk/walktest", "remote/remotetest", "scripts/..."}
 // homes says which packages alone may import a library themselves.
 var homes = map[string][]string{
 	"filippo.io/age/...":                {"crypt"},
-	"github.com/klauspost/compress/...": {"archive", "etcdwalk/snapshot"},
+	"github.com/klauspost/compress/...": {"archive", "etcdwalk/dbfile"},
 	"github.com/minio/minio-go/...":     {"remote/s3"},
 	"github.com/spf13/cobra/...":        {"cmd"},
 	"github.com/spf13/viper/...":        {"cmd"},

@@ -5,13 +5,17 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"sort"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
-var _ etcdwalk.View = (*Reader)(nil)
+var (
+	_ etcdwalk.Source = (*Reader)(nil)
+	_ etcdwalk.View   = (*Reader)(nil)
+)
 
 // A Reader is a finished archive. Several walks may run at the same time. It
 // needs no closing; the io.ReaderAt below it must outlive it.
@@ -130,8 +134,37 @@ func (a *Reader) Header() Header { return a.header }
 // Manifest is the archive's manifest. The caller must not change it.
 func (a *Reader) Manifest() Manifest { return a.manifest }
 
+// Open implements [etcdwalk.Source]. An archive holds one moment.
+func (a *Reader) Open(_ context.Context, at etcdwalk.Moment, _ etcdwalk.Ranges) (etcdwalk.View, error) {
+	if holds := a.Info().Revision; at != etcdwalk.Newest && int64(at) != holds {
+		return nil, fmt.Errorf("opening revision %d: the archive holds revision %d: %w", at, holds, fs.ErrNotExist)
+	}
+	return a, nil
+}
+
 // Info implements [etcdwalk.View].
-func (a *Reader) Info() etcdwalk.Info { return a.header.Sources[0] }
+func (a *Reader) Info() etcdwalk.Info {
+	info := a.header.Sources[0]
+	info.Taken = a.leases.TakenAt
+	return info
+}
+
+// Count implements [etcdwalk.View]. It is known where ranges hold segments as a
+// whole.
+func (a *Reader) Count(_ context.Context, sel etcdwalk.Selection) (int64, error) {
+	var sum int64
+	for _, s := range a.manifest.Segments {
+		if !meets(sel.Ranges, s) {
+			continue
+		}
+		segment := etcdwalk.Ranges{{Start: s.FirstKey, End: etcdwalk.After(s.LastKey)}}
+		if len(segment.Subtract(sel.Ranges)) > 0 {
+			return -1, nil
+		}
+		sum += s.Keys
+	}
+	return sum, nil
+}
 
 // Leases implements [etcdwalk.View]: what was known when the archive was made.
 func (a *Reader) Leases(ctx context.Context, ids []int64) ([]etcdwalk.Lease, error) {

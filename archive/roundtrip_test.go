@@ -22,6 +22,12 @@ func TestReaderIsAView(t *testing.T) {
 	})
 }
 
+func TestReaderIsASource(t *testing.T) {
+	walktest.Sources(t, walktest.Traits{}, true, func(t *testing.T, entries []etcdwalk.Entry) (etcdwalk.Source, func(*testing.T, []byte, []byte)) {
+		return mustOpen(t, build(t, entries...)), nil
+	})
+}
+
 func TestWhatGoesInComesOut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		entries := drawEntries(t)
@@ -156,6 +162,7 @@ func TestHeaderAndLeasesComeBack(t *testing.T) {
 	if diff := cmp.Diff(r.Header(), want); diff != "" {
 		t.Errorf("the headers differ (-got +want):\n%s", diff)
 	}
+	want.Sources[0].Taken = testTime // when the leases were asked for
 	if diff := cmp.Diff(r.Info(), want.Sources[0]); diff != "" {
 		t.Errorf("the infos differ (-got +want):\n%s", diff)
 	}

@@ -47,7 +47,7 @@ func (s *segment) add(c etcdwalk.Class, e etcdwalk.Entry) {
 		s.raw = protowire.AppendBytes(s.raw, e.Record)
 		return
 	}
-	s.raw = protowire.AppendVarint(s.raw, uint64(encodedSize(e)))
+	s.raw = protowire.AppendVarint(s.raw, uint64(etcdwalk.RecordSize(e)))
 	s.raw = etcdwalk.AppendRecord(s.raw, e)
 }
 
@@ -88,26 +88,7 @@ func fit(b []byte, size int) []byte {
 }
 
 // recordSize is what e takes in a segment, in bytes.
-func recordSize(e etcdwalk.Entry) int { return 1 + protowire.SizeBytes(encodedSize(e)) }
-
-// encodedSize is the length of e as an mvccpb.KeyValue.
-func encodedSize(e etcdwalk.Entry) int {
-	if e.Record != nil {
-		return len(e.Record)
-	}
-	n := 0
-	for _, v := range []int64{e.CreateRevision, e.ModRevision, e.Version, e.Lease} {
-		if v != 0 {
-			n += 1 + protowire.SizeVarint(uint64(v))
-		}
-	}
-	for _, b := range [][]byte{e.Key, e.Value} {
-		if len(b) > 0 {
-			n += 1 + protowire.SizeBytes(len(b))
-		}
-	}
-	return n
-}
+func recordSize(e etcdwalk.Entry) int { return 1 + protowire.SizeBytes(etcdwalk.RecordSize(e)) }
 
 // nextRecord takes the first record off a segment.
 func nextRecord(raw []byte) (e etcdwalk.Entry, rest []byte, err error) {

@@ -15,6 +15,8 @@ var (
 	ErrDamaged = errors.New("the archive is damaged")
 	// ErrTooNew: only a newer kubeferry can read the archive.
 	ErrTooNew = errors.New("the archive needs a newer kubeferry")
+	// ErrLimit: the format does not allow as much.
+	ErrLimit = errors.New("more than the format allows")
 )
 
 // damaged makes an [ErrDamaged] that says what is wrong.
@@ -154,7 +156,7 @@ func encodeJSON(name string, limit int, v any, indent string) ([]byte, error) {
 		return nil, fmt.Errorf("writing %s: %w", name, err)
 	}
 	if text = append(text, '\n'); len(text) > limit {
-		return nil, fmt.Errorf("%s would have %d bytes: the format allows %d", name, len(text), limit)
+		return nil, fmt.Errorf("%s would have %d bytes: the format allows %d%.0w", name, len(text), limit, ErrLimit)
 	}
 	return text, nil
 }

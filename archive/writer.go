@@ -126,11 +126,11 @@ func (w *Writer) put(ctx context.Context, e etcdwalk.Entry) error {
 	}
 	class := w.classify(e.Key)
 	if class.Kind != "" && !class.Range.Contains(e.Key) {
-		return fmt.Errorf("key %.200q is not in the range of its kind %s", e.Key, class.Kind)
+		return fmt.Errorf("key %.200q is not in the range of its kind %s: %w", e.Key, class.Kind, etcdwalk.ErrInvariant)
 	}
 	size := recordSize(e)
 	if size > maxSegment {
-		return fmt.Errorf("key %.200q: a record of %d bytes: the format allows %d", e.Key, size, maxSegment)
+		return fmt.Errorf("key %.200q: a record of %d bytes: the format allows %d%.0w", e.Key, size, maxSegment, ErrLimit)
 	}
 	if !w.segment.takes(class, size) {
 		if err := w.flush(ctx); err != nil {
@@ -181,7 +181,7 @@ func (w *Writer) flush(ctx context.Context) error {
 		return err
 	}
 	if w.begun == maxSegments {
-		return fmt.Errorf("more than %d segments: the format allows no more", maxSegments)
+		return fmt.Errorf("more than %d segments: the format allows no more%.0w", maxSegments, ErrLimit)
 	}
 	size := int64(len(w.segment.raw))
 	for w.packing.ready() || !w.packing.room(size) {
@@ -278,7 +278,7 @@ func (w *Writer) leaseList(end Ending) (leaseList, error) {
 	}
 	for _, id := range w.LeaseIDs() {
 		if _, ok := list.find(id); !ok {
-			return list, fmt.Errorf("writing %s: nothing is known of lease %x, which keys are attached to", leasesName, id)
+			return list, fmt.Errorf("writing %s: nothing is known of lease %x, which keys are attached to: %w", leasesName, id, etcdwalk.ErrInvariant)
 		}
 	}
 	return list, nil

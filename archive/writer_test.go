@@ -71,6 +71,9 @@ func TestWriterRefusesWhatTheFormatCannotHold(t *testing.T) {
 	t.Run("a record above the limit", func(t *testing.T) {
 		err := newTestWriter(t, io.Discard).Put(t.Context(), etcdwalk.Entry{Key: []byte("k"), Value: make([]byte, maxSegment)})
 		wantSays(t, err, "the format allows 268435456")
+		if !errors.Is(err, ErrLimit) {
+			t.Errorf("got %v, want %v", err, ErrLimit)
+		}
 	})
 	t.Run("a key outside of its kind", func(t *testing.T) {
 		w, err := NewWriter(io.Discard, testHeader(), func([]byte) etcdwalk.Class {

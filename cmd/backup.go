@@ -72,14 +72,14 @@ and three at least: of p pages, one that differs is found with a probability of
 			if err := o.validate(); err != nil {
 				return err
 			}
-			filter, err := o.selecting.filter(words)
+			query, err := o.selecting.query(words)
 			if err != nil {
 				return err
 			}
 			if o.dryRun {
-				return o.look(cmd.Context(), p, s, filter)
+				return o.look(cmd.Context(), p, s, query)
 			}
-			return o.run(cmd.Context(), p, s, filter)
+			return o.run(cmd.Context(), p, s, query)
 		},
 	}
 	flags := c.Flags()
@@ -114,7 +114,7 @@ func (o *backupOptions) validate() error {
 	return catalog.ValidLabel(o.cluster)
 }
 
-func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter kube.Filter) error {
+func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, query kube.Query) error {
 	to, err := o.destination(ctx, p)
 	if err != nil {
 		return err
@@ -129,7 +129,7 @@ func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter
 	if o.verify == verifyFull && len(recipients) > 0 && recipients[0].IsPassphrase() {
 		return usagef("--verify=full adds a key of its own for this run, which a passphrase does not allow; run kubeferry verify afterwards")
 	}
-	cluster, err := o.connection.dial(ctx, p, s, filter.Prefixes)
+	cluster, err := o.connection.dial(ctx, p, s, query.Layout())
 	if err != nil {
 		return err
 	}
@@ -141,8 +141,8 @@ func (o *backupOptions) run(ctx context.Context, p *printer, s *settings, filter
 	tell, stop := p.progress()
 	defer stop()
 	done, err := ferry.Backup{
-		Pin:        cluster.pin,
-		Filter:     filter,
+		Source:     cluster.source,
+		Query:      query,
 		AllowEmpty: o.allowEmpty, AcceptCorrupt: o.corrupt, VerifyMembers: o.members,
 		Recipients: recipients,
 		Store:      to.store,
@@ -279,15 +279,15 @@ type backupResult struct {
 }
 
 // look counts what a backup would take.
-func (o *backupOptions) look(ctx context.Context, p *printer, s *settings, filter kube.Filter) error {
-	cluster, err := o.connection.dial(ctx, p, s, filter.Prefixes)
+func (o *backupOptions) look(ctx context.Context, p *printer, s *settings, query kube.Query) error {
+	cluster, err := o.connection.dial(ctx, p, s, query.Layout())
 	if err != nil {
 		return err
 	}
 	defer cluster.close()
 	tell, stop := p.progress()
 	defer stop()
-	counted, err := ferry.Backup{Pin: cluster.pin, Filter: filter, AllowEmpty: o.allowEmpty, AcceptCorrupt: o.corrupt, Progress: tell}.Tally(ctx)
+	counted, err := ferry.Backup{Source: cluster.source, Query: query, AllowEmpty: o.allowEmpty, AcceptCorrupt: o.corrupt, Progress: tell}.Tally(ctx)
 	stop()
 	if err != nil {
 		return err

@@ -143,7 +143,7 @@ func keysOfService(sh *shell) (s3.Keys, error) {
 		return s3.Keys{}, err
 	}
 	pass, err := readSecretFile("S3 secret key", key, sh)
-	return s3.Keys{AccessKey: id.reveal(), SecretKey: pass.reveal()}, err
+	return s3.Keys{AccessKey: id.reveal(), SecretKey: pass.reveal}, err
 }
 
 // splitS3 takes the address of an archive apart: that of its place, and its name.

@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd2"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 )
 
 // apiAuto leaves the choice between the APIs to what is found in them.
@@ -19,27 +21,44 @@ const apiAuto = "auto"
 // A cluster is one that is connected, over whichever API.
 type cluster struct {
 	api    etcdwalk.API
-	pin    ferry.Pin
+	source etcdwalk.Source
 	target etcdwalk.Target
 	close  func()
+	alone  bool // the server speaks no other API
 }
 
-// overV3 speaks API v3.
-func overV3(c *etcd3.Cluster) *cluster {
-	pin := func(ctx context.Context, ranges etcdwalk.Ranges) (ferry.Snapshot, error) { return c.Pin(ctx, ranges) }
-	return &cluster{etcdwalk.V3, pin, c.Target(), c.Close}
+// A driver connects to a cluster over one API.
+type driver struct {
+	api  etcdwalk.API
+	dial func(ctx context.Context, config connect.Config) (*cluster, error)
 }
 
-// overV2 speaks API v2.
-func overV2(c *etcd2.Cluster) *cluster {
-	pin := func(ctx context.Context, ranges etcdwalk.Ranges) (ferry.Snapshot, error) { return c.Pin(ctx, ranges) }
-	return &cluster{etcdwalk.V2, pin, c.Target(), c.Close}
+// drivers are those that there are, in the order in which they are tried.
+func (c *connection) drivers() []driver {
+	return []driver{{etcdwalk.V3, dialV3}, {etcdwalk.V2, c.dialV2}}
 }
 
-// dial connects to the cluster and gets a first answer from it. The prefixes are
-// those of the selection: where keys are looked for, to choose an API.
-func (c *connection) dial(ctx context.Context, p *printer, s *settings, prefixes []string) (*cluster, error) {
-	if c.api != apiAuto && c.api != string(etcdwalk.V2) && c.api != string(etcdwalk.V3) {
+func dialV3(ctx context.Context, config connect.Config) (*cluster, error) {
+	v3, err := etcd3.Dial(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	return &cluster{api: etcdwalk.V3, source: v3, target: v3.Target(), close: v3.Close, alone: !mayHaveV2(v3.Version())}, nil
+}
+
+func (c *connection) dialV2(ctx context.Context, config connect.Config) (*cluster, error) {
+	v2, err := etcd2.Dial(ctx, config, c.maxAnswer)
+	if err != nil {
+		return nil, err
+	}
+	return &cluster{api: etcdwalk.V2, source: v2, target: v2.Target(), close: v2.Close}, nil
+}
+
+// dial connects to the cluster and gets a first answer from it. The layout is that of
+// the selection: where keys are looked for, to choose an API.
+func (c *connection) dial(ctx context.Context, p *printer, s *settings, layout *kube.Layout) (*cluster, error) {
+	drivers := slices.DeleteFunc(c.drivers(), func(d driver) bool { return c.api != apiAuto && c.api != string(d.api) })
+	if len(drivers) == 0 {
 		return nil, usagef("--api=%s: it takes v2, v3 or auto", c.api)
 	}
 	if c.maxAnswer <= 0 {
@@ -57,65 +76,68 @@ func (c *connection) dial(ctx context.Context, p *printer, s *settings, prefixes
 	if c.skipVerify {
 		p.warn("--insecure-skip-tls-verify: the server's certificate is not checked; anybody on the way can read and change everything")
 	}
-	var found *cluster
-	switch c.api {
-	case string(etcdwalk.V2):
-		found, err = c.dialV2(ctx, config)
-	case string(etcdwalk.V3):
-		found, _, err = dialV3(ctx, config)
-	default:
-		found, err = c.dialAuto(ctx, p, config, prefixes)
+	found, err := dialFirst(ctx, config, drivers)
+	if err != nil || len(found) == 1 && len(drivers) == 1 {
+		return sole(found), err
 	}
-	if err != nil && !isAny(err, etcdwalk.ErrUnavailable, etcdwalk.ErrDenied, etcdwalk.ErrInvariant, connect.ErrInsecureTransport, ferry.ErrAmbiguous, context.Canceled, context.DeadlineExceeded) {
-		return nil, configf("%w", err) // by its contract: a configuration that cannot work
-	}
-	return found, err
+	return choose(ctx, p, layout, found)
 }
 
-func (c *connection) dialV2(ctx context.Context, config connect.Config) (*cluster, error) {
-	v2, err := etcd2.Dial(ctx, config, c.maxAnswer)
-	if err != nil {
-		return nil, err
+// dialFirst connects over each API that the server speaks, in their order, up to one
+// that leaves no other. An API that is not there leaves the choice to the others; one
+// that fails beside another does no harm.
+func dialFirst(ctx context.Context, config connect.Config, drivers []driver) ([]*cluster, error) {
+	var found []*cluster
+	var first error
+	for _, d := range drivers {
+		one, err := d.dial(ctx, config)
+		if err == nil {
+			found = append(found, one)
+		} else if first == nil {
+			first = err
+		}
+		if err == nil && one.alone || err != nil && len(found) == 0 && !errors.Is(err, etcdwalk.ErrUnavailable) {
+			break
+		}
 	}
-	return overV2(v2), nil
+	if len(found) > 0 {
+		return found, nil
+	}
+	return nil, first
 }
 
-func dialV3(ctx context.Context, config connect.Config) (*cluster, string, error) {
-	v3, err := etcd3.Dial(ctx, config)
-	if err != nil {
-		return nil, "", err
+func sole(found []*cluster) *cluster {
+	if len(found) == 0 {
+		return nil
 	}
-	return overV3(v3), v3.Version(), nil
+	return found[0]
 }
 
-// dialAuto takes the API that holds the cluster. A server that speaks only one
-// leaves no choice.
-func (c *connection) dialAuto(ctx context.Context, p *printer, config connect.Config, prefixes []string) (*cluster, error) {
-	v3, version, err := dialV3(ctx, config)
-	if err == nil && !mayHaveV2(version) || err != nil && !errors.Is(err, etcdwalk.ErrUnavailable) {
-		return v3, err
+// choose takes the API that holds the cluster.
+func choose(ctx context.Context, p *printer, layout *kube.Layout, found []*cluster) (*cluster, error) {
+	if len(found) == 1 {
+		if found[0].api != etcdwalk.V3 {
+			p.talk("The server speaks API %s only.", found[0].api)
+		}
+		return found[0], nil
 	}
-	v2, errV2 := c.dialV2(ctx, config)
-	switch {
-	case err != nil && errV2 == nil:
-		p.talk("The server speaks API v2 only.")
-		return v2, nil
-	case err != nil || errV2 != nil:
-		return v3, err
+	var candidates []ferry.Candidate
+	for _, c := range found {
+		candidates = append(candidates, ferry.Candidate{API: c.api, Source: c.source})
 	}
-	api, err := ferry.ChooseAPI(ctx, prefixes, v2.pin, v3.pin)
-	if err != nil {
-		v2.close()
-		v3.close()
-		return nil, err
+	api, err := ferry.ChooseAPI(ctx, layout, candidates)
+	var chosen *cluster
+	for _, c := range found {
+		if err == nil && c.api == api {
+			chosen = c
+		} else {
+			c.close()
+		}
 	}
-	if api == etcdwalk.V2 {
-		p.talk("The cluster is in API v2 of this server; --api v3 would take the other.")
-		v3.close()
-		return v2, nil
+	if err == nil && chosen != found[0] {
+		p.talk("The cluster is in API %s of this server; --api %s would take the other.", api, found[0].api)
 	}
-	v2.close()
-	return v3, nil
+	return chosen, err
 }
 
 // mayHaveV2 tells whether a server of this version can serve API v2: etcd 3.6

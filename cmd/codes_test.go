@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -15,40 +17,132 @@ import (
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
+	"github.com/kubeferry/kubeferry/etcdwalk/etcd2"
+	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 	"github.com/kubeferry/kubeferry/remote/dir"
+	"github.com/kubeferry/kubeferry/remote/s3"
 )
 
-// Each class of errors has its exit code (FAULTS.md 2 and the column "code" of
-// 4), however deep it lies.
-func TestEachClassOfErrorsHasItsCode(t *testing.T) {
-	classes := map[error]exitCode{
-		etcdwalk.ErrCompacted: 15, etcdwalk.ErrUnavailable: 15, etcdwalk.ErrInvariant: 13, etcdwalk.ErrDenied: 17,
-		connect.ErrInsecureTransport: 19,
-		etcdwalk.ErrNoSpace:          20, replay.ErrConflict: 18, etcdwalk.ErrRefused: 19,
-		remote.ErrNoSpace: 20, remote.ErrDigest: 13, dir.ErrShared: 19,
-		catalog.ErrMismatch: 14, catalog.ErrReceipt: 14, catalog.ErrLabel: 64, catalog.ErrKeepsNothing: 64, catalog.ErrAmbiguous: 64, catalog.ErrDoubt: 21, ferry.ErrCheck: 21,
-		crypt.ErrNoMatch: 12, crypt.ErrDamaged: 13, crypt.ErrNotEncrypted: 13, crypt.ErrKey: 78,
-		archive.ErrDamaged: 13, archive.ErrTooNew: 13,
-		ferry.ErrEmpty: 10, ferry.ErrNoKey: 12, ferry.ErrPolicy: 14, ferry.ErrIncomplete: 3, ferry.ErrStore: 16,
-		kube.ErrFilter: 64, kube.ErrUnknownKind: 64,
-		fs.ErrExist: 18, fs.ErrNotExist: 10, fs.ErrPermission: 17,
-		errUsage: 64, errConfig: 78, errInterrupted: 130, errTimeout: 1,
-		errors.New("any other"): 1,
-	}
-	for err, want := range classes {
-		deep := errors.Join(fmt.Errorf("doing this: %w", fmt.Errorf("and that: %w", err)), errors.New("and something beside"))
-		for _, err := range []error{err, deep} {
-			if got := codeOf(err); got != want {
-				t.Errorf("%v: got %d, want %d", err, got, want)
+// sentinels are the errors of every package that can be told apart, with the exit code
+// that each leads to (FAULTS.md 2 and the column "code" of 4).
+var sentinels = map[string]struct {
+	err  error
+	code exitCode
+}{
+	"etcdwalk.ErrUnavailable": {etcdwalk.ErrUnavailable, 15},
+	"etcdwalk.ErrDenied":      {etcdwalk.ErrDenied, 17},
+	"etcdwalk.ErrInvariant":   {etcdwalk.ErrInvariant, 13},
+	"etcdwalk.ErrRefused":     {etcdwalk.ErrRefused, 19},
+	"etcdwalk.ErrCompacted":   {etcdwalk.ErrCompacted, 15},
+	"etcdwalk.ErrNoSpace":     {etcdwalk.ErrNoSpace, 20},
+	// These are of one key: what becomes of it is counted, and ends with 3.
+	"etcdwalk.ErrNeedless": {etcdwalk.ErrNeedless, 1},
+	"etcdwalk.ErrTooLarge": {etcdwalk.ErrTooLarge, 1},
+	"etcdwalk.ErrNoLease":  {etcdwalk.ErrNoLease, 1},
+	"etcdwalk.ErrExpired":  {etcdwalk.ErrExpired, 1},
+
+	"connect.ErrConfig":            {connect.ErrConfig, 78},
+	"connect.ErrDiscovery":         {connect.ErrDiscovery, 78},
+	"connect.ErrInsecureTransport": {connect.ErrInsecureTransport, 19},
+	"etcd2.ErrNoAPI":               {etcd2.ErrNoAPI, 15},
+	"etcd2.ErrTooLarge":            {etcd2.ErrTooLarge, 19},
+	"etcd3.ErrNoAPI":               {etcd3.ErrNoAPI, 15},
+	"kube.ErrFilter":               {kube.ErrFilter, 64},
+	"kube.ErrUnknownKind":          {kube.ErrUnknownKind, 64},
+	"kube.ErrValue":                {kube.ErrValue, 1},      // what becomes of such a value is counted
+	"kube.ErrUnreadable":           {kube.ErrUnreadable, 1}, // an identity tells of it
+	"replay.ErrConflict":           {replay.ErrConflict, 18},
+
+	"remote.ErrUnavailable": {remote.ErrUnavailable, 16},
+	"remote.ErrRefused":     {remote.ErrRefused, 19},
+	"remote.ErrConfig":      {remote.ErrConfig, 78},
+	"remote.ErrNoSpace":     {remote.ErrNoSpace, 20},
+	"remote.ErrDigest":      {remote.ErrDigest, 13},
+	"dir.ErrShared":         {dir.ErrShared, 19},
+	"s3.ErrUnavailable":     {s3.ErrUnavailable, 16},
+	"s3.ErrNoBucket":        {s3.ErrNoBucket, 16},
+	"s3.ErrNoCredentials":   {s3.ErrNoCredentials, 17},
+	"s3.ErrLocked":          {s3.ErrLocked, 17},
+	"s3.ErrNoLock":          {s3.ErrNoLock, 78},
+	"s3.ErrSkew":            {s3.ErrSkew, 16},
+	"s3.ErrPlainHTTP":       {s3.ErrPlainHTTP, 19},
+
+	"catalog.ErrMismatch":     {catalog.ErrMismatch, 14},
+	"catalog.ErrReceipt":      {catalog.ErrReceipt, 14},
+	"catalog.ErrLabel":        {catalog.ErrLabel, 64},
+	"catalog.ErrKeepsNothing": {catalog.ErrKeepsNothing, 64},
+	"catalog.ErrAmbiguous":    {catalog.ErrAmbiguous, 64},
+	"catalog.ErrDoubt":        {catalog.ErrDoubt, 21},
+	"catalog.ErrReceiptLost":  {catalog.ErrReceiptLost, 1}, // beside the error that tells why
+
+	"crypt.ErrKey":          {crypt.ErrKey, 78},
+	"crypt.ErrNoMatch":      {crypt.ErrNoMatch, 12},
+	"crypt.ErrDamaged":      {crypt.ErrDamaged, 13},
+	"crypt.ErrNotEncrypted": {crypt.ErrNotEncrypted, 13},
+	"archive.ErrDamaged":    {archive.ErrDamaged, 13},
+	"archive.ErrTooNew":     {archive.ErrTooNew, 13},
+	"archive.ErrLimit":      {archive.ErrLimit, 19},
+
+	"ferry.ErrEmpty":      {ferry.ErrEmpty, 10},
+	"ferry.ErrNoKey":      {ferry.ErrNoKey, 12},
+	"ferry.ErrPolicy":     {ferry.ErrPolicy, 14},
+	"ferry.ErrIncomplete": {ferry.ErrIncomplete, 3},
+	"ferry.ErrCorrupt":    {ferry.ErrCorrupt, 13},
+	"ferry.ErrCheck":      {ferry.ErrCheck, 21},
+	"ferry.ErrAmbiguous":  {ferry.ErrAmbiguous, 64},
+	"ferry.ErrUnlisted":   {ferry.ErrUnlisted, 64},
+
+	"fs.ErrExist":      {fs.ErrExist, 18},
+	"fs.ErrNotExist":   {fs.ErrNotExist, 10},
+	"fs.ErrPermission": {fs.ErrPermission, 17},
+	"fs.ErrInvalid":    {fs.ErrInvalid, 64},
+	"errUsage":         {errUsage, 64},
+	"errConfig":        {errConfig, 78},
+	"errInterrupted":   {errInterrupted, 130},
+	"errTimeout":       {errTimeout, 1},
+	"any other":        {errors.New("any other"), 1},
+}
+
+// Each sentinel has its exit code, however deep it lies.
+func TestEachSentinelHasItsCode(t *testing.T) {
+	for name, s := range sentinels {
+		deep := errors.Join(fmt.Errorf("doing this: %w", fmt.Errorf("and that: %w", s.err)), errors.New("and something beside"))
+		for _, err := range []error{s.err, deep} {
+			if got := codeOf(err); got != s.code {
+				t.Errorf("%s: got %d, want %d", name, got, s.code)
 			}
 		}
 	}
 	if got := codeOf(nil); got != exitDone {
 		t.Errorf("no error: got %d", got)
+	}
+}
+
+// The table of sentinels lists all that the packages export.
+func TestNoSentinelIsForgotten(t *testing.T) {
+	declared := regexp.MustCompile(`(?m)^(?:var |\t)(Err[A-Z]\w*)\s+(?:error )?=`)
+	found := 0
+	for _, root := range []string{"../etcdwalk", "../archive", "../crypt", "../remote", "ferry"} {
+		check(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			name := filepath.Base(filepath.Dir(path))
+			if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") || name == "walktest" || name == "remotetest" {
+				return err
+			}
+			for _, m := range declared.FindAllStringSubmatch(string(readFile(t, path)), -1) {
+				found++
+				if _, listed := sentinels[name+"."+m[1]]; !listed {
+					t.Errorf("%s declares %s.%s, of which the table does not say what it ends with", path, name, m[1])
+				}
+			}
+			return nil
+		}))
+	}
+	if found < 40 {
+		t.Errorf("only %d sentinels were found: the test looks at the wrong place", found)
 	}
 }
 
@@ -59,10 +153,10 @@ func TestTheGraverClassDecides(t *testing.T) {
 		want          exitCode
 	}{
 		{etcdwalk.ErrUnavailable, etcdwalk.ErrNoSpace, exitNoSpace},
-		{ferry.ErrStore, etcdwalk.ErrInvariant, exitIntegrity},
+		{remote.ErrUnavailable, etcdwalk.ErrInvariant, exitIntegrity},
 		{ferry.ErrIncomplete, replay.ErrConflict, exitConflict},
 		{ferry.ErrIncomplete, catalog.ErrReceiptLost, exitIncomplete},
-		{catalog.ErrReceiptLost, ferry.ErrStore, exitStore},
+		{catalog.ErrReceiptLost, remote.ErrUnavailable, exitStore},
 		{etcdwalk.ErrUnavailable, errInterrupted, exitInterrupted},
 		{etcdwalk.ErrUnavailable, etcdwalk.ErrDenied, exitDenied},
 	} {

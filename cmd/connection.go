@@ -2,9 +2,7 @@ package cmd
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -55,10 +53,6 @@ func (c *connection) addFlags(flags *pflag.FlagSet) {
 	own.StringVar(&c.passwordFile, "password-file", "", "file with the etcd user's password, mode 0600")
 	_ = own.MarkHidden("password") // the flag was defined above
 	flags.AddFlagSet(own)
-}
-
-func isAny(err error, causes ...error) bool {
-	return slices.ContainsFunc(causes, func(cause error) bool { return errors.Is(err, cause) })
 }
 
 func (c *connection) resolve(ctx context.Context, p *printer, s *settings) (connect.Config, error) {

@@ -3,6 +3,7 @@ package cmd
 import (
 	"bytes"
 	"context"
+	_ "embed" // for the sample
 	"errors"
 	"fmt"
 	"os"
@@ -11,11 +12,22 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kubeferry/kubeferry/archive"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/embedded"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
+
+// sample is an archive, not encrypted, of some hundred objects as a real
+// kube-apiserver wrote them: namespaces with workloads, services, RBAC, custom
+// resources, and events under leases. testdata/README.md tells where they
+// come from. All certificates, tokens and passwords in it are test material.
+//
+//go:embed demo/sample.zip
+var sample string
 
 // demoNamespace is the namespace of the sample that the demo loses and finds.
 const demoNamespace = "shop-frontend"
@@ -53,7 +65,7 @@ func runDemo(ctx context.Context, p *printer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.server.Close()) }()
-	if d.cluster, _, err = dialV3(ctx, connect.Config{Endpoints: []string{d.server.Endpoint()}, Log: p.log()}); err != nil {
+	if d.cluster, err = dialV3(ctx, connect.Config{Endpoints: []string{d.server.Endpoint()}, Log: p.log()}); err != nil {
 		return err
 	}
 	defer d.cluster.close()
@@ -63,16 +75,13 @@ func runDemo(ctx context.Context, p *printer) (err error) {
 // play is the story: each step in one line, with the command that a user would
 // type. The commands are run as they are printed.
 func (d *demo) play(ctx context.Context) error {
-	loaded, err := ferry.Load(ctx, embedded.Sample(), d.cluster.pin, d.cluster.target)
+	loaded, err := d.load(ctx)
 	if err != nil {
 		return fmt.Errorf("loading the sample: %w", err)
 	}
 	d.p.data("An etcd runs at %s, with %d objects that a kube-apiserver wrote.", d.server.Endpoint(), loaded)
-	layout, err := kube.NewLayout()
-	if err != nil {
-		return err
-	}
-	before, err := d.cluster.pin(ctx, layout.Scope())
+	layout := kube.Query{}.Layout()
+	before, err := d.cluster.source.Open(ctx, etcdwalk.Newest, layout.Scope())
 	if err != nil {
 		return err
 	}
@@ -88,7 +97,7 @@ func (d *demo) play(ctx context.Context) error {
 	if _, err = d.step(ctx, "Check every byte of the archive:", "verify", archive, "-i", identity); err != nil {
 		return err
 	}
-	lost, err := d.lose(ctx, layout)
+	lost, err := d.lose(ctx)
 	if err != nil {
 		return err
 	}
@@ -98,11 +107,11 @@ func (d *demo) play(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	after, err := d.cluster.pin(ctx, layout.Scope())
+	after, err := d.cluster.source.Open(ctx, etcdwalk.Newest, layout.Scope())
 	if err != nil {
 		return err
 	}
-	equal, err := ferry.Compare(ctx, before, after, layout.Scope())
+	equal, err := compare(ctx, before, after, layout.Scope())
 	if err != nil {
 		return fmt.Errorf("comparing the keyspace with what it was: %w", err)
 	}
@@ -138,15 +147,63 @@ func (d *demo) step(ctx context.Context, what string, args ...string) (string, e
 	return first, nil
 }
 
-// lose is the accident.
-func (d *demo) lose(ctx context.Context, layout *kube.Layout) (int64, error) {
-	view, err := d.cluster.pin(ctx, layout.Scope())
+// load fills the empty cluster with the sample, leases included, and returns the
+// number of keys.
+func (d *demo) load(ctx context.Context) (int64, error) {
+	reader, err := archive.Open(strings.NewReader(sample), int64(len(sample)))
 	if err != nil {
 		return 0, err
 	}
-	sel, err := kube.Filter{Namespaces: []string{demoNamespace}}.Resolve(ctx, view)
+	r := ferry.Restore{Source: reader, Cluster: d.cluster.source, Target: d.cluster.target, Scenario: kube.ScenarioNew, Regrant: true, InFlight: 4}
+	planned, err := r.Plan(ctx)
 	if err != nil {
 		return 0, err
 	}
-	return d.server.Delete(ctx, sel.Ranges)
+	done, err := r.Apply(ctx, planned)
+	return done.Counts[replay.Created], err
+}
+
+// lose is the accident: it deletes all that is in the namespace, and counts it.
+func (d *demo) lose(ctx context.Context) (int64, error) {
+	query, err := kube.Filter{Namespaces: []string{demoNamespace}}.Compile()
+	if err != nil {
+		return 0, err
+	}
+	view, err := d.cluster.source.Open(ctx, etcdwalk.Newest, query.Layout().Scope())
+	if err != nil {
+		return 0, err
+	}
+	sel, err := query.Resolve(ctx, view)
+	if err != nil {
+		return 0, err
+	}
+	var deletes []etcdwalk.Write
+	for e, err := range view.Walk(ctx, sel) {
+		if err != nil {
+			return 0, err
+		}
+		deletes = append(deletes, etcdwalk.Write{Key: bytes.Clone(e.Key), Seen: e.ModRevision, Delete: true})
+	}
+	for i, r := range d.cluster.target.Apply(ctx, deletes) {
+		if r.State != etcdwalk.WriteApplied {
+			return 0, fmt.Errorf("deleting key %q: it was not done: %w", deletes[i].Key, errors.Join(r.Err, etcdwalk.ErrInvariant))
+		}
+	}
+	return int64(len(deletes)), nil
+}
+
+// compare walks the ranges of two views side by side and returns how many keys they
+// hold, if each key has the same value in both, and is under a lease in both or in
+// neither. If not, the error names the first key that differs.
+func compare(ctx context.Context, a, b etcdwalk.View, ranges etcdwalk.Ranges) (keys int64, err error) {
+	for pair, err := range etcdwalk.Merge(ctx, a, b, etcdwalk.Selection{Ranges: ranges}) {
+		switch {
+		case err != nil:
+			return 0, err
+		case pair.A == nil, pair.B == nil, replay.Decide(replay.Fail, *pair.A, pair.B) != replay.Same:
+			return 0, fmt.Errorf("key %q differs", pair.Key())
+		}
+		keys++
+	}
+	return keys, nil
 }

@@ -38,11 +38,11 @@ It reads only the parts it needs; kubeferry verify checks them all.` +
 			if !o.keys && (len(args) > 1 || !o.selecting.empty()) {
 				return usagef("what selects objects goes with --keys: kubeferry describe %s --keys", strings.Join(args, " "))
 			}
-			filter, err := o.selecting.filter(args[1:])
+			query, err := o.selecting.query(args[1:])
 			if err != nil {
 				return err
 			}
-			return o.run(cmd.Context(), p, s, args[0], filter)
+			return o.run(cmd.Context(), p, s, args[0], query)
 		},
 	}
 	flags := c.Flags()
@@ -52,14 +52,14 @@ It reads only the parts it needs; kubeferry verify checks them all.` +
 	return c
 }
 
-func (o *describeOptions) run(ctx context.Context, p *printer, s *settings, path string, filter kube.Filter) error {
+func (o *describeOptions) run(ctx context.Context, p *printer, s *settings, path string, query kube.Query) error {
 	a, err := o.opening.open(ctx, p, s, path)
 	if err != nil {
 		return err
 	}
 	defer a.Close()
 	if o.keys {
-		return o.objects(ctx, p, a, filter)
+		return o.objects(ctx, p, a, query)
 	}
 	p.result = map[string]any{"header": a.Header(), "kinds": a.Manifest().Kinds, "prefixes": a.Manifest().Prefixes, "outside": a.Manifest().Outside, "outcome": a.Manifest().Outcome, "keys": a.Manifest().Totals.Keys, "bytes": a.Manifest().Totals.Bytes}
 	p.table(facts(a))
@@ -180,23 +180,13 @@ const objectColumns = "%-40s %-24s %-48s %10s %10s"
 
 // objects shows each object. Lines go out as they are read: an archive can
 // hold more of them than memory.
-func (o *describeOptions) objects(ctx context.Context, p *printer, a *ferry.Archive, filter kube.Filter) error {
-	sel, layout, err := a.Select(ctx, filter)
-	if err != nil {
-		return err
-	}
-	if err := a.Expected(ctx, filter); err != nil {
-		return err
-	}
-	shown, several := int64(0), len(a.Manifest().Prefixes) > 0
-	for e, err := range a.Walk(ctx, sel) {
-		if err != nil {
-			return err
-		}
-		if shown++; shown == 1 {
+func (o *describeOptions) objects(ctx context.Context, p *printer, a *ferry.Archive, query kube.Query) error {
+	first, several := true, len(a.Manifest().Prefixes) > 0
+	shown, err := ferry.Objects(ctx, a, query, func(class etcdwalk.Class, e etcdwalk.Entry) {
+		if first {
 			p.data(objectColumns, "KIND", "NAMESPACE", "NAME", "SIZE", "REVISION")
 		}
-		class := layout.Classify(e.Key)
+		first = false
 		name := class.Name
 		if name == "" {
 			name = fmt.Sprintf("%q", e.Key)
@@ -208,12 +198,12 @@ func (o *describeOptions) objects(ctx context.Context, p *printer, a *ferry.Arch
 			p.object(map[string]any{"message_type": "object", "schema": schemaVersion, "object": object{
 				class.Kind, class.Namespace, class.Name, e.Size(), e.ModRevision, e.Key,
 			}})
-			continue
+			return
 		}
 		p.data(objectColumns, kindText(class.Kind), orNone(class.Namespace), name, bytesText(e.Size()), strconv.FormatInt(e.ModRevision, 10))
-	}
-	if shown == 0 {
-		return fmt.Errorf("the archive holds no key that is selected: %w", ferry.ErrEmpty)
+	})
+	if err != nil {
+		return fmt.Errorf("looking into the archive: %w", err)
 	}
 	p.result = map[string]int64{"objects": shown}
 	return nil

@@ -34,7 +34,7 @@ func stockStore(t *testing.T, store remote.Store, n int) []string {
 		remotetest.Publish(t, store, name, data)
 		check(t, catalog.Publish(t.Context(), store, catalog.NewReceipt(catalog.Receipt{
 			ArchiveID: fmt.Sprintf("%032x", i), Name: name, Created: created, KubeSystemUID: "uid", Cluster: "prod", Whole: true, ToolVersion: "test",
-		}, remotetest.DigestOf(data))))
+		}, remote.DigestOf(data))))
 		names = append(names, name)
 	}
 	return names
@@ -174,7 +174,7 @@ func TestS3PruneOfDeniedArchivesPutsTheirReceiptsBack(t *testing.T) {
 	// Receipts are all that it may put.
 	upload, err := openProd(t).Create(t.Context(), "other.zip.age")
 	check(t, err)
-	if err := upload.Commit(remotetest.DigestOf(nil)); !errors.Is(err, fs.ErrPermission) {
+	if err := upload.Commit(remote.DigestOf(nil)); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("putting an archive: got %v, want %v", err, fs.ErrPermission)
 	}
 }

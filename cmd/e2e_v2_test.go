@@ -205,7 +205,7 @@ func TestWhichAPI(t *testing.T) {
 	if _, err := v3.Put(t.Context(), "/registry/configmaps/shop/b", configMapJSON("b")); err != nil {
 		t.Fatal(err)
 	}
-	must(t, exitUsage, look...).says(t, "--api", "both v2 and v3")
+	must(t, exitUsage, look...).says(t, "--api", "v3 and v2 hold")
 	if _, err := v3.Put(t.Context(), "/registry/masterleases/192.0.2.1", "{}"); err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestWhichAPI(t *testing.T) {
 		t.Errorf("v3 was taken, and v2 asked for:\n%s", out.stdout)
 	}
 	setV2(t, tree, "/registry/masterleases/192.0.2.1", "{}", client.SetOptions{})
-	must(t, exitUsage, look...).says(t, "an API server uses either")
+	must(t, exitUsage, look...).says(t, "an API server uses each")
 	must(t, exitUsage, append(look, "--api=v4")...)
 	young := etcdproc.Start(t, etcdproc.Options{Version: etcdproc.V36})
 	must(t, exitCluster, "backup", "--dry-run", "--endpoints", young.Endpoint, "--api=v2").says(t, "--enable-v2", "--api v3")

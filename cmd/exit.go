@@ -15,13 +15,10 @@ import (
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
-	"github.com/kubeferry/kubeferry/etcdwalk/etcd2"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
-	"github.com/kubeferry/kubeferry/remote/dir"
-	"github.com/kubeferry/kubeferry/remote/s3"
 )
 
 // An exitCode is kubeferry's answer to the shell. Where meanings coincide the
@@ -65,24 +62,25 @@ type exit struct {
 	causes  []error
 }
 
-// exits is the table of exit codes: the meaning, and the errors that lead to
-// it. An error leads to the first row that names one of its causes.
+// exits is the table of exit codes: the meaning, and the classes of errors that lead
+// to it. An error leads to the first row that names one of its classes, and one
+// without a class to a failure.
 var exits = []exit{
 	{exitDone, "done: complete, verified and durable", nil},
 	{exitFailure, "other failure", []error{errTimeout}},
 	{exitInterrupted, "interrupted, by whichever signal", []error{errInterrupted}},
-	{exitUsage, "wrong usage", []error{errUsage, kube.ErrFilter, kube.ErrUnknownKind, catalog.ErrLabel, catalog.ErrKeepsNothing, catalog.ErrAmbiguous, ferry.ErrAmbiguous, ferry.ErrUnlisted}},
-	{exitConfig, "wrong configuration", []error{errConfig, crypt.ErrKey, connect.ErrDiscovery}},
+	{exitUsage, "wrong usage", []error{errUsage, kube.ErrFilter, kube.ErrUnknownKind, catalog.ErrLabel, catalog.ErrKeepsNothing, catalog.ErrAmbiguous, ferry.ErrAmbiguous, ferry.ErrUnlisted, fs.ErrInvalid}},
+	{exitConfig, "wrong configuration", []error{errConfig, crypt.ErrKey, connect.ErrConfig, remote.ErrConfig}},
 	{exitKey, "wrong or missing decryption key", []error{crypt.ErrNoMatch, ferry.ErrNoKey}},
 	{exitIntegrity, "integrity failure", []error{crypt.ErrDamaged, archive.ErrDamaged, archive.ErrTooNew, etcdwalk.ErrInvariant, remote.ErrDigest}},
 	{exitPolicy, "refused by policy", []error{ferry.ErrPolicy, catalog.ErrMismatch, catalog.ErrReceipt}},
 	{exitConflict, "conflict, or already exists", []error{replay.ErrConflict, fs.ErrExist}},
-	{exitGuard, "refused by a safety guard", []error{etcdwalk.ErrRefused, etcd2.ErrTooLarge, connect.ErrInsecureTransport, s3.ErrPlainHTTP, dir.ErrShared}},
+	{exitGuard, "refused by a safety guard", []error{etcdwalk.ErrRefused, remote.ErrRefused, archive.ErrLimit}},
 	{exitNoSpace, "no space, or quota exceeded", []error{remote.ErrNoSpace, etcdwalk.ErrNoSpace}},
-	{exitDenied, "permission denied", []error{etcdwalk.ErrDenied, fs.ErrPermission, s3.ErrNoCredentials, s3.ErrLocked}},
+	{exitDenied, "permission denied", []error{etcdwalk.ErrDenied, fs.ErrPermission}},
 	{exitNotFound, "backup, store or selected objects not found", []error{ferry.ErrEmpty, fs.ErrNotExist}},
 	{exitCluster, "etcd unreachable or unstable", []error{etcdwalk.ErrUnavailable, etcdwalk.ErrCompacted, context.DeadlineExceeded}},
-	{exitStore, "storage target unreachable or failing", []error{ferry.ErrStore, s3.ErrNoBucket, s3.ErrUnavailable, s3.ErrSkew}},
+	{exitStore, "storage target unreachable or failing", []error{remote.ErrUnavailable}},
 	{exitCheck, "check failed, or in doubt what may be removed", []error{ferry.ErrCheck, catalog.ErrDoubt}},
 	{exitIncomplete, "finished, but incomplete: some keys or archives were not done", []error{ferry.ErrIncomplete}},
 }

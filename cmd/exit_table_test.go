@@ -73,6 +73,7 @@ var provoked = [][2]string{
 	{"archive: it is there already", "backup --to GOOD -r AGE --endpoints LIVE"},
 	{"archive: the folder is open to others", "backup --to OPEN -r AGE --endpoints LIVE"},
 	{"archive: the folder cannot be made", "backup --to /proc/nowhere -r AGE --endpoints LIVE"},
+	{"archive: the folder is a file", "backup --to SHOWN/new.zip.age -r AGE --endpoints LIVE"},
 	{"archive: the place is full", "backup --to - -r AGE --endpoints LIVE"},
 	{"archive: a passphrase, read back", "backup --to NEW --passphrase-file PASSWORD --verify=full --endpoints LIVE"},
 

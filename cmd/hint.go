@@ -45,6 +45,7 @@ var hints = []struct {
 	{s3.ErrPlainHTTP, "", "use an https:// endpoint, with --s3-cacert where its CA is your own, or say --s3-allow-http"},
 	{s3.ErrNoCredentials, "", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --s3-profile"},
 	{s3.ErrNoBucket, "", "--to and --store name it as s3://bucket/prefix, --s3-endpoint and --s3-region say where it is"},
+	{s3.ErrNoLock, "", "object lock is chosen when a bucket is made; name one that has it, or leave --retain-for out"},
 	{s3.ErrUnavailable, "", "--s3-endpoint, --s3-region and --s3-cacert say how the store is reached; -v tells more"},
 	{dir.ErrShared, "", "chmod o-w the folder, name another, or say --allow-shared-folder"},
 	{ferry.ErrEmpty, "backup", "kubeferry backup --dry-run shows what there is; --allow-empty takes an empty selection"},

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -159,29 +158,10 @@ func (c identityCase) view(i int) *walktest.View {
 	return v
 }
 
-// A snapshot counts the keys of a view in memory.
-type snapshot struct{ *walktest.View }
-
-func (s snapshot) Outcome() etcdwalk.Outcome { return etcdwalk.Outcome{Consistent: true} }
-
-func (s snapshot) Count(ctx context.Context, sel etcdwalk.Selection) (n int64, err error) {
-	for _, err := range s.Walk(ctx, sel) {
-		if err != nil {
-			return 0, err
-		}
-		n++
-	}
-	return n, nil
-}
-
-func pinOf(v *walktest.View) ferry.Pin {
-	return func(context.Context, etcdwalk.Ranges) (ferry.Snapshot, error) { return snapshot{v}, nil }
-}
-
 // backUp makes an archive of one of the two, on its day.
 func (c identityCase) backUp(store *remotetest.Memory, i int, label string) string {
 	done, err := ferry.Backup{
-		Pin: pinOf(c.view(i)), Store: store, Label: label, Tool: "test", Host: "tester",
+		Source: c.view(i), Store: store, Label: label, Tool: "test", Host: "tester",
 		Now: func() time.Time { return time.Date(2026, 11, 1+i, 12, 0, 0, 0, time.UTC) },
 	}.Run(c.t.Context())
 	check(c.t, err)
@@ -202,7 +182,7 @@ func (c identityCase) restore(scenario kube.Scenario, policy replay.Policy) stri
 		}
 		target.About = c.view(1).About
 	}
-	r := ferry.Restore{Archive: a, Pin: pinOf(target), Target: walktest.NewTarget(), Policy: policy, Scenario: scenario}
+	r := ferry.Restore{Source: a, Cluster: target, Target: walktest.NewTarget(), Policy: policy, Scenario: scenario}
 	_, err = r.Plan(c.t.Context())
 	if err == nil {
 		return "0"

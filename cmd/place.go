@@ -211,21 +211,13 @@ func (u stdoutUpload) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	n, err := u.w.Write(b)
-	return n, full(err)
-}
-
-// full gives an error of a device without space its name.
-func full(err error) error {
-	if remote.IsFull(err) {
-		return fmt.Errorf("%w: %w", remote.ErrNoSpace, err)
-	}
-	return err
+	return n, remote.System(err)
 }
 
 // Commit can only close what it wrote: a full device may tell at the close.
 func (u stdoutUpload) Commit(remote.Digest) error {
 	if f, ok := u.w.(*os.File); ok {
-		return full(f.Close())
+		return remote.System(f.Close())
 	}
 	return nil
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 
-	"github.com/kubeferry/kubeferry/etcdwalk/embedded"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 	"github.com/kubeferry/kubeferry/scripts/servers/s3proc"
 )
@@ -80,7 +79,7 @@ func newWorld(t *testing.T) world {
 			t.Fatal(err)
 		}
 	}
-	write("sample.zip", string(embedded.Sample()))
+	write("sample.zip", sample)
 	must(t, exitDone, "restore", "--from", at("sample.zip"), "--scenario=new", "--leases=regrant", "--yes", "--endpoints", w.endpoint)
 	w.recipient = strings.TrimSpace(must(t, exitDone, "keygen", "--here", "--out", at("kubeferry.identity")).stdout)
 	write("recipients.txt", w.recipient+"\n")

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/remote"
 )
 
 // A report is the file that --report names: one line for each key. Without a
@@ -64,7 +65,7 @@ func (r *report) add(told replay.Line) error {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	if _, err := r.w.Write(append(b, '\n')); err != nil {
-		return fmt.Errorf("writing the report: %w", full(err))
+		return fmt.Errorf("writing the report: %w", remote.System(err))
 	}
 	return nil
 }
@@ -88,7 +89,7 @@ func (r *report) close() error {
 		return nil
 	}
 	if err := errors.Join(r.w.Flush(), r.file.Sync(), r.file.Close()); err != nil {
-		return fmt.Errorf("finishing the report: %w", full(err))
+		return fmt.Errorf("finishing the report: %w", remote.System(err))
 	}
 	return nil
 }

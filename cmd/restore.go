@@ -63,11 +63,11 @@ server writes for itself (masterleases, peerserverleases) is never restored.` +
 			if err := o.validate(s); err != nil {
 				return err
 			}
-			filter, err := o.selecting.filter(words)
+			query, err := o.selecting.query(words)
 			if err != nil {
 				return err
 			}
-			return o.run(cmd.Context(), p, s, filter)
+			return o.run(cmd.Context(), p, s, query)
 		},
 	}
 	flags := c.Flags()
@@ -109,7 +109,7 @@ func (o *restoreOptions) validate(s *settings) error {
 
 // run verifies, plans, shows, asks, applies and reports, in this order: nothing
 // connects to a cluster before the archive is known to be whole.
-func (o *restoreOptions) run(ctx context.Context, p *printer, s *settings, filter kube.Filter) (err error) {
+func (o *restoreOptions) run(ctx context.Context, p *printer, s *settings, query kube.Query) (err error) {
 	watch := &stopwatch{now: p.sh.now, begun: p.sh.now()}
 	o.opening.whole = true // verified, planned, applied
 	a, err := o.opening.open(ctx, p, s, o.from)
@@ -127,7 +127,10 @@ func (o *restoreOptions) run(ctx context.Context, p *printer, s *settings, filte
 	if a.Receipt == nil {
 		p.talk("There is no receipt beside %s: it may be unfinished business of somebody, or a copy.", o.from)
 	}
-	cluster, err := o.connection.dial(ctx, p, s, a.Filter(filter).Prefixes)
+	if query, err = query.Under(a.Prefixes()...); err != nil {
+		return o.nothingWritten(p, err)
+	}
+	cluster, err := o.connection.dial(ctx, p, s, query.Layout())
 	if err != nil {
 		return err
 	}
@@ -139,14 +142,11 @@ func (o *restoreOptions) run(ctx context.Context, p *printer, s *settings, filte
 	defer func() { err = errors.Join(err, report.close()) }()
 
 	r := ferry.Restore{
-		Archive: a, Filter: filter,
-		Pin: cluster.pin, Target: cluster.target,
+		Source: a, Query: query,
+		Cluster: cluster.source, Target: cluster.target,
 		Policy: o.policy, Scenario: o.scenario, ClusterIs: o.clusterIs, Regrant: o.leases == "regrant",
 		Raw: o.raw, AllowEmpty: o.allowEmpty, InFlight: o.inFlight,
 		Report: report.add, Progress: tell,
-	}
-	if cluster.api == etcdwalk.V2 {
-		r.InFlight = min(r.InFlight, 1) // directories first; the driver has several requests under way by itself
 	}
 	watch.lap() // connecting is nobody's step
 	planned, err := r.Plan(ctx)

@@ -43,21 +43,20 @@ func veleroNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	return pflag.NormalizedName(name)
 }
 
-// filter is what the words and flags select.
-func (f *selecting) filter(words []string) (kube.Filter, error) {
+// query is what the words and flags select.
+func (f *selecting) query(words []string) (kube.Query, error) {
 	if slices.Contains(words, "") {
-		return kube.Filter{}, usagef("a word is empty%s", unsetVariable)
+		return kube.Query{}, usagef("a word is empty%s", unsetVariable)
 	}
 	if f.all && len(f.namespaces) > 0 {
-		return kube.Filter{}, usagef("-A and -n contradict each other; leave one of them out")
+		return kube.Query{}, usagef("-A and -n contradict each other; leave one of them out")
 	}
-	filter := kube.Filter{
+	return kube.Filter{
 		Include:    append(append([]string{}, words...), f.include...),
 		Exclude:    f.exclude,
 		Namespaces: f.namespaces,
 		Prefixes:   f.prefixes,
-	}
-	return filter, nil
+	}.Compile()
 }
 
 // completeKinds completes words that name objects: the kinds that are compiled

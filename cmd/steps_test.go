@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/kubeferry/kubeferry/etcdwalk/embedded"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
 
@@ -13,12 +12,12 @@ import (
 // that was not taken.
 func TestRestoreTellsOfItsSteps(t *testing.T) {
 	archive := filepath.Join(t.TempDir(), "sample.zip")
-	if err := os.WriteFile(archive, embedded.Sample(), 0o600); err != nil {
+	if err := os.WriteFile(archive, []byte(sample), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	server := etcdproc.Start(t, etcdproc.Options{})
 	restore := []string{"restore", "--json", "--from", archive, "--scenario=new", "--leases=regrant", "--max-in-flight=16", "--endpoints", server.Endpoint}
-	size := float64(len(embedded.Sample()))
+	size := float64(len(sample))
 
 	planned := stepsOf(t, must(t, exitDone, append(restore, "--dry-run")...))
 	if planned["verify"] < size || planned["plan"] == 0 || planned["apply"] != 0 {

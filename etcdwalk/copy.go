@@ -45,6 +45,14 @@ func Copy(ctx context.Context, dst Sink, src View, sel Selection, watch Observer
 	return stats, ctx.Err()
 }
 
+// Any tells whether a view holds a key that is selected.
+func Any(ctx context.Context, view View, sel Selection) (bool, error) {
+	for _, err := range view.Walk(ctx, sel) {
+		return err == nil, err
+	}
+	return false, ctx.Err()
+}
+
 // Order checks that keys come strictly ascending and inside the ranges that
 // were asked for. The zero value is ready.
 type Order struct {

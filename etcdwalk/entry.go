@@ -55,11 +55,34 @@ func AppendRecord(b []byte, e Entry) []byte {
 	return appendInt(b, fieldLease, e.Lease)
 }
 
+// RecordSize is the length of what [AppendRecord] appends, in bytes.
+func RecordSize(e Entry) int {
+	if e.Record != nil {
+		return len(e.Record)
+	}
+	return sizeBytes(fieldKey, e.Key) + sizeInt(fieldCreateRevision, e.CreateRevision) + sizeInt(fieldModRevision, e.ModRevision) +
+		sizeInt(fieldVersion, e.Version) + sizeBytes(fieldValue, e.Value) + sizeInt(fieldLease, e.Lease)
+}
+
 func appendBytes(b []byte, field protowire.Number, v []byte) []byte {
 	if len(v) == 0 {
 		return b
 	}
 	return protowire.AppendBytes(protowire.AppendTag(b, field, protowire.BytesType), v)
+}
+
+func sizeBytes(field protowire.Number, v []byte) int {
+	if len(v) == 0 {
+		return 0
+	}
+	return protowire.SizeTag(field) + protowire.SizeBytes(len(v))
+}
+
+func sizeInt(field protowire.Number, v int64) int {
+	if v == 0 {
+		return 0
+	}
+	return protowire.SizeTag(field) + protowire.SizeVarint(uint64(v))
 }
 
 func appendInt(b []byte, field protowire.Number, v int64) []byte {

@@ -14,6 +14,8 @@ var (
 	ErrInvariant = errors.New("the answers contradict each other")
 	// ErrRefused: a safety guard forbids it.
 	ErrRefused = errors.New("refused by a safety guard")
+	// ErrNeedless: the target cannot hold it, and nothing is lost without it.
+	ErrNeedless = errors.New("the target does without it")
 	// ErrCompacted: the view's revision is gone. A new view must be opened.
 	ErrCompacted = errors.New("the revision was compacted away")
 	// ErrNoSpace: the target's quota is used up; nothing can be written.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
+	"time"
 )
 
 // A View is a keyspace at one moment.
@@ -17,6 +18,9 @@ type View interface {
 	// Leases tells the TTLs of the leases with these ids. It answers for each
 	// id, in the order asked; what cannot be told has a State that says so.
 	Leases(ctx context.Context, ids []int64) ([]Lease, error)
+	// Count tells how many keys the ranges of a selection hold, whatever of them it
+	// matches, without reading values; less than 0: it is not known.
+	Count(ctx context.Context, sel Selection) (int64, error)
 }
 
 // A Sink takes the entries of a walk, keys strictly ascending. The bytes of e
@@ -68,6 +72,8 @@ type Info struct {
 	ServerVersion string     `json:"server_version,omitempty"`
 	// Revision is the moment of the view.
 	Revision int64 `json:"revision"`
+	// Taken is the moment as a time; zero: not known. An archive keeps it elsewhere.
+	Taken time.Time `json:"-"`
 	// Alarms are those that the cluster had raised then.
 	Alarms []Alarm `json:"alarms,omitempty"`
 }

@@ -8,8 +8,9 @@
 //   - An [Object] is one that is there, to be read at random.
 //
 // Objects are written once and never changed: Commit refuses a name that is
-// taken. Absence is fs.ErrNotExist, a taken name fs.ErrExist, a refusal
-// fs.ErrPermission, a full medium [ErrNoSpace], whatever the driver.
+// taken. Absence is fs.ErrNotExist, a taken name fs.ErrExist, a name that cannot
+// be fs.ErrInvalid, a refusal fs.ErrPermission, whatever the driver; for all else
+// there are classes, which each sentinel of a driver's own wraps.
 //
 // Names are relative, with slashes, in the words of [io/fs.ValidPath]; they
 // come from generated names, never from keys. The drivers are the packages
@@ -18,14 +19,20 @@ package remote
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"io"
 	"iter"
 	"time"
 )
 
+// The classes of errors of a store, beside those of io/fs.
 var (
+	// ErrUnavailable: the store cannot be reached, or fails.
+	ErrUnavailable = errors.New("the store is unavailable")
+	// ErrRefused: a safety guard forbids it.
+	ErrRefused = errors.New("refused by a guard of the store")
+	// ErrConfig: the store cannot do what it is configured for.
+	ErrConfig = errors.New("the store is not set up for this")
 	// ErrNoSpace: the medium, or what the user may use of it, is full.
 	ErrNoSpace = errors.New("no space left")
 	// ErrDigest: the medium does not hold the bytes that were to be published.
@@ -74,10 +81,4 @@ type Info struct {
 	Name     string
 	Size     int64
 	Modified time.Time
-}
-
-// A Digest describes the bytes of an object.
-type Digest struct {
-	Size   int64
-	SHA256 [sha256.Size]byte
 }

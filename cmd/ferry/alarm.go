@@ -9,29 +9,6 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
-// An alarmed view is of a cluster that raises alarms.
-type alarmed interface {
-	Alarms(ctx context.Context) ([]etcdwalk.Alarm, error)
-}
-
-// alarmsOf asks for the alarms that are raised now.
-func alarmsOf(ctx context.Context, view etcdwalk.View) ([]etcdwalk.Alarm, error) {
-	if a, ok := view.(alarmed); ok {
-		return a.Alarms(ctx)
-	}
-	return nil, nil
-}
-
-// A doubter is a view that can have parts of its walks read again through other
-// members, and tell of what differs by its Outcome.
-type doubter interface{ Doubt() }
-
-// A comparer is a view whose cluster can compare the whole keyspace of its members.
-type comparer interface {
-	// CompareMembers tells how many were compared, and what differs.
-	CompareMembers(ctx context.Context) (compared int, doubts []string, err error)
-}
-
 // soundSource refuses a source that calls itself corrupt (WK7).
 func soundSource(alarms []etcdwalk.Alarm, accept bool) error {
 	if slices.Contains(alarms, etcdwalk.AlarmCorrupt) && !accept {
@@ -62,7 +39,7 @@ func (a *Archive) Corrupt() bool { return corrupt(a.Header(), a.Manifest()) }
 // remember keeps what a walk that failed has found against its source: another walk
 // may look elsewhere.
 func (b Backup) remember(c *choice, err error) error {
-	doubts := c.view.Outcome().Doubts
+	doubts := outcomeOf(c.view).Doubts
 	*b.found = append(*b.found, doubts...)
 	if len(doubts) > 0 && !b.AcceptCorrupt {
 		return fmt.Errorf("%s: %w; and %s", doubts[0], ErrCorrupt, err.Error()) // not to be tried again for another cause
@@ -72,7 +49,7 @@ func (b Backup) remember(c *choice, err error) error {
 
 // doubts are what is known against the source after its walk.
 func (b Backup) doubts(ctx context.Context, c *choice) ([]string, error) {
-	doubts := append(slices.Clone(*b.found), c.view.Outcome().Doubts...)
+	doubts := append(slices.Clone(*b.found), outcomeOf(c.view).Doubts...)
 	alarms, err := alarmsOf(ctx, c.view)
 	if err != nil {
 		return nil, err

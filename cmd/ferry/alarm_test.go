@@ -14,7 +14,7 @@ import (
 
 // ailing is a view of a cluster that has something to say of itself.
 type ailing struct {
-	counted
+	*walktest.View
 
 	alarms   [][]etcdwalk.Alarm // one answer after the other; the last for ever
 	err      error
@@ -68,10 +68,10 @@ func TestACorruptSourceIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, accept := range []bool{false, true} {
 				asked, doubted := 0, false
-				c.view.counted, c.view.asked, c.view.doubted = counted{walktest.NewView(objects(20)...)}, &asked, &doubted
+				c.view.View, c.view.asked, c.view.doubted = walktest.NewView(objects(20)...), &asked, &doubted
 				var store remotetest.Memory
 				recipient, keys := newKeys(t)
-				b := backup(func(context.Context, etcdwalk.Ranges) (ferry.Snapshot, error) { return c.view, nil }, &store, recipient)
+				b := backup(only(c.view), &store, recipient)
 				b.AcceptCorrupt, b.VerifyMembers = accept, c.verify
 				done, err := b.Run(t.Context())
 				if c.want != nil && (!accept || c.view.err != nil) {
@@ -105,7 +105,7 @@ func TestACorruptSourceIsRefused(t *testing.T) {
 // TestATargetWithAnAlarmIsRefused: before anything is planned.
 func TestATargetWithAnAlarmIsRefused(t *testing.T) {
 	var store remotetest.Memory
-	done, err := backup(pinned(walktest.NewView(objects(5)...)), &store).Run(t.Context())
+	done, err := backup(walktest.NewView(objects(5)...), &store).Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,8 +116,8 @@ func TestATargetWithAnAlarmIsRefused(t *testing.T) {
 	defer a.Close()
 	for alarm, want := range map[etcdwalk.Alarm]error{etcdwalk.AlarmCorrupt: etcdwalk.ErrInvariant, etcdwalk.AlarmNoSpace: etcdwalk.ErrNoSpace} {
 		asked, doubted := 0, false
-		view := ailing{counted: counted{walktest.NewView(objects(5)...)}, alarms: [][]etcdwalk.Alarm{{alarm}}, asked: &asked, doubted: &doubted}
-		r := ferry.Restore{Archive: a, Target: walktest.NewTarget(), Pin: func(context.Context, etcdwalk.Ranges) (ferry.Snapshot, error) { return view, nil }}
+		view := ailing{View: walktest.NewView(objects(5)...), alarms: [][]etcdwalk.Alarm{{alarm}}, asked: &asked, doubted: &doubted}
+		r := ferry.Restore{Source: a, Target: walktest.NewTarget(), Cluster: only(view)}
 		if planned, err := r.Plan(t.Context()); !errors.Is(err, want) || planned.Counts.Total() != 0 {
 			t.Errorf("%s: got %v, want %v", alarm, err, want)
 		}

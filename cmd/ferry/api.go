@@ -4,62 +4,86 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/etcd2"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 )
 
-// ErrAmbiguous: two APIs of one server hold different keyspaces, and it is not
+// ErrAmbiguous: several APIs of one server hold different keyspaces, and it is not
 // clear which of them is Kubernetes'.
 var ErrAmbiguous = errors.New("it is not clear which API holds the cluster")
 
-// ChooseAPI tells which API of a server that speaks both holds Kubernetes' keys
-// under these prefixes. After a half-finished upgrade both may: then it is the one
-// in which an API server shows signs of life. A server without such keys is taken
-// to be for v3.
-func ChooseAPI(ctx context.Context, prefixes []string, v2, v3 Pin) (etcdwalk.API, error) {
-	layout, err := kube.NewLayout(prefixes...)
-	if err != nil {
-		return "", err
-	}
-	var keys, signs [2]bool // of v2, of v3
-	var denied error        // by v2, which has users of its own
-	for i, pin := range []Pin{v2, v3} {
-		view, err := pin(ctx, layout.Scope())
-		if err == nil {
-			keys[i], err = holds(ctx, view, etcdwalk.Selection{Ranges: layout.Scope()})
-		}
-		if err == nil && keys[i] {
-			signs[i], err = holds(ctx, view, etcdwalk.Selection{Ranges: layout.LiveSigns()})
-		}
-		if i == 0 && errors.Is(err, etcdwalk.ErrDenied) {
-			denied, err = err, nil
-		}
-		if err != nil {
-			return "", fmt.Errorf("looking for Kubernetes' keys in API %s: %w", []etcdwalk.API{etcdwalk.V2, etcdwalk.V3}[i], err)
+// A Candidate is one API of a server that speaks several.
+type Candidate struct {
+	API    etcdwalk.API
+	Source etcdwalk.Source
+
+	keys, signs bool  // it holds Kubernetes' keys; an API server uses it
+	denied      error // it refuses to be looked at: each API has users of its own
+}
+
+// ChooseAPI tells which API of a server holds Kubernetes' keys in this layout. After
+// a half-finished upgrade several may: then it is the one in which an API server
+// shows signs of life. A server without such keys is taken to be for the first.
+func ChooseAPI(ctx context.Context, layout *kube.Layout, candidates []Candidate) (etcdwalk.API, error) {
+	var alive, used []Candidate
+	var denied error
+	for _, c := range candidates {
+		switch err := c.look(ctx, layout); {
+		case err != nil:
+			return "", fmt.Errorf("looking for Kubernetes' keys in API %s: %w", c.API, err)
+		case c.denied != nil:
+			denied = fmt.Errorf("looking for Kubernetes' keys in API %s: %w", c.API, c.denied)
+		case c.signs:
+			alive, used = append(alive, c), append(used, c)
+		case c.keys:
+			used = append(used, c)
 		}
 	}
 	switch {
-	case denied != nil && !signs[1]:
-		return "", fmt.Errorf("looking for Kubernetes' keys in API v2: %w", denied)
-	case !keys[0], signs[1] && !signs[0]:
-		return etcdwalk.V3, nil
-	case !keys[1], signs[0] && !signs[1]:
-		return etcdwalk.V2, nil
-	case signs[0]:
-		return "", fmt.Errorf("%w: both v2 and v3 hold Kubernetes' keys, and an API server uses either", ErrAmbiguous)
+	case len(alive) == 1:
+		return alive[0].API, nil
+	case len(alive) > 1:
+		return "", fmt.Errorf("%w: %s hold Kubernetes' keys, and an API server uses each", ErrAmbiguous, namesOf(alive))
+	case denied != nil:
+		return "", denied
+	case len(used) == 1:
+		return used[0].API, nil
+	case len(used) > 1:
+		return "", fmt.Errorf("%w: %s hold Kubernetes' keys, and no API server uses them at present", ErrAmbiguous, namesOf(used))
 	}
-	return "", fmt.Errorf("%w: both v2 and v3 hold Kubernetes' keys, and no API server uses them at present", ErrAmbiguous)
+	return candidates[0].API, nil
+}
+
+// look finds out what a candidate holds.
+func (c *Candidate) look(ctx context.Context, layout *kube.Layout) error {
+	view, err := c.Source.Open(ctx, etcdwalk.Newest, layout.Scope())
+	if err == nil {
+		c.keys, err = holds(ctx, view, etcdwalk.Selection{Ranges: layout.Scope()})
+	}
+	if err == nil && c.keys {
+		c.signs, err = holds(ctx, view, etcdwalk.Selection{Ranges: layout.LiveSigns()})
+	}
+	if errors.Is(err, etcdwalk.ErrDenied) {
+		c.denied, err = err, nil
+	}
+	return err
+}
+
+func namesOf(candidates []Candidate) string {
+	var names []string
+	for _, c := range candidates {
+		names = append(names, string(c.API))
+	}
+	return strings.Join(names, " and ")
 }
 
 // holds tells whether a view has a key that is selected.
 func holds(ctx context.Context, view etcdwalk.View, sel etcdwalk.Selection) (bool, error) {
-	for _, err := range view.Walk(ctx, sel) {
-		if errors.Is(err, etcd2.ErrTooLarge) { // so there is something
-			return true, nil
-		}
-		return err == nil, err
+	found, err := etcdwalk.Any(ctx, view, sel)
+	if errors.Is(err, etcdwalk.ErrRefused) { // it is too much to be read: so there is something
+		return true, nil
 	}
-	return false, ctx.Err()
+	return found, err
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/kubeferry/kubeferry/archive"
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/etcd2"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
@@ -25,16 +24,41 @@ type Archive struct {
 	Receipt   *catalog.Receipt
 	Encrypted bool
 
-	name   string
-	object *counted
-	// storable: it was verified, and each value is one that an API server
-	// would read under its key. Who reads it again gets the same values: each
-	// segment is held against the manifest, which is in memory.
+	name     string
+	object   *counted
 	storable bool
-	// mortals are the directories of API v2 that have a TTL, with their leases.
-	// Verify finds them.
-	mortals map[string]int64
 }
+
+// Open implements etcdwalk.Source.
+func (a *Archive) Open(ctx context.Context, at etcdwalk.Moment, ranges etcdwalk.Ranges) (etcdwalk.View, error) {
+	if _, err := a.Reader.Open(ctx, at, ranges); err != nil {
+		return nil, fmt.Errorf("archive %s: %w", a.name, err)
+	}
+	return a, nil
+}
+
+// Prefixes are those that the archive was made of; none: the default ones.
+func (a *Archive) Prefixes() []string { return a.Header().Selection.Prefixes }
+
+// Partial tells whether something under its prefixes was left out.
+func (a *Archive) Partial() bool {
+	s := a.Header().Selection
+	return len(s.Include)+len(s.Exclude)+len(s.Namespaces) > 0
+}
+
+// Places are the first keys of its segments.
+func (a *Archive) Places() [][]byte {
+	var keys [][]byte
+	for _, s := range a.Manifest().Segments {
+		keys = append(keys, s.FirstKey)
+	}
+	return keys
+}
+
+// Storable tells whether the archive was verified, and each value is one that an API
+// server would read under its key. Who reads it again gets the same values: each
+// segment is held against the manifest, which is in memory.
+func (a *Archive) Storable() bool { return a.storable }
 
 // A counted object counts the bytes that are read from it.
 type counted struct {
@@ -67,7 +91,7 @@ func Open(ctx context.Context, store remote.Store, name string, keys Keys) (_ *A
 	}
 	object, err := store.Open(context.WithoutCancel(ctx), name)
 	if err != nil {
-		return nil, storing(err, "opening the archive "+name)
+		return nil, doing(err, "opening the archive "+name)
 	}
 	a := &Archive{name: name, object: &counted{Object: object}}
 	defer func() {
@@ -154,42 +178,24 @@ func (a *Archive) readReceipt(ctx context.Context, store remote.Store) error {
 // Verified is what a verification has seen.
 type Verified struct {
 	etcdwalk.Stats
-	// Encodings counts the values by the form they are stored in.
-	Encodings map[string]int64
-	// Unstorable counts the values that no kube-apiserver would read under
-	// their keys, and Examples names the first of them with the reason.
-	Unstorable int64
-	Examples   []string
+	Values
 	// ReceiptChecked says that the ciphertext has the digest of its receipt.
 	ReceiptChecked bool
 }
-
-// maxExamples bounds what is remembered of each finding.
-const maxExamples = 20
 
 // Verify reads every byte of the archive: authenticated by age, compared with
 // the manifest and the receipt, each key in order, each value in a form that
 // Kubernetes stores.
 func (a *Archive) Verify(ctx context.Context, progress Progress) (Verified, error) {
-	v := Verified{Encodings: map[string]int64{}}
-	layout, err := a.layout(kube.Filter{})
+	var v Verified
+	layout, err := kube.NewLayout(a.Prefixes()...)
 	if err != nil {
 		return v, err
 	}
 	tell := told(progress)
 	size := a.object.Size()
-	mortals := map[string]int64{}
 	check := func(e etcdwalk.Entry) error {
-		if e.Lease != 0 && a.Info().API == etcdwalk.V2 && etcd2.IsDirectory(e.Key) {
-			mortals[string(e.Key)] = e.Lease
-		}
-		v.Encodings[string(kube.EncodingOf(e.Value))]++
-		if err := layout.CheckValue(e.Key, e.Value); err != nil {
-			v.Unstorable++
-			if len(v.Examples) < maxExamples {
-				v.Examples = append(v.Examples, err.Error())
-			}
-		}
+		v.see(layout, e)
 		return ctx.Err()
 	}
 	stats, err := a.Reader.Verify(ctx, check, func(n int64) { tell(Verifying, n, size) })
@@ -200,37 +206,8 @@ func (a *Archive) Verify(ctx context.Context, progress Progress) (Verified, erro
 	// Only now: damage has a clearer name when age or the manifest finds it.
 	// What is left for the receipt to find is another archive in this one's place.
 	v.ReceiptChecked, err = a.checkDigest(ctx)
-	a.storable, a.mortals = err == nil && v.Unstorable == 0, mortals
+	a.storable = err == nil && v.Unstorable == 0
 	return v, err
-}
-
-// Filter completes f with the archive's own prefixes where f names none.
-func (a *Archive) Filter(f kube.Filter) kube.Filter {
-	if len(f.Prefixes) == 0 {
-		f.Prefixes = a.Header().Selection.Prefixes
-	}
-	return f
-}
-
-// Select resolves f in the archive.
-func (a *Archive) Select(ctx context.Context, f kube.Filter) (etcdwalk.Selection, *kube.Layout, error) {
-	layout, err := a.layout(f)
-	if err != nil {
-		return etcdwalk.Selection{}, nil, err
-	}
-	sel, err := a.Filter(f).Resolve(ctx, a)
-	return sel, layout, err
-}
-
-// Expected refuses a filter that calls something by its name which the archive
-// does not hold.
-func (a *Archive) Expected(ctx context.Context, f kube.Filter) error {
-	return named(ctx, a.Filter(f), a)
-}
-
-// layout is that of the prefixes of f, completed by the archive.
-func (a *Archive) layout(f kube.Filter) (*kube.Layout, error) {
-	return kube.NewLayout(a.Filter(f).Prefixes...)
 }
 
 // checkDigest compares the bytes as they lie in the store with the receipt, if
@@ -241,7 +218,7 @@ func (a *Archive) checkDigest(ctx context.Context) (bool, error) {
 	}
 	digest, err := sum(ctx, a.object)
 	if err != nil {
-		return false, storing(err, "reading the archive "+a.name)
+		return false, doing(err, "reading the archive "+a.name)
 	}
 	err = a.Receipt.Check(a.name, digest.Size, digest.SHA256)
 	return err == nil, err

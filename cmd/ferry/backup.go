@@ -26,8 +26,8 @@ var errMoved = errors.New("the store was written while it was read")
 
 // A Backup carries the selected part of a cluster into one archive.
 type Backup struct {
-	Pin        Pin
-	Filter     kube.Filter
+	Source     etcdwalk.Source
+	Query      kube.Query
 	AllowEmpty bool
 	Recipients []crypt.Recipient // none: the archive is in the clear
 	Store      remote.Store
@@ -96,7 +96,7 @@ func (b Backup) once(ctx context.Context, restarts int, repeatable bool) (done B
 	}
 	upload, err := b.Store.Create(ctx, d.name)
 	if err != nil {
-		return done, storing(err, "beginning the archive "+d.name)
+		return done, doing(err, "beginning the archive "+d.name)
 	}
 	defer func() { err = errors.Join(err, upload.Abort()) }()
 	if err := b.unclaimed(ctx, d.name); err != nil {
@@ -108,7 +108,7 @@ func (b Backup) once(ctx context.Context, restarts int, repeatable bool) (done B
 	}
 	told(b.Progress)(Publishing, 0, digest.Size)
 	if err := upload.Commit(digest); err != nil {
-		return done, storing(err, "publishing the archive "+d.name)
+		return done, doing(err, "publishing the archive "+d.name)
 	}
 	done.ReadBack, err = b.finish(ctx, done.Receipt, d.reader)
 	return done, err
@@ -125,7 +125,7 @@ type draft struct {
 
 // draft decides all that can be decided before the walk.
 func (b Backup) draft(ctx context.Context) (d draft, err error) {
-	if d.choice, err = choose(ctx, b.Pin, b.Filter, b.AcceptCorrupt); err != nil {
+	if d.choice, err = choose(ctx, b.Source, b.Query, b.AcceptCorrupt); err != nil {
 		return d, err
 	}
 	if !b.AllowEmpty {
@@ -155,7 +155,7 @@ func (b Backup) unclaimed(ctx context.Context, name string) error {
 		return nil // there is none, or none that we may see: publishing ours will tell
 	}
 	if err != nil {
-		return storing(err, "looking for a receipt of "+name)
+		return doing(err, "looking for a receipt of "+name)
 	}
 	_ = receipt.Close() // it was not read
 	return fmt.Errorf("beginning the archive %s: there is a receipt %s already, of another archive: %w", name, catalog.ReceiptName(name), fs.ErrExist)
@@ -164,7 +164,7 @@ func (b Backup) unclaimed(ctx context.Context, name string) error {
 // write makes the archive of a draft: segments, compressed, zipped, encrypted.
 func (b Backup) write(ctx context.Context, upload remote.Upload, d draft, restarts int, repeatable bool) (BackedUp, remote.Digest, error) {
 	failed := func(err error) (BackedUp, remote.Digest, error) {
-		return BackedUp{}, remote.Digest{}, storing(err, "writing the archive "+d.name)
+		return BackedUp{}, remote.Digest{}, doing(err, "writing the archive "+d.name)
 	}
 	sealed, err := seal(upload, d.recipients)
 	if err != nil {
@@ -228,7 +228,7 @@ func (b Backup) finish(ctx context.Context, r catalog.Receipt, reader Keys) (see
 		}
 	}
 	if err := catalog.Publish(settled, b.Store, r); err != nil {
-		return seen, storing(err, fmt.Sprintf("the archive %s is written, but without its receipt no list will show it: publishing the receipt", r.Name))
+		return seen, doing(err, fmt.Sprintf("the archive %s is written, but without its receipt no list will show it: publishing the receipt", r.Name))
 	}
 	return seen, nil
 }
@@ -259,7 +259,7 @@ func (b Backup) readBack(ctx context.Context, r catalog.Receipt, keys Keys) (Ver
 // walk copies the selected entries into w, and returns what is known after it.
 func (b Backup) walk(ctx context.Context, w *archive.Writer, c *choice) (archive.Ending, error) {
 	progress, done := told(b.Progress), int64(0)
-	stats, err := etcdwalk.Copy(ctx, sink{w}, c.view, c.sel, func(etcdwalk.Entry) {
+	stats, err := etcdwalk.Copy(ctx, w, c.view, c.sel, func(etcdwalk.Entry) {
 		done++
 		progress(Walking, done, max(0, c.total))
 	})
@@ -267,39 +267,22 @@ func (b Backup) walk(ctx context.Context, w *archive.Writer, c *choice) (archive
 		return archive.Ending{}, err
 	}
 	if stats.Keys == 0 && !b.AllowEmpty {
-		return archive.Ending{}, empty(b.Filter)
+		return archive.Ending{}, empty(b.Query)
 	}
 	taken := b.Now().UTC()
 	list, err := c.view.Leases(ctx, w.LeaseIDs())
 	if err != nil {
 		return archive.Ending{}, err
 	}
-	ending := archive.Ending{Outcome: c.view.Outcome(), Leases: list, TakenAt: taken, Outside: c.outside}
+	ending := archive.Ending{Outcome: outcomeOf(c.view), Leases: list, TakenAt: taken, Outside: c.outside}
 	ending.Outcome.Doubts, err = b.doubts(ctx, c)
 	return ending, err
 }
 
-// sink marks the errors of an archive being written as those of its store:
-// whatever else the writer refuses comes from etcdwalk and keeps its name.
-type sink struct{ etcdwalk.Sink }
-
-func (s sink) Put(ctx context.Context, e etcdwalk.Entry) error {
-	return storing(s.Sink.Put(ctx, e), "writing the archive")
-}
-
-// storing marks err, which came up while doing something to the store of the
-// archives, unless it has a better name already.
-func storing(err error, doing string) error {
+// doing tells what err came up while doing; nil stays nil.
+func doing(err error, what string) error {
 	if err == nil {
 		return nil
 	}
-	for _, known := range []error{
-		context.Canceled, context.DeadlineExceeded, fs.ErrExist, fs.ErrNotExist, fs.ErrPermission,
-		remote.ErrNoSpace, remote.ErrDigest, etcdwalk.ErrInvariant, archive.ErrDamaged, crypt.ErrDamaged,
-	} {
-		if errors.Is(err, known) {
-			return fmt.Errorf("%s: %w", doing, err)
-		}
-	}
-	return fmt.Errorf("%s: %w%.0w", doing, err, ErrStore)
+	return fmt.Errorf("%s: %w", what, err)
 }

@@ -2,7 +2,6 @@ package ferry
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -52,7 +51,7 @@ type Checked struct {
 func (c Check) Run(ctx context.Context) ([]Checked, error) {
 	listing, err := catalog.List(ctx, c.Store)
 	if err != nil {
-		return nil, storing(err, "listing the archives")
+		return nil, doing(err, "listing the archives")
 	}
 	if skew := skewOf(c.Store); skew.Abs() > maxSkew {
 		return nil, fmt.Errorf("this machine's clock is %s ahead of the store's, so that no age can be told: %w", skew, ErrCheck)
@@ -61,7 +60,7 @@ func (c Check) Run(ctx context.Context) ([]Checked, error) {
 	for _, item := range listing.Items {
 		switch {
 		case item.Err != nil:
-			return all, storing(item.Err, "reading the receipts")
+			return all, doing(item.Err, "reading the receipts")
 		case item.Receipt.Name == "":
 			return all, fmt.Errorf("%s: %s: %w", item.Name, item.Broken, ErrCheck)
 		}
@@ -160,7 +159,7 @@ func (c Check) count(ctx context.Context, found *Checked, item catalog.Item) err
 	}
 	digest, err := digestOf(ctx, c.Store, item.Name)
 	if err != nil {
-		return storing(err, "reading "+item.Name)
+		return doing(err, "reading "+item.Name)
 	}
 	if err := item.Receipt.Check(item.Name, digest.Size, digest.SHA256); err != nil {
 		found.Problems = append(found.Problems, err.Error())
@@ -193,7 +192,7 @@ func (c Check) open(ctx context.Context, found *Checked, item catalog.Item) erro
 			return nil
 		}
 	}
-	return storing(err, "reading "+item.Name)
+	return doing(err, "reading "+item.Name)
 }
 
 // judge holds what was counted against what should be there.
@@ -217,9 +216,8 @@ func digestOf(ctx context.Context, store remote.Store, name string) (_ remote.Di
 }
 
 // sum reads an open object as a whole.
-func sum(ctx context.Context, o remote.Object) (digest remote.Digest, err error) {
-	hash := sha256.New()
-	digest.Size, err = io.CopyBuffer(hash, remote.Obedient(ctx, io.NewSectionReader(o, 0, o.Size())), make([]byte, 1<<20))
-	hash.Sum(digest.SHA256[:0])
-	return digest, err
+func sum(ctx context.Context, o remote.Object) (remote.Digest, error) {
+	sum := remote.NewSummer()
+	_, err := io.CopyBuffer(sum, remote.Obedient(ctx, io.NewSectionReader(o, 0, o.Size())), make([]byte, 1<<20))
+	return sum.Digest(), err
 }

@@ -30,7 +30,7 @@ func newPatient(t *testing.T, n int) *patient {
 	t.Helper()
 	recipient, keys := newKeys(t)
 	p := &patient{keys: keys, target: walktest.NewTarget()}
-	b := backup(pinned(walktest.NewView(objects(n)...)), &p.store, recipient)
+	b := backup(walktest.NewView(objects(n)...), &p.store, recipient)
 	b.Pipe = true // what is damaged must be found without its help
 	done, err := b.Run(t.Context())
 	if err != nil {
@@ -53,7 +53,7 @@ func (p *patient) restore(t *testing.T, data []byte) error {
 	if _, err := a.Verify(t.Context(), nil); err != nil {
 		return err
 	}
-	r := ferry.Restore{Archive: a, Pin: pinned(p.target.View()), Target: p.target, Scenario: kube.ScenarioNew}
+	r := ferry.Restore{Source: a, Cluster: p.target.View(), Target: p.target, Scenario: kube.ScenarioNew}
 	planned, err := r.Plan(t.Context())
 	if err != nil {
 		return err

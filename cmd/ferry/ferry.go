@@ -10,7 +10,6 @@
 package ferry
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -31,8 +30,6 @@ var (
 	// ErrCorrupt: the cluster says that its members hold different data, or they were
 	// found to. It is an etcdwalk.ErrInvariant.
 	ErrCorrupt = fmt.Errorf("the cluster is corrupt%.0w", etcdwalk.ErrInvariant)
-	// ErrStore: the place of the archives fails.
-	ErrStore = errors.New("the store of archives fails")
 )
 
 // Progress is told how far a phase has come. A total of 0 is not known. It is
@@ -50,19 +47,6 @@ const (
 	Planning   Phase = "planning"   // keys
 	Applying   Phase = "restoring"  // keys
 )
-
-// A Snapshot is a view that knows how many keys it holds, without reading them.
-type Snapshot interface {
-	etcdwalk.View
-	// Count tells how many keys the ranges of a selection hold; less than 0: it
-	// is not known.
-	Count(ctx context.Context, sel etcdwalk.Selection) (int64, error)
-	// Outcome tells, after a walk, whether all that was read is of one moment.
-	Outcome() etcdwalk.Outcome
-}
-
-// A Pin opens a cluster's keyspace at its newest revision, for these ranges.
-type Pin func(ctx context.Context, ranges etcdwalk.Ranges) (Snapshot, error)
 
 // told returns p, or a Progress that tells nobody.
 func told(p Progress) Progress {

@@ -18,10 +18,11 @@ func (b Backup) header(ctx context.Context, c *choice) (archive.Header, error) {
 	}
 	info.Identify(ids)
 	info.Alarms = c.alarms
-	selected, err := b.Filter.Selected()
+	selected, err := b.Query.Selected()
 	if err != nil {
 		return archive.Header{}, err
 	}
+	words := b.Query.Words()
 	label := b.Label
 	if label == "" {
 		label = defaultLabel(info)
@@ -31,8 +32,8 @@ func (b Backup) header(ctx context.Context, c *choice) (archive.Header, error) {
 		LabelTyped: b.Label != "",
 		Selection: archive.Selection{
 			Whole: selected.Whole, Digest: selected.Digest, Text: selected.Text,
-			Include: b.Filter.Include, Exclude: b.Filter.Exclude,
-			Namespaces: b.Filter.Namespaces, Prefixes: b.Filter.Prefixes,
+			Include: words.Include, Exclude: words.Exclude,
+			Namespaces: words.Namespaces, Prefixes: words.Prefixes,
 		},
 		Sources:     []etcdwalk.Info{info},
 		ToolVersion: b.Tool,

@@ -16,6 +16,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
@@ -48,27 +49,6 @@ func objects(n int) []etcdwalk.Entry {
 	return entries
 }
 
-// counted makes a ferry.Snapshot of a view in memory.
-type counted struct{ *walktest.View }
-
-func (c counted) Count(ctx context.Context, sel etcdwalk.Selection) (int64, error) {
-	var n int64
-	for _, err := range c.Walk(ctx, etcdwalk.Selection{Ranges: sel.Ranges}) {
-		if err != nil {
-			return 0, err
-		}
-		n++
-	}
-	return n, nil
-}
-
-func (counted) Outcome() etcdwalk.Outcome { return etcdwalk.Outcome{Consistent: true} }
-
-// pinned is the pin of a view in memory.
-func pinned(v *walktest.View) ferry.Pin {
-	return func(context.Context, etcdwalk.Ranges) (ferry.Snapshot, error) { return counted{v}, nil }
-}
-
 // newKeys makes a recipient and the keys that open what is encrypted for it.
 func newKeys(t testing.TB) (crypt.Recipient, ferry.Keys) {
 	t.Helper()
@@ -88,8 +68,8 @@ func newKeys(t testing.TB) (crypt.Recipient, ferry.Keys) {
 }
 
 // backup is a Backup that lacks nothing but what a test wants to be otherwise.
-func backup(pin ferry.Pin, store remote.Store, recipients ...crypt.Recipient) ferry.Backup {
-	return ferry.Backup{Pin: pin, Store: store, Recipients: recipients, Tool: "test", Host: "tester", Now: time.Now}
+func backup(source etcdwalk.Source, store remote.Store, recipients ...crypt.Recipient) ferry.Backup {
+	return ferry.Backup{Source: source, Store: store, Recipients: recipients, Tool: "test", Host: "tester", Now: time.Now}
 }
 
 // contents reads all entries of an archive.
@@ -124,9 +104,19 @@ func dial(t testing.TB, servers ...*etcdproc.Server) *etcd3.Cluster {
 	return cluster
 }
 
-// pinning is the pin of a real cluster.
-func pinning(c *etcd3.Cluster) ferry.Pin {
-	return func(ctx context.Context, ranges etcdwalk.Ranges) (ferry.Snapshot, error) { return c.Pin(ctx, ranges) }
+// only is the source of one view.
+func only(view etcdwalk.View) etcdwalk.Source {
+	return walktest.Source(func(context.Context, etcdwalk.Moment, etcdwalk.Ranges) (etcdwalk.View, error) { return view, nil })
+}
+
+// query compiles a filter that makes sense.
+func query(t testing.TB, f kube.Filter) kube.Query {
+	t.Helper()
+	q, err := f.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
 }
 
 // put writes a key as another client would, and returns the revision.

@@ -23,27 +23,35 @@ func (p pair) tells() bool {
 
 // pairs are those of the prefixes that the restore writes under. Where none of these
 // tells anything, all others that archive and target know speak for them.
-func (r Restore) pairs(ctx context.Context, layout *kube.Layout, sel etcdwalk.Selection, target etcdwalk.Info) ([]pair, error) {
-	archived, err := r.Archive.identities(ctx, target.Identities)
+func (r Restore) pairs(ctx context.Context, p *Planned) ([]pair, error) {
+	target := p.Target
+	own := p.layout
+	if s, ok := r.Source.(scoped); ok {
+		var err error
+		if own, err = kube.NewLayout(s.Prefixes()...); err != nil {
+			return nil, err
+		}
+	}
+	archived, err := identities(ctx, own, p.source, target.Identities)
 	if err != nil {
 		return nil, err
 	}
 	var written, others []pair
 	for i, id := range archived {
-		p := pair{id, target.Identities[i]}
-		if !p.tells() {
+		both := pair{id, target.Identities[i]}
+		if !both.tells() {
 			continue
 		}
 		found := false
-		if slices.Contains(layout.Prefixes(), id.Prefix) {
-			if found, err = holds(ctx, r.Archive, sel.Within(etcdwalk.Ranges{etcdwalk.Prefix(id.Prefix)})); err != nil {
+		if slices.Contains(p.layout.Prefixes(), id.Prefix) {
+			if found, err = holds(ctx, p.source, p.sel.Within(etcdwalk.Ranges{etcdwalk.Prefix(id.Prefix)})); err != nil {
 				return nil, err
 			}
 		}
 		if found {
-			written = append(written, p)
+			written = append(written, both)
 		} else {
-			others = append(others, p)
+			others = append(others, both)
 		}
 	}
 	switch {
@@ -58,8 +66,8 @@ func (r Restore) pairs(ctx context.Context, layout *kube.Layout, sel etcdwalk.Se
 // sameCluster refuses a target that is not known to be the archive's cluster, or
 // that is not the one that ClusterIs says (RS10). It tells whether it is the user
 // alone who says that it is.
-func (r Restore) sameCluster(pairs []pair, target etcdwalk.Info) (confirmed bool, err error) {
-	source := r.Archive.Info()
+func (r Restore) sameCluster(planned *Planned, pairs []pair) (confirmed bool, err error) {
+	source, target := planned.source.Info(), planned.Target
 	for _, said := range r.ClusterIs {
 		if !contains(names(target), said) {
 			return false, fmt.Errorf("the target is %s, and not %s as --cluster-is says: %w", orUnknown(names(target)), said, etcdwalk.ErrRefused)
@@ -112,8 +120,8 @@ func contains(names []string, name string) bool {
 }
 
 // sameLineage refuses to compare revisions of what may be two clusters.
-func (r Restore) sameLineage(pairs []pair, target etcdwalk.Info) error {
-	if _, err := r.sameCluster(pairs, target); err != nil {
+func (r Restore) sameLineage(planned *Planned, pairs []pair) error {
+	if _, err := r.sameCluster(planned, pairs); err != nil {
 		return fmt.Errorf("mod revisions do not compare: %w", err)
 	}
 	for _, p := range pairs {
@@ -121,7 +129,7 @@ func (r Restore) sameLineage(pairs []pair, target etcdwalk.Info) error {
 			return fmt.Errorf("mod revisions do not compare: the archive's kube-system UID is %s, the target's %s: %w", p.archive, p.target, etcdwalk.ErrRefused)
 		}
 	}
-	return replay.SameLineage(r.Archive.Info(), target)
+	return replay.SameLineage(planned.source.Info(), planned.Target)
 }
 
 // nameOf is what a user confirms a cluster by: its UID, or etcd's id where the UID
@@ -158,24 +166,23 @@ func orUnknown(names []string) string {
 	return strings.Join(names, " or ")
 }
 
-// identities tells which cluster the archive holds under each prefix of which the
-// target's is known: what the header says, or else what lies in the archive.
-func (a *Archive) identities(ctx context.Context, target []etcdwalk.Identity) ([]etcdwalk.Identity, error) {
-	own, err := a.layout(kube.Filter{})
-	if err != nil {
-		return nil, err
-	}
+// identities tells which cluster a view holds under each prefix of which the
+// target's is known: what it says of itself, or else what lies in it. own is the
+// layout of what it holds.
+func identities(ctx context.Context, own *kube.Layout, view etcdwalk.View, target []etcdwalk.Identity) ([]etcdwalk.Identity, error) {
+	told := view.Info().Identities
 	var all, stored []etcdwalk.Identity
 	for _, theirs := range target {
 		in := func(ids []etcdwalk.Identity) int {
 			return slices.IndexFunc(ids, func(id etcdwalk.Identity) bool { return id.Prefix == theirs.Prefix })
 		}
-		if at := in(a.Info().Identities); at >= 0 {
-			all = append(all, a.Info().Identities[at])
+		if at := in(told); at >= 0 {
+			all = append(all, told[at])
 			continue
 		}
 		if stored == nil {
-			if stored, err = own.Identities(ctx, a); err != nil {
+			var err error
+			if stored, err = own.Identities(ctx, view); err != nil {
 				return nil, err
 			}
 		}
@@ -183,28 +190,27 @@ func (a *Archive) identities(ctx context.Context, target []etcdwalk.Identity) ([
 			all = append(all, stored[at])
 			continue
 		}
-		all = append(all, a.untold(own, theirs, target))
+		all = append(all, untold(own, view, theirs, target))
 	}
 	return all, nil
 }
 
-// untold is the identity under a prefix of which the header says nothing, in an
-// archive that holds no kube-system there. The one UID that an archive of format 1.0
+// untold is the identity under a prefix of which a view says nothing and holds no
+// kube-system there. The one UID that an archive of format 1.0
 // can have is of some prefix: it is that of a target that has it there, or has it
 // nowhere, and tells nothing of the other clusters of one that has it elsewhere. That
 // there is no UID tells nothing; a kube-system that would have been taken, and is not
 // there, is absent.
-func (a *Archive) untold(own *kube.Layout, theirs etcdwalk.Identity, target []etcdwalk.Identity) etcdwalk.Identity {
+func untold(own *kube.Layout, view etcdwalk.View, theirs etcdwalk.Identity, target []etcdwalk.Identity) etcdwalk.Identity {
 	id := etcdwalk.Identity{Prefix: theirs.Prefix, State: etcdwalk.IdentityUnreadable}
-	taken := a.Header().Selection
-	whole := len(taken.Include)+len(taken.Exclude)+len(taken.Namespaces) == 0
-	uid := a.Info().KubeSystemUID
-	if len(a.Info().Identities) > 0 {
+	info := view.Info()
+	uid := info.KubeSystemUID
+	if len(info.Identities) > 0 {
 		uid = "" // it is of the prefix that it is told of
 	}
 	elsewhere := slices.ContainsFunc(target, func(id etcdwalk.Identity) bool { return id.UID == uid })
 	switch {
-	case uid != "" && theirs.State == etcdwalk.IdentityNone, whole && own.CoversIdentity(theirs.Prefix):
+	case uid != "" && theirs.State == etcdwalk.IdentityNone, !isPartial(view) && own.CoversIdentity(theirs.Prefix):
 		id.State = etcdwalk.IdentityNone
 	case uid != "" && (theirs.UID == uid || !elsewhere):
 		id.State, id.UID = etcdwalk.IdentityUID, uid

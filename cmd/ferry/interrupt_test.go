@@ -21,7 +21,7 @@ func TestBackupThatIsStoppedLeavesNothingUnderAName(t *testing.T) {
 			defer cancel()
 			var store remotetest.Memory
 			recipient, _ := newKeys(t)
-			b := backup(pinned(walktest.NewView(objects(50)...)), &store, recipient)
+			b := backup(walktest.NewView(objects(50)...), &store, recipient)
 			b.ReadBack = readBack
 			stopped := 0
 			b.Progress = func(now ferry.Phase, _, _ int64) {
@@ -53,7 +53,7 @@ func TestBackupThatIsStoppedTooLateIsWhole(t *testing.T) {
 		return nil
 	}}
 	recipient, keys := newKeys(t)
-	done, err := backup(pinned(walktest.NewView(objects(50)...)), &store, recipient).Run(ctx)
+	done, err := backup(walktest.NewView(objects(50)...), &store, recipient).Run(ctx)
 	if err != nil || stopped != 1 {
 		t.Fatalf("stopped %d times: %v", stopped, err)
 	}
@@ -68,7 +68,7 @@ func TestBackupThatIsStoppedTooLateIsWhole(t *testing.T) {
 func TestRestoreThatIsStoppedTellsOfEachKey(t *testing.T) {
 	var store remotetest.Memory
 	recipient, keys := newKeys(t)
-	made, err := backup(pinned(walktest.NewView(objects(900)...)), &store, recipient).Run(t.Context())
+	made, err := backup(walktest.NewView(objects(900)...), &store, recipient).Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestRestoreThatIsStoppedTellsOfEachKey(t *testing.T) {
 		}
 	}
 	told := map[string]replay.Fate{}
-	r := ferry.Restore{Archive: a, Pin: pinned(target.View()), Target: target, Scenario: kube.ScenarioNew}
+	r := ferry.Restore{Source: a, Cluster: target.View(), Target: target, Scenario: kube.ScenarioNew}
 	planned, err := r.Plan(ctx)
 	if err != nil {
 		t.Fatal(err)

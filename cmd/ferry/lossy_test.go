@@ -147,7 +147,7 @@ func newStock(t *testing.T, n, size int, beside map[string]string) *stock {
 	}
 	recipient, keys := newKeys(t)
 	s := &stock{keys: keys}
-	done, err := backup(pinning(dial(t, server)), &s.store, recipient).Run(t.Context())
+	done, err := backup(dial(t, server), &s.store, recipient).Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func (s *stock) restore(t *testing.T, cluster *etcd3.Cluster, target etcdwalk.Ta
 	if _, err := a.Verify(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	r := ferry.Restore{Archive: a, Pin: pinning(cluster), Target: target, Policy: policy, Scenario: kube.ScenarioNew, InFlight: s.inFlight}
+	r := ferry.Restore{Source: a, Cluster: cluster, Target: target, Policy: policy, Scenario: kube.ScenarioNew, InFlight: s.inFlight}
 	planned, err := r.Plan(t.Context())
 	if err != nil {
 		t.Fatal(err)

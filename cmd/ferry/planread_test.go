@@ -41,7 +41,7 @@ func noise(n int, kinds ...string) []etcdwalk.Entry {
 func TestPlanReadsTheSegmentsThatItNeeds(t *testing.T) {
 	var store remotetest.Memory
 	recipient, keys := newKeys(t)
-	made, err := backup(pinned(walktest.NewView(noise(40, "configmaps", "secrets", "example.com/widgets")...)), &store, recipient).Run(t.Context())
+	made, err := backup(walktest.NewView(noise(40, "configmaps", "secrets", "example.com/widgets")...), &store, recipient).Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestPlanReadsTheSegmentsThatItNeeds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := a.BytesRead()
-			r := ferry.Restore{Archive: a, Filter: test.filter, Pin: pinned(target.View()), Target: target, Scenario: kube.ScenarioNew}
+			r := ferry.Restore{Source: a, Query: query(t, test.filter), Cluster: target.View(), Target: target, Scenario: kube.ScenarioNew}
 			planned, err := r.Plan(t.Context())
 			if err != nil || planned.Counts[replay.Created] == 0 {
 				t.Fatalf("planning: %v", err)

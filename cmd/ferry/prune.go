@@ -83,7 +83,7 @@ func (p Prune) Run(ctx context.Context) (Pruned, error) {
 	now := p.Now()
 	listing, err := catalog.List(ctx, p.Store)
 	if err != nil {
-		return done, storing(err, "listing the archives")
+		return done, doing(err, "listing the archives")
 	}
 	if skew := skewOf(p.Store); skew.Abs() > maxSkew {
 		return done, fmt.Errorf("this machine's clock is %s ahead of the store's: %w", skew, catalog.ErrDoubt)
@@ -163,7 +163,7 @@ func (p Prune) remove(ctx context.Context, remove func(context.Context, remote.S
 		case errors.Is(err, fs.ErrPermission):
 			*denied = append(*denied, Denial{name, err.Error(), lost})
 		case err != nil:
-			return storing(err, "pruning")
+			return doing(err, "pruning")
 		default:
 			*removed = append(*removed, name)
 		}
@@ -195,7 +195,7 @@ func (p Prune) sweep(ctx context.Context, l catalog.Listing, before time.Time, d
 		swept, err := s.Sweep(ctx, before, catalog.IsOurs, p.DryRun)
 		done.Swept = append(done.Swept, swept...)
 		if err != nil {
-			return storing(err, "sweeping unfinished uploads")
+			return doing(err, "sweeping unfinished uploads")
 		}
 	}
 	return nil

@@ -35,7 +35,7 @@ func stocked(t *testing.T, n int) *remotetest.Memory {
 		if err := catalog.Publish(t.Context(), store, catalog.NewReceipt(catalog.Receipt{
 			ArchiveID: fmt.Sprintf("%032x", i), Name: name, Created: noon.Add(time.Duration(i) * time.Hour),
 			KubeSystemUID: "uid", Cluster: "prod", Whole: true, ToolVersion: "test",
-		}, remotetest.DigestOf(data))); err != nil {
+		}, remote.DigestOf(data))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -72,7 +72,7 @@ func TestPruneInDoubt(t *testing.T) {
 				}
 				return nil
 			}
-		}, ferry.ErrStore},
+		}, remote.ErrUnavailable},
 		"a receipt that cannot be read": {func(m *remotetest.Memory, _ *ferry.Prune) {
 			m.Put(catalog.ReceiptName("x.zip.age"), []byte("{"))
 		}, catalog.ErrDoubt},
@@ -251,7 +251,7 @@ func TestPruneTellsOfALostReceiptWhateverEndsIt(t *testing.T) {
 		return nil
 	}
 	done, err := prune(store).Run(t.Context())
-	if !errors.Is(err, ferry.ErrStore) || !errors.Is(err, catalog.ErrReceiptLost) || fired != 3 || len(done.Denied) != 1 {
+	if !errors.Is(err, remote.ErrUnavailable) || !errors.Is(err, catalog.ErrReceiptLost) || fired != 3 || len(done.Denied) != 1 {
 		t.Errorf("%+v, %v after %d faults", done, err, fired)
 	}
 	for _, word := range []string{"no answer", "kubeferry receipt " + archiveName(0) + " -i IDENTITY"} {
@@ -272,7 +272,7 @@ func TestPruneCutShort(t *testing.T) {
 		}
 		return nil
 	}
-	if done, err := prune(store).Run(t.Context()); !errors.Is(err, ferry.ErrStore) || len(done.Removed) != 0 || fired == 0 {
+	if done, err := prune(store).Run(t.Context()); !errors.Is(err, remote.ErrUnavailable) || len(done.Removed) != 0 || fired == 0 {
 		t.Errorf("%+v, %v", done, err)
 	}
 	store.Fault = nil

@@ -42,7 +42,7 @@ func TestTheReceiptIsPublishedLast(t *testing.T) {
 		return nil
 	}}
 	recipient, _ := newKeys(t)
-	b := backup(pinned(walktest.NewView(objects(10)...)), &store, recipient)
+	b := backup(walktest.NewView(objects(10)...), &store, recipient)
 	b.Name = named
 	if _, err := b.Run(t.Context()); err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func TestTheReceiptIsPublishedLast(t *testing.T) {
 func TestAStoreThatFailsAtAnyStep(t *testing.T) {
 	receipt := catalog.ReceiptName(named)
 	for fault, want := range map[error]error{
-		syscall.EIO:       ferry.ErrStore,
+		syscall.EIO:       remote.ErrUnavailable,
 		remote.ErrNoSpace: remote.ErrNoSpace,
 		remote.ErrDigest:  remote.ErrDigest,
 		fs.ErrPermission:  fs.ErrPermission,
@@ -81,7 +81,7 @@ func TestAStoreThatFailsAtAnyStep(t *testing.T) {
 					return fault
 				}}
 				recipient, _ := newKeys(t)
-				b := backup(pinned(walktest.NewView(objects(10)...)), &store, recipient)
+				b := backup(walktest.NewView(objects(10)...), &store, recipient)
 				b.Name = named
 				if _, err := b.Run(t.Context()); !errors.Is(err, want) || !errors.Is(err, fault) || !strings.Contains(err.Error(), named) || fired != 1 {
 					t.Errorf("after %d faults: got %v, want %v about %s", fired, err, want, named)
@@ -103,7 +103,7 @@ func TestAStoreThatFailsAtAnyStep(t *testing.T) {
 func TestAReceiptThatIsThereAlready(t *testing.T) {
 	var store remotetest.Memory
 	recipient, keys := newKeys(t)
-	b := backup(pinned(walktest.NewView(objects(10)...)), &store, recipient)
+	b := backup(walktest.NewView(objects(10)...), &store, recipient)
 	b.Name = named
 	if _, err := b.Run(t.Context()); err != nil {
 		t.Fatal(err)
@@ -131,8 +131,8 @@ func TestAReceiptThatIsThereAlready(t *testing.T) {
 func TestReceiptsTellNoNames(t *testing.T) {
 	var store remotetest.Memory
 	recipient, _ := newKeys(t)
-	b := backup(pinned(walktest.NewView(objects(10)...)), &store, recipient)
-	b.Filter = kube.Filter{Include: []string{"cm/settings-003"}, Namespaces: []string{"shop"}}
+	b := backup(walktest.NewView(objects(10)...), &store, recipient)
+	b.Query = query(t, kube.Filter{Include: []string{"cm/settings-003"}, Namespaces: []string{"shop"}})
 	done, err := b.Run(t.Context())
 	if err != nil || done.Receipt.Keys != 1 || done.Receipt.Whole {
 		t.Fatalf("%+v, %v; want one key", done.Receipt, err)
@@ -170,7 +170,7 @@ func noisy(n int) []etcdwalk.Entry {
 func TestTheSpoolHoldsCiphertextOnly(t *testing.T) {
 	folder := t.TempDir()
 	recipient, _ := newKeys(t)
-	b := backup(pinned(walktest.NewView(noisy(5000)...)), dir.New(folder, dir.Options{}), recipient)
+	b := backup(walktest.NewView(noisy(5000)...), dir.New(folder, dir.Options{}), recipient)
 	looked := 0
 	b.Progress = func(_ ferry.Phase, done, _ int64) {
 		if done != 4900 {
@@ -207,7 +207,7 @@ func TestTheSpoolHoldsCiphertextOnly(t *testing.T) {
 
 // A lying snapshot changes one step of its walk.
 type lying struct {
-	ferry.Snapshot
+	etcdwalk.View
 	lie  func(e etcdwalk.Entry) etcdwalk.Entry
 	told *int
 }
@@ -215,7 +215,7 @@ type lying struct {
 func (l lying) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[etcdwalk.Entry, error] {
 	return func(yield func(etcdwalk.Entry, error) bool) {
 		n := 0
-		for e, err := range l.Snapshot.Walk(ctx, sel) {
+		for e, err := range l.View.Walk(ctx, sel) {
 			if n++; n == 7 {
 				e = l.lie(e)
 				*l.told++
@@ -237,13 +237,10 @@ func TestASourceThatLiesLeavesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			told := 0
-			pin := pinned(walktest.NewView(objects(20)...))
+			source := walktest.NewView(objects(20)...)
 			var store remotetest.Memory
 			recipient, _ := newKeys(t)
-			_, err := backup(func(ctx context.Context, ranges etcdwalk.Ranges) (ferry.Snapshot, error) {
-				view, err := pin(ctx, ranges)
-				return lying{view, lie, &told}, err
-			}, &store, recipient).Run(t.Context())
+			_, err := backup(only(lying{source, lie, &told}), &store, recipient).Run(t.Context())
 			if !errors.Is(err, etcdwalk.ErrInvariant) || told == 0 {
 				t.Errorf("after %d lies: got %v, want %v", told, err, etcdwalk.ErrInvariant)
 			}
@@ -257,17 +254,15 @@ func TestASourceThatLiesLeavesNothing(t *testing.T) {
 // TestGivingUpTellsTheTimeThatAWalkTook: WK4.
 func TestGivingUpTellsTheTimeThatAWalkTook(t *testing.T) {
 	clock, walks := time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC), 0
-	pin := meddling(func(context.Context, etcdwalk.Ranges) (ferry.Snapshot, error) {
-		view := walktest.NewView(objects(50)...)
-		view.Err, view.ErrAfter = etcdwalk.ErrCompacted, 30
-		return compacted{counted{view}}, nil
-	}, 20, func() {
+	view := walktest.NewView(objects(50)...)
+	view.Err, view.ErrAfter = etcdwalk.ErrCompacted, 30
+	source := meddling(view, 20, func() {
 		walks++
 		clock = clock.Add(time.Duration(walks) * time.Minute)
 	})
 	var store remotetest.Memory
 	recipient, _ := newKeys(t)
-	b := backup(pin, &store, recipient)
+	b := backup(source, &store, recipient)
 	b.Now = func() time.Time { return clock }
 	done, err := b.Run(t.Context())
 	if !errors.Is(err, etcdwalk.ErrCompacted) || !strings.Contains(err.Error(), "walk 4 of at most 4 ran 4m0s ") || walks != 4 {
@@ -277,11 +272,6 @@ func TestGivingUpTellsTheTimeThatAWalkTook(t *testing.T) {
 		t.Errorf("all of it took %s, want %s", done.Duration, want)
 	}
 }
-
-// compacted counts without a walk.
-type compacted struct{ counted }
-
-func (compacted) Count(context.Context, etcdwalk.Selection) (int64, error) { return 51, nil }
 
 // TestEncryptedWhereOneInTheClearIsExpected: A10, the other direction.
 func TestEncryptedWhereOneInTheClearIsExpected(t *testing.T) {

@@ -118,7 +118,7 @@ func restoreAgainst(t *testing.T, policy replay.Policy, without ...string) *figh
 	}
 	var store remotetest.Memory
 	recipient, keys := newKeys(t)
-	done, err := backup(pinning(cluster), &store, recipient).Run(t.Context())
+	done, err := backup(cluster, &store, recipient).Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func restoreAgainst(t *testing.T, policy replay.Policy, without ...string) *figh
 		t.Fatal(err)
 	}
 	defer a.Close()
-	f.run(t, ferry.Restore{Archive: a, Pin: pinning(cluster), Target: f.rival, Policy: policy}, client, cluster)
+	f.run(t, ferry.Restore{Source: a, Cluster: cluster, Target: f.rival, Policy: policy}, client, cluster)
 	return f
 }
 

@@ -33,7 +33,7 @@ func (l *liar) Open(ctx context.Context, name string) (remote.Object, error) {
 func TestReadBackOpensTheArchiveWithoutTheOperatorsIdentity(t *testing.T) {
 	recipient, keys := newKeys(t)
 	var store remotetest.Memory
-	b := backup(pinned(walktest.NewView(objects(50)...)), &store, recipient)
+	b := backup(walktest.NewView(objects(50)...), &store, recipient)
 	b.ReadBack = true
 	done, err := b.Run(t.Context())
 	if err != nil {
@@ -51,7 +51,7 @@ func TestReadBackTellsOfValuesThatNoRestoreWouldWrite(t *testing.T) {
 	recipient, _ := newKeys(t)
 	entries := objects(3)
 	entries[0].Value = []byte("not an object")
-	b := backup(pinned(walktest.NewView(entries...)), &remotetest.Memory{}, recipient)
+	b := backup(walktest.NewView(entries...), &remotetest.Memory{}, recipient)
 	b.ReadBack = true
 	done, err := b.Run(t.Context())
 	if err != nil {
@@ -65,7 +65,7 @@ func TestReadBackTellsOfValuesThatNoRestoreWouldWrite(t *testing.T) {
 func TestReadBackRemovesAnArchiveThatCannotBeRestored(t *testing.T) {
 	recipient, _ := newKeys(t)
 	store := &liar{Memory: &remotetest.Memory{}}
-	b := backup(pinned(walktest.NewView(objects(50)...)), store, recipient)
+	b := backup(walktest.NewView(objects(50)...), store, recipient)
 	b.ReadBack = true
 	_, err := b.Run(t.Context())
 	if !errors.Is(err, crypt.ErrDamaged) {

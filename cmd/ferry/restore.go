@@ -2,28 +2,30 @@ package ferry
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/tree"
 )
 
-// A Restore carries the selected part of an archive into a cluster, in three
-// steps that the caller makes one by one: verify the archive ([Archive.Verify]),
-// Plan, Apply. Only the last one writes.
+// A Restore carries the selected part of a source into a cluster, in two steps that
+// the caller makes one by one: Plan, Apply. Only the last one writes. An archive is
+// verified before ([Archive.Verify]).
 type Restore struct {
-	Archive  *Archive
-	Filter   kube.Filter // without prefixes: the archive's
-	Pin      Pin         // of the target
+	Source   etcdwalk.Source
+	At       etcdwalk.Moment
+	Query    kube.Query      // without prefixes: the source's
+	Cluster  etcdwalk.Source // the target, to look at
 	Target   etcdwalk.Target
 	Policy   replay.Policy
 	Scenario kube.Scenario
 	// ClusterIs is what the user says the target is: the UID of its kube-system, or
 	// where that cannot be read etcd's cluster id; several where it holds several
-	// clusters. It stands in for a proof that the archive is of this cluster, and any
+	// clusters. It stands in for a proof that the source is of this cluster, and any
 	// other target is refused. None: the user says nothing.
 	ClusterIs  []string
 	Regrant    bool // leases; else keys under a lease are passed over
@@ -39,11 +41,15 @@ type Planned struct {
 	replay.Plan
 	// Target is the cluster that would be written to.
 	Target etcdwalk.Info
-	// Confirmed: nothing proves that the archive is of it but ClusterIs.
+	// Confirmed: nothing proves that the source is of it but ClusterIs.
 	Confirmed bool
 
-	job    replay.Job
+	query  kube.Query
 	layout *kube.Layout
+	source etcdwalk.View
+	sel    etcdwalk.Selection
+	target etcdwalk.View
+	job    replay.Job
 	total  int64
 }
 
@@ -51,49 +57,14 @@ type Planned struct {
 // scenario come first; the errors of replay say what forbids the restore, and
 // Planned what was found until then.
 func (r Restore) Plan(ctx context.Context) (*Planned, error) {
-	r.Filter = r.Archive.Filter(r.Filter)
-	sel, layout, err := r.Archive.Select(ctx, r.Filter)
-	if err != nil {
+	planned := &Planned{}
+	if err := r.open(ctx, planned); err != nil {
 		return nil, err
 	}
-	if !r.AllowEmpty {
-		if err := r.Archive.Expected(ctx, r.Filter); err != nil {
-			return nil, fmt.Errorf("looking into the archive: %w", err)
-		}
-	}
-	view, err := r.Pin(ctx, layout.Scope())
-	if err != nil {
-		return nil, err
-	}
-	planned := &Planned{Target: view.Info(), layout: layout, total: r.total()}
-	if planned.Target.Alarms, err = alarmsOf(ctx, view); err != nil {
+	if err := r.look(ctx, planned); err != nil {
 		return planned, err
 	}
-	if err := soundTarget(planned.Target.Alarms); err != nil {
-		return planned, err
-	}
-	ids, err := layout.Identities(ctx, view)
-	if err != nil {
-		return planned, err
-	}
-	planned.Target.Identify(ids)
-	pairs, err := r.pairs(ctx, layout, sel, planned.Target)
-	if err != nil {
-		return planned, err
-	}
-	if planned.Confirmed, err = r.guard(ctx, layout, view, planned.Target, pairs); err != nil {
-		return planned, err
-	}
-	planned.job = replay.Job{
-		Source:     r.source(planned.Target.API),
-		Selections: r.ranks(layout, sel),
-		Target:     r.Target,
-		Policy:     r.Policy,
-		Regrant:    r.Regrant,
-		Rule:       r.rule(layout, planned.Target.API, !r.Raw && !r.checked()),
-		InFlight:   r.InFlight,
-		Since:      planned.Target.Revision,
-	}
+	planned.job = r.job(planned)
 	planned.job.Report = r.counting(Planning, planned.total)
 	plan, err := planned.job.Plan(ctx)
 	if err != nil {
@@ -101,7 +72,7 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	}
 	planned.Plan = plan
 	if planned.Counts.Total() == 0 && !r.AllowEmpty {
-		return planned, fmt.Errorf("looking into the archive: %w", empty(r.Filter))
+		return planned, fmt.Errorf("looking into what is to be restored: %w", empty(planned.query))
 	}
 	if all := planned.Counts.Total(); all > 0 && planned.Counts[replay.Leased] == all {
 		return planned, fmt.Errorf("every key that is selected is under an etcd lease, which --leases=regrant brings back: %w", ErrIncomplete)
@@ -109,12 +80,83 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	return planned, planned.Err()
 }
 
-// ranks are the ranks of a selection. The two that share ranges, custom resources
-// and what has no rank of its own, are told which kinds of the archive are the
-// other's, so that no segment is read for nothing.
-func (r Restore) ranks(layout *kube.Layout, sel etcdwalk.Selection) []etcdwalk.Selection {
-	ranks := layout.Ranks(sel)
-	if sel.Match != nil {
+// open opens the source and what is to be written to.
+func (r Restore) open(ctx context.Context, p *Planned) (err error) {
+	if p.query, err = within(r.Source, r.Query); err != nil {
+		return err
+	}
+	p.layout = p.query.Layout()
+	if p.source, err = r.Source.Open(ctx, r.At, p.layout.Scope()); err != nil {
+		return err
+	}
+	if p.sel, err = p.query.Resolve(ctx, p.source); err != nil {
+		return err
+	}
+	if !r.AllowEmpty {
+		if err := named(ctx, p.query, p.source); err != nil {
+			return fmt.Errorf("looking into what is to be restored: %w", err)
+		}
+	}
+	if !p.query.Narrow() {
+		if p.total, err = p.source.Count(ctx, p.sel); err != nil {
+			return err
+		}
+	}
+	p.target, err = r.Cluster.Open(ctx, etcdwalk.Newest, p.layout.Scope())
+	return err
+}
+
+// look finds out what the target is, and refuses what must not be written to.
+func (r Restore) look(ctx context.Context, p *Planned) (err error) {
+	p.Target = p.target.Info()
+	if p.Target.Alarms, err = alarmsOf(ctx, p.target); err != nil {
+		return err
+	}
+	if err := soundTarget(p.Target.Alarms); err != nil {
+		return err
+	}
+	ids, err := p.layout.Identities(ctx, p.target)
+	if err != nil {
+		return err
+	}
+	p.Target.Identify(ids)
+	pairs, err := r.pairs(ctx, p)
+	if err != nil {
+		return err
+	}
+	p.Confirmed, err = r.guard(ctx, p, pairs)
+	return err
+}
+
+// job is what is to be replayed.
+func (r Restore) job(p *Planned) replay.Job {
+	source := p.source
+	if tree.Is(source.Info().API) && !tree.Is(p.Target.API) {
+		source = tree.Flat(source)
+	}
+	inFlight := r.InFlight
+	if isSequential(r.Target) {
+		inFlight = min(inFlight, 1)
+	}
+	return replay.Job{
+		Source:     source,
+		Selections: ranks(p),
+		Target:     r.Target,
+		Policy:     r.Policy,
+		Regrant:    r.Regrant,
+		Rule:       r.rule(p, !r.Raw && !isStorable(p.source, p.query)),
+		InFlight:   inFlight,
+		Since:      p.Target.Revision,
+	}
+}
+
+// ranks are the ranks of what is selected. The two that share ranges, custom resources
+// and what has no rank of its own, are told which kinds of the source are the
+// other's, so that nothing is read in vain.
+func ranks(p *Planned) []etcdwalk.Selection {
+	ranks := p.layout.Ranks(p.sel)
+	where, ok := p.source.(placed)
+	if !ok || p.sel.Match != nil {
 		return ranks // a rank's Match tells more than its kinds
 	}
 	for i, rank := range ranks {
@@ -122,9 +164,9 @@ func (r Restore) ranks(layout *kube.Layout, sel etcdwalk.Selection) []etcdwalk.S
 			continue
 		}
 		var others []etcdwalk.Range
-		for _, s := range r.Archive.Manifest().Segments {
-			class := layout.Classify(s.FirstKey)
-			if class.Kind != "" && !rank.Match(etcdwalk.Entry{Key: s.FirstKey}) {
+		for _, key := range where.Places() {
+			class := p.layout.Classify(key)
+			if class.Kind != "" && !rank.Match(etcdwalk.Entry{Key: key}) {
 				others = append(others, class.Range)
 			}
 		}
@@ -137,7 +179,7 @@ func (r Restore) ranks(layout *kube.Layout, sel etcdwalk.Selection) []etcdwalk.S
 // whatever the error.
 func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, error) {
 	planned.job.Report = r.counting(Applying, planned.total)
-	planned.job.Rule = r.rule(planned.layout, planned.Target.API, false) // the plan would have refused
+	planned.job.Rule = r.rule(planned, false) // the plan would have refused
 	done, err := planned.job.Apply(ctx, planned.Plan)
 	if err == nil && !done.Complete() {
 		err = fmt.Errorf("some keys were not restored: %w", ErrIncomplete)
@@ -145,28 +187,12 @@ func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, e
 	return done, err
 }
 
-// source is the archive as the target can take it.
-func (r Restore) source(target etcdwalk.API) etcdwalk.View {
-	if r.Archive.Info().API == etcdwalk.V2 && target != etcdwalk.V2 {
-		return mortality{r.Archive}
-	}
-	return r.Archive
-}
-
-// total is the number of keys that a pass may look at; 0 if it is not known.
-func (r Restore) total() int64 {
-	if len(r.Filter.Include)+len(r.Filter.Exclude)+len(r.Filter.Namespaces) > 0 {
-		return 0
-	}
-	return r.Archive.Manifest().Totals.Keys
-}
-
-// counting tells the progress of a pass, and the caller's Record of each key.
+// counting tells the progress of a pass, and the caller's Report of each key.
 func (r Restore) counting(phase Phase, total int64) func(replay.Line) error {
 	tell, done := told(r.Progress), int64(0)
 	return func(line replay.Line) error {
 		done++
-		tell(phase, done, total)
+		tell(phase, done, max(0, total))
 		if r.Report == nil {
 			return nil
 		}
@@ -174,31 +200,28 @@ func (r Restore) counting(phase Phase, total int64) func(replay.Line) error {
 	}
 }
 
-// checked tells whether the archive was verified, and held then, under the same
-// prefixes, no value that would break its resource.
-func (r Restore) checked() bool {
-	return r.Archive.storable && slices.Equal(r.Filter.Prefixes, r.Archive.Filter(kube.Filter{}).Prefixes)
-}
-
-// rule joins what Kubernetes forbids: keys that are never restored, keys that
-// the scenario passes over, and, if they are to be looked at, values that would
-// break their resource.
-func (r Restore) rule(layout *kube.Layout, target etcdwalk.API, values bool) func(etcdwalk.Entry) (replay.Fate, string) {
-	source := r.Archive.Info().API
+// rule joins what the target cannot hold with what Kubernetes forbids: keys that are
+// never restored, keys that the scenario passes over, and, if they are to be looked
+// at, values that would break their resource.
+func (r Restore) rule(p *Planned, values bool) func(etcdwalk.Entry) (replay.Fate, string) {
+	from := p.source.Info().API
+	limits, limited := r.Target.(particular)
 	return func(e etcdwalk.Entry) (replay.Fate, string) {
-		switch excluded, refused := across(source, target, e); {
-		case excluded != "":
-			return replay.Excluded, excluded
-		case refused != "":
-			return replay.Refused, refused
+		if limited {
+			switch err := limits.Holds(from, e); {
+			case errors.Is(err, etcdwalk.ErrNeedless):
+				return replay.Excluded, err.Error()
+			case err != nil:
+				return replay.Refused, err.Error()
+			}
 		}
-		if verdict := layout.Judge(r.Scenario, e); verdict.Severity != kube.Allow {
+		if verdict := p.layout.Judge(r.Scenario, e); verdict.Severity != kube.Allow {
 			return replay.Excluded, verdict.Reason
 		}
 		if !values {
 			return "", ""
 		}
-		if err := layout.CheckValue(e.Key, e.Value); err != nil {
+		if err := p.layout.CheckValue(e.Key, e.Value); err != nil {
 			return replay.Refused, err.Error()
 		}
 		return "", ""
@@ -206,35 +229,35 @@ func (r Restore) rule(layout *kube.Layout, target etcdwalk.API, values bool) fun
 }
 
 // guard refuses what the scenario and the policy forbid (RS10). It tells whether
-// only the user says that the target is the archive's cluster.
-func (r Restore) guard(ctx context.Context, layout *kube.Layout, target Snapshot, info etcdwalk.Info, pairs []pair) (confirmed bool, err error) {
+// only the user says that the target is the source's cluster.
+func (r Restore) guard(ctx context.Context, p *Planned, pairs []pair) (confirmed bool, err error) {
 	if r.Policy == replay.Newer {
-		if err := r.sameLineage(pairs, info); err != nil {
+		if err := r.sameLineage(p, pairs); err != nil {
 			return false, fmt.Errorf("--on-conflict=newer: %w", err)
 		}
 	}
 	if r.Scenario == kube.ScenarioSame {
-		return r.sameCluster(pairs, info)
+		return r.sameCluster(p, pairs)
 	}
-	return false, r.guardNew(ctx, layout, target)
+	return false, guardNew(ctx, p.layout, p.target, p.source)
 }
 
-// guardNew refuses a target that lives already, or holds what this archive
+// guardNew refuses a target that lives already, or holds what this source
 // would not have put there. What an interrupted restore has left is the
-// archive's own, so it may be run again.
-func (r Restore) guardNew(ctx context.Context, layout *kube.Layout, target Snapshot) error {
+// source's own, so it may be run again.
+func guardNew(ctx context.Context, layout *kube.Layout, target, source etcdwalk.View) error {
 	for e, err := range target.Walk(ctx, etcdwalk.Selection{Ranges: layout.LiveSigns()}) {
 		if err != nil {
 			return err
 		}
 		return fmt.Errorf("a kube-apiserver uses the target, or did until seconds ago (key %q): stop it, or restore with --scenario=same: %w", e.Key, etcdwalk.ErrRefused)
 	}
-	key, found, err := replay.Foreign(ctx, target, r.Archive, etcdwalk.Selection{Ranges: layout.Scope()}, nil)
+	key, found, err := replay.Foreign(ctx, target, source, etcdwalk.Selection{Ranges: layout.Scope()})
 	if err != nil {
 		return err
 	}
 	if found {
-		return fmt.Errorf("the target is not new: it holds key %s, which this archive would not have put there: %w", quoted(key), etcdwalk.ErrRefused)
+		return fmt.Errorf("the target is not new: it holds key %s, which this restore would not put there: %w", quoted(key), etcdwalk.ErrRefused)
 	}
 	return nil
 }

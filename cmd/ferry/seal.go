@@ -1,8 +1,6 @@
 package ferry
 
 import (
-	"crypto/sha256"
-	"hash"
 	"io"
 
 	"github.com/kubeferry/kubeferry/crypt"
@@ -19,7 +17,7 @@ type sealed struct {
 
 // seal writes to dst, encrypted for the recipients, or in the clear for none.
 func seal(dst io.Writer, recipients []crypt.Recipient) (*sealed, error) {
-	s := &sealed{out: &digester{dst: dst, sum: sha256.New()}}
+	s := &sealed{out: &digester{dst: dst, sum: remote.NewSummer()}}
 	if len(recipients) == 0 {
 		s.Writer = s.out
 		return s, nil
@@ -36,23 +34,17 @@ func (s *sealed) close() (remote.Digest, error) {
 			return remote.Digest{}, err
 		}
 	}
-	return s.out.digest(), nil
+	return s.out.sum.Digest(), nil
 }
 
 // A digester sums up the bytes on their way to dst.
 type digester struct {
-	dst  io.Writer
-	sum  hash.Hash
-	size int64
+	dst io.Writer
+	sum *remote.Summer
 }
 
 func (d *digester) Write(b []byte) (int, error) {
 	n, err := d.dst.Write(b)
-	d.sum.Write(b[:n]) // a hash never fails
-	d.size += int64(n)
+	_, _ = d.sum.Write(b[:n]) // which never fails
 	return n, err
-}
-
-func (d *digester) digest() remote.Digest {
-	return remote.Digest{Size: d.size, SHA256: [sha256.Size]byte(d.sum.Sum(nil))}
 }

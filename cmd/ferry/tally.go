@@ -30,7 +30,7 @@ type KindTally struct {
 
 // Tally walks what the backup would take, and counts; nothing is written anywhere.
 func (b Backup) Tally(ctx context.Context) (Tallied, error) {
-	c, err := choose(ctx, b.Pin, b.Filter, b.AcceptCorrupt)
+	c, err := choose(ctx, b.Source, b.Query, b.AcceptCorrupt)
 	if err != nil {
 		return Tallied{}, err
 	}
@@ -49,9 +49,9 @@ func (b Backup) Tally(ctx context.Context) (Tallied, error) {
 		return Tallied{}, err
 	}
 	if stats.Keys == 0 && !b.AllowEmpty {
-		return Tallied{}, empty(b.Filter)
+		return Tallied{}, empty(b.Query)
 	}
-	counted := Tallied{Revision: c.view.Info().Revision, Outcome: c.view.Outcome(), Keys: stats.Keys, Bytes: stats.Bytes, Outside: c.outside, Alarms: c.alarms}
+	counted := Tallied{Revision: c.view.Info().Revision, Outcome: outcomeOf(c.view), Keys: stats.Keys, Bytes: stats.Bytes, Outside: c.outside, Alarms: c.alarms}
 	for kind, s := range t.kinds {
 		counted.Kinds = append(counted.Kinds, KindTally{Kind: kind, Keys: s.Keys, Bytes: s.Bytes})
 	}

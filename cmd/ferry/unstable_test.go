@@ -10,8 +10,8 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 	"github.com/kubeferry/kubeferry/remote/remotetest"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
@@ -19,7 +19,7 @@ import (
 // A meddled view calls meddle once in each walk that comes so far, after so
 // many entries.
 type meddled struct {
-	ferry.Snapshot
+	etcdwalk.View
 	after  int
 	meddle func()
 }
@@ -27,7 +27,7 @@ type meddled struct {
 func (m meddled) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[etcdwalk.Entry, error] {
 	return func(yield func(etcdwalk.Entry, error) bool) {
 		n := 0
-		for e, err := range m.Snapshot.Walk(ctx, sel) {
+		for e, err := range m.View.Walk(ctx, sel) {
 			if n++; n == m.after {
 				m.meddle()
 			}
@@ -38,12 +38,12 @@ func (m meddled) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[etc
 	}
 }
 
-// meddling is a pin whose views are meddled with.
-func meddling(pin ferry.Pin, after int, meddle func()) ferry.Pin {
-	return func(ctx context.Context, ranges etcdwalk.Ranges) (ferry.Snapshot, error) {
-		view, err := pin(ctx, ranges)
+// meddling is a source whose views are meddled with.
+func meddling(source etcdwalk.Source, after int, meddle func()) etcdwalk.Source {
+	return walktest.Source(func(ctx context.Context, at etcdwalk.Moment, ranges etcdwalk.Ranges) (etcdwalk.View, error) {
+		view, err := source.Open(ctx, at, ranges)
 		return meddled{view, after, meddle}, err
-	}
+	})
 }
 
 // A compactor changes the keyspace and compacts away all revisions before that.
@@ -70,18 +70,18 @@ func TestBackupOfACompactedRevision(t *testing.T) {
 			server := etcdproc.Start(t, etcdproc.Options{Version: version})
 			client := server.Client(t)
 			populate(t, client, 6000, 2000)
-			pin := pinning(dial(t, server))
-			t.Run("once begins again at one new revision", func(t *testing.T) { compactOnce(t, &compactor{t: t, client: client}, pin) })
-			t.Run("each time gives up", func(t *testing.T) { compactAlways(t, &compactor{t: t, client: client}, pin) })
+			source := dial(t, server)
+			t.Run("once begins again at one new revision", func(t *testing.T) { compactOnce(t, &compactor{t: t, client: client}, source) })
+			t.Run("each time gives up", func(t *testing.T) { compactAlways(t, &compactor{t: t, client: client}, source) })
 		})
 	}
 }
 
-func compactOnce(t *testing.T, c *compactor, pin ferry.Pin) {
+func compactOnce(t *testing.T, c *compactor, source etcdwalk.Source) {
 	t.Helper()
 	var store remotetest.Memory
 	recipient, keys := newKeys(t)
-	done, err := backup(meddling(pin, 50, func() {
+	done, err := backup(meddling(source, 50, func() {
 		if c.fired == 0 {
 			c.compact()
 		}
@@ -99,11 +99,11 @@ func compactOnce(t *testing.T, c *compactor, pin ferry.Pin) {
 	}
 }
 
-func compactAlways(t *testing.T, c *compactor, pin ferry.Pin) {
+func compactAlways(t *testing.T, c *compactor, source etcdwalk.Source) {
 	t.Helper()
 	var store remotetest.Memory
 	recipient, _ := newKeys(t)
-	_, err := backup(meddling(pin, 50, c.compact), &store, recipient).Run(t.Context())
+	_, err := backup(meddling(source, 50, c.compact), &store, recipient).Run(t.Context())
 	if !errors.Is(err, etcdwalk.ErrCompacted) || c.fired != 4 {
 		t.Fatalf("after %d compactions: got %v, want an ErrCompacted after 4", c.fired, err)
 	}
@@ -137,13 +137,13 @@ func TestBackupOutlivesAMember(t *testing.T) {
 	for i, name := range []string{"the first", "and then the second, with the first back"} {
 		t.Run(name, func(t *testing.T) {
 			killed := 0
-			pin := meddling(pinning(dial(t, servers...)), 150, func() {
+			source := meddling(dial(t, servers...), 150, func() {
 				servers[i].Kill()
 				killed++
 			})
 			var store remotetest.Memory
 			recipient, keys := newKeys(t)
-			done, err := backup(pin, &store, recipient).Run(t.Context())
+			done, err := backup(source, &store, recipient).Run(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -180,7 +180,7 @@ func TestBackupIsOfOneMoment(t *testing.T) {
 			for range 3 {
 				var store remotetest.Memory
 				recipient, keys := newKeys(t)
-				done, err := backup(pinning(dial(t, server)), &store, recipient).Run(t.Context())
+				done, err := backup(dial(t, server), &store, recipient).Run(t.Context())
 				if err != nil {
 					t.Fatal(err)
 				}

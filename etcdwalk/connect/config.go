@@ -10,11 +10,21 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
+// ErrConfig: a configuration that cannot work.
+var ErrConfig = errors.New("a configuration that cannot work")
+
 // ErrInsecureTransport refuses to speak plain text to another machine without
-// Config.InsecureTransport.
-var ErrInsecureTransport = errors.New("plain text to another machine is refused")
+// Config.InsecureTransport. It is an etcdwalk.ErrRefused.
+var ErrInsecureTransport = fmt.Errorf("plain text to another machine is refused%.0w", etcdwalk.ErrRefused)
+
+// wrong is an [ErrConfig].
+func wrong(format string, args ...any) error {
+	return fmt.Errorf("%w%.0w", fmt.Errorf(format, args...), ErrConfig)
+}
 
 // Config says how to reach a cluster. Its names and meanings are etcdctl's. All
 // but Endpoints may be left out.
@@ -87,7 +97,7 @@ func (c Config) UserPassword() (string, error) {
 		}
 	}
 	// etcd's clients would silently go on without authentication.
-	return "", fmt.Errorf("user %q needs a password, and there is none", c.Username)
+	return "", wrong("user %q needs a password, and there is none", c.Username)
 }
 
 // An Endpoint is one of Config.Endpoints, taken apart.
@@ -132,7 +142,7 @@ func Exposed(endpoints []Endpoint) []Endpoint {
 // another machine is an [ErrInsecureTransport].
 func (c Config) Parse() ([]Endpoint, error) {
 	if len(c.Endpoints) == 0 {
-		return nil, errors.New("no etcd endpoint is given")
+		return nil, wrong("no etcd endpoint is given")
 	}
 	var all []Endpoint
 	for _, text := range c.Endpoints {
@@ -144,7 +154,7 @@ func (c Config) Parse() ([]Endpoint, error) {
 			return nil, fmt.Errorf("endpoint %s: %w", e.Text, ErrInsecureTransport)
 		}
 		if e.Secure != (len(all) > 0 && all[0].Secure) && len(all) > 0 {
-			return nil, fmt.Errorf("endpoints %s and %s: TLS and plain text do not mix", all[0].Text, e.Text)
+			return nil, wrong("endpoints %s and %s: TLS and plain text do not mix", all[0].Text, e.Text)
 		}
 		all = append(all, e)
 	}
@@ -171,17 +181,17 @@ func (c Config) endpoint(text string) (Endpoint, error) {
 	case "":
 	default:
 		// Not shown, since it may hold a password.
-		return e, errors.New("an endpoint has an unknown scheme; known are http, https and unix")
+		return e, wrong("an endpoint has an unknown scheme; known are http, https and unix")
 	}
 	if zoned.MatchString(rest) {
-		return e, errors.New("an endpoint has an IPv6 zone, which cannot be used; name an address without one, or a host")
+		return e, wrong("an endpoint has an IPv6 zone, which cannot be used; name an address without one, or a host")
 	}
 	u, err := url.Parse("any://" + rest)
 	if err != nil || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		return e, errors.New("an endpoint is not of the form host:port, http://host:port, https://host:port or unix://path")
+		return e, wrong("an endpoint is not of the form host:port, http://host:port, https://host:port or unix://path")
 	}
 	if e.Host = u.Hostname(); e.Host == "" || u.Port() == "" {
-		return e, fmt.Errorf("endpoint %s: host and port are needed", text)
+		return e, wrong("endpoint %s: host and port are needed", text)
 	}
 	e.Address = u.Host
 	return e, nil

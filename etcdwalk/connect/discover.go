@@ -2,7 +2,6 @@ package connect
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -20,7 +19,8 @@ type Discovery struct {
 }
 
 // ErrDiscovery: the records of a domain name no endpoint that can be used.
-var ErrDiscovery = errors.New("no endpoint was discovered")
+// It is an [ErrConfig].
+var ErrDiscovery = fmt.Errorf("no endpoint was discovered%.0w", ErrConfig)
 
 // Endpoints asks DNS. Without Insecure only those over TLS count, of servers whose
 // certificate is for the domain: ServerName. The records may be anybody's.

@@ -3,13 +3,11 @@ package connect
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"fmt"
 	"os"
 	"time"
 )
 
-// TLS reads the files that c names. Errors name the file.
+// TLS reads the files that c names. Errors name the file, and are [ErrConfig].
 func (c Config) TLS() (*tls.Config, error) {
 	config := &tls.Config{
 		MinVersion:         tls.VersionTLS12,
@@ -19,27 +17,27 @@ func (c Config) TLS() (*tls.Config, error) {
 	if c.CACert != "" {
 		pem, err := os.ReadFile(c.CACert)
 		if err != nil {
-			return nil, fmt.Errorf("reading the CA certificate: %w", err)
+			return nil, wrong("reading the CA certificate: %w", err)
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("reading the CA certificate: %s holds no PEM certificate", c.CACert)
+			return nil, wrong("reading the CA certificate: %s holds no PEM certificate", c.CACert)
 		}
 	}
 	if c.Cert == "" && c.Key == "" {
 		return config, nil
 	}
 	if c.Cert == "" || c.Key == "" {
-		return nil, errors.New("a client certificate and its key go together, and only one is given")
+		return nil, wrong("a client certificate and its key go together, and only one is given")
 	}
 	for _, file := range []string{c.Cert, c.Key} {
 		if _, err := os.Stat(file); err != nil {
-			return nil, fmt.Errorf("reading the client certificate: %w", err)
+			return nil, wrong("reading the client certificate: %w", err)
 		}
 	}
 	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
 	if err != nil {
-		return nil, fmt.Errorf("reading the client certificate %s with the key %s: %w", c.Cert, c.Key, err)
+		return nil, wrong("reading the client certificate %s with the key %s: %w", c.Cert, c.Key, err)
 	}
 	// Shown to every server, also to one that asks for another authority's
 	// certificates: its refusal says more than our silence.

@@ -1,13 +1,11 @@
-// Package embedded runs an etcd inside the process, and holds a sample
-// keyspace to put into it: for the demo, the drill, and tests.
+// Package embedded runs an etcd inside the process: for the demo, the drill, and
+// tests.
 //
 // The nouns:
 //
 //   - A [Server] is one etcd member, a cluster of its own, that listens on
 //     loopback only. It has what a real one has: write-ahead log, fsync, leases,
 //     compaction on request.
-//   - The [Sample] is an archive with some hundred objects as a real
-//     kube-apiserver wrote them.
 //
 // Caveats and lifetimes:
 //

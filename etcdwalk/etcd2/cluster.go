@@ -112,7 +112,7 @@ func (c *Cluster) choose(ctx context.Context, greetings []greeting) error {
 		case c.id == 0:
 			first, c.id, c.version = e.Text, g.id, g.version
 		case c.id != g.id:
-			return fmt.Errorf("the endpoints %s are of two clusters: %s is of %s, %s is of %s", c.addresses(), first, c.id, e.Text, g.id)
+			return fmt.Errorf("the endpoints %s are of two clusters: %s is of %s, %s is of %s%.0w", c.addresses(), first, c.id, e.Text, g.id, connect.ErrConfig)
 		}
 		good, c.serving = append(good, c.members[i]), append(c.serving, e)
 	}

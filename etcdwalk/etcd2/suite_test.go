@@ -18,6 +18,17 @@ func TestSuites(t *testing.T) {
 			return pin(t, server.Endpoint)
 		})
 	})
+	t.Run("source", func(t *testing.T) {
+		walktest.Sources(t, traits, false, func(t *testing.T, entries []etcdwalk.Entry) (etcdwalk.Source, func(*testing.T, []byte, []byte)) {
+			wipe(t, keys)
+			load(t, keys, entries)
+			return dial(t, server.Endpoint), func(t *testing.T, key, value []byte) {
+				if _, err := keys.Set(t.Context(), string(key), string(value), nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	})
 	t.Run("target", func(t *testing.T) {
 		walktest.Targets(t, traits, func(t *testing.T) (etcdwalk.Target, func() []etcdwalk.Entry) {
 			wipe(t, keys)

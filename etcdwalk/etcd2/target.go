@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/tree"
 )
 
 // atOnce is how many requests are under way together: the API takes one node a
@@ -33,6 +34,22 @@ var _ etcdwalk.Target = (*Target)(nil)
 
 // Target returns the cluster as something to write to.
 func (c *Cluster) Target() *Target { return &Target{cluster: c, lost: map[string]int64{}} }
+
+// Holds tells why no node can be what an entry of a view of another API, or of this
+// one, says; nil: one can.
+func (*Target) Holds(from etcdwalk.API, e etcdwalk.Entry) error {
+	switch {
+	case !utf8.Valid(e.Value):
+		return errors.New("API v2 would damage the value: it is not text in UTF-8")
+	case !storable(string(e.Key)), tree.IsDirectory(e.Key) && !tree.Is(from):
+		return errors.New("no leaf of API v2 can have this key")
+	}
+	return nil
+}
+
+// Sequential says that one batch must follow the other: directories go first. The
+// target has several requests under way by itself.
+func (*Target) Sequential() bool { return true }
 
 // Heads implements etcdwalk.Target.
 func (t *Target) Heads(ctx context.Context, keys [][]byte) ([]int64, error) {
@@ -124,7 +141,7 @@ func (t *Target) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk.
 	results := make([]etcdwalk.Result, len(writes))
 	held := map[string]error{}
 	for i, w := range writes {
-		if !IsDirectory(w.Key) {
+		if !tree.IsDirectory(w.Key) {
 			continue
 		}
 		results[i] = t.applyBelow(ctx, w, held)
@@ -135,7 +152,7 @@ func (t *Target) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk.
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	for i, w := range writes {
-		if IsDirectory(w.Key) {
+		if tree.IsDirectory(w.Key) {
 			continue
 		}
 		group.Go(func() error {
@@ -161,7 +178,7 @@ func holdUp(r etcdwalk.Result) error {
 
 // applyBelow makes one write, unless a directory above holds it up.
 func (t *Target) applyBelow(ctx context.Context, w etcdwalk.Write, held map[string]error) etcdwalk.Result {
-	for dir := range Above(w.Key) {
+	for dir := range tree.Above(w.Key) {
 		if err := held[string(dir)]; err != nil {
 			return etcdwalk.Result{State: etcdwalk.WriteFailed, Err: err}
 		}
@@ -174,7 +191,7 @@ func (t *Target) applyBelow(ctx context.Context, w etcdwalk.Write, held map[stri
 func (t *Target) apply(ctx context.Context, w etcdwalk.Write) etcdwalk.Result {
 	failed := func(err error) etcdwalk.Result { return etcdwalk.Result{State: etcdwalk.WriteFailed, Err: err} }
 	key := string(w.Key)
-	options := client.SetOptions{Dir: IsDirectory(w.Key)}
+	options := client.SetOptions{Dir: tree.IsDirectory(w.Key)}
 	wrong := w.Check()
 	switch {
 	case ctx.Err() != nil:

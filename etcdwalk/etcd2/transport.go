@@ -15,7 +15,8 @@ import (
 
 // ErrTooLarge: an answer is larger than what is to be kept in memory: the API has
 // no pages.
-var ErrTooLarge = errors.New("the answer is too large")
+// It is an etcdwalk.ErrRefused.
+var ErrTooLarge = fmt.Errorf("the answer is too large%.0w", etcdwalk.ErrRefused)
 
 // A transport is HTTP as etcd's client wants it, with a limit on answers: the
 // client reads each as a whole. Once the cluster is known it takes no answer of

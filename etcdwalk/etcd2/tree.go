@@ -2,7 +2,6 @@ package etcd2
 
 import (
 	"bytes"
-	"iter"
 	"slices"
 	"strings"
 
@@ -10,21 +9,6 @@ import (
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
-
-// IsDirectory tells whether a key stands for a directory.
-func IsDirectory(key []byte) bool { return bytes.HasSuffix(key, []byte("/")) }
-
-// Above are the keys of the directories that a key lies in, the outermost first.
-// They share its bytes.
-func Above(key []byte) iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		for at := 1; at < len(key); at++ {
-			if key[at-1] == '/' && !yield(key[:at]) {
-				return
-			}
-		}
-	}
-}
 
 // keyOf is the key of a node, and the beginning of the keys below it if it is a
 // directory. Answers write the root as nothing.

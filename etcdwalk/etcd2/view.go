@@ -31,7 +31,22 @@ type expiry struct {
 	told    time.Time
 }
 
-var _ etcdwalk.View = (*View)(nil)
+var (
+	_ etcdwalk.Source = (*Cluster)(nil)
+	_ etcdwalk.View   = (*View)(nil)
+)
+
+// Open implements etcdwalk.Source. The API tells the newest moment only.
+func (c *Cluster) Open(ctx context.Context, at etcdwalk.Moment, ranges etcdwalk.Ranges) (etcdwalk.View, error) {
+	if at != etcdwalk.Newest {
+		return nil, fmt.Errorf("opening index %d: API v2 keeps no history: %w", at, etcdwalk.ErrCompacted)
+	}
+	v, err := c.Pin(ctx, ranges)
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
 
 // Pin begins a view at the present index. Rights are asked for when it is walked.
 func (c *Cluster) Pin(ctx context.Context, ranges etcdwalk.Ranges) (*View, error) {
@@ -40,7 +55,7 @@ func (c *Cluster) Pin(ctx context.Context, ranges etcdwalk.Ranges) (*View, error
 	}
 	v := &View{
 		cluster: c,
-		info:    etcdwalk.Info{API: etcdwalk.V2, ClusterID: c.id, ServerVersion: c.version},
+		info:    etcdwalk.Info{API: etcdwalk.V2, ClusterID: c.id, ServerVersion: c.version, Taken: time.Now()},
 		leases:  map[int64]expiry{},
 	}
 	answer, err := c.get(ctx, folder(ranges[0]), false)
@@ -55,7 +70,7 @@ func (c *Cluster) Pin(ctx context.Context, ranges etcdwalk.Ranges) (*View, error
 // Info implements etcdwalk.View. Its Revision is the index at which the view began.
 func (v *View) Info() etcdwalk.Info { return v.info }
 
-// Count cannot tell how many keys there are: the API counts nothing.
+// Count implements etcdwalk.View. It is not known: the API counts nothing.
 func (*View) Count(context.Context, etcdwalk.Selection) (int64, error) { return -1, nil }
 
 // Outcome tells whether all that was read so far is of one moment: no answer told

@@ -186,6 +186,5 @@ func unserved(version string, causes []error) error {
 	return nil
 }
 
-// ErrNoAPI: an etcd, but API v3 does not reach it. It comes with an
-// etcdwalk.ErrUnavailable.
-var ErrNoAPI = errors.New("API v3 is not served")
+// ErrNoAPI: an etcd, but API v3 does not reach it. It is an etcdwalk.ErrUnavailable.
+var ErrNoAPI = fmt.Errorf("API v3 is not served%.0w", etcdwalk.ErrUnavailable)

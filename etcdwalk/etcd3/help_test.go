@@ -3,6 +3,7 @@ package etcd3_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
@@ -124,7 +126,11 @@ func load(t testing.TB, c *clientv3.Client, entries []etcdwalk.Entry) {
 			ops = append(ops, clientv3.OpPut(string(e.Key), string(e.Value), opts...))
 			size, entries = size+int(e.Size()), entries[1:]
 		}
-		if _, err := c.Txn(t.Context()).Then(ops...).Commit(); err != nil {
+		_, err := c.Txn(t.Context()).Then(ops...).Commit()
+		for again := 0; errors.Is(err, rpctypes.ErrTimeout) && again < 3; again++ { // three members on a busy machine
+			_, err = c.Txn(t.Context()).Then(ops...).Commit()
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

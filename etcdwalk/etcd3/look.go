@@ -111,7 +111,7 @@ func (c *Cluster) choose(ctx context.Context, looks []look) error {
 			c.id = etcdwalk.ClusterID(l.status.Header.GetClusterId())
 		}
 		if id := etcdwalk.ClusterID(l.status.Header.GetClusterId()); id != c.id {
-			return fmt.Errorf("the endpoints %s are of two clusters: %s is of %s, %s is of %s", c.addresses(), first.endpoint.Text, c.id, l.endpoint.Text, id)
+			return fmt.Errorf("the endpoints %s are of two clusters: %s is of %s, %s is of %s%.0w", c.addresses(), first.endpoint.Text, c.id, l.endpoint.Text, id, connect.ErrConfig)
 		}
 		if l.usable() {
 			c.members.all = append(c.members.all, l.member)

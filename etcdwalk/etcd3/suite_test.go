@@ -36,6 +36,17 @@ func TestSuites(t *testing.T) {
 					}
 				})
 			})
+			t.Run("source", func(t *testing.T) {
+				walktest.Sources(t, walktest.Traits{}, true, func(t *testing.T, entries []etcdwalk.Entry) (etcdwalk.Source, func(*testing.T, []byte, []byte)) {
+					wipe(t, client)
+					load(t, client, entries)
+					return dial(t, cfg), func(t *testing.T, key, value []byte) {
+						if _, err := client.Put(t.Context(), string(key), string(value)); err != nil {
+							t.Fatal(err)
+						}
+					}
+				})
+			})
 			t.Run("target", func(t *testing.T) {
 				walktest.Targets(t, walktest.Traits{}, func(t *testing.T) (etcdwalk.Target, func() []etcdwalk.Entry) {
 					wipe(t, client)

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/tree"
 )
 
 // Requests to a target stay within these, whatever more the server takes: its
@@ -44,6 +45,14 @@ func (c *Cluster) Target() *Target {
 	t.ops.Store(batchOps)
 	t.bytes.Store(batchBytes)
 	return t
+}
+
+// Holds says that directories of a tree are an etcdwalk.ErrNeedless: there are none.
+func (*Target) Holds(from etcdwalk.API, e etcdwalk.Entry) error {
+	if tree.Is(from) && tree.IsDirectory(e.Key) {
+		return fmt.Errorf("API v3 has no directories%.0w", etcdwalk.ErrNeedless)
+	}
+	return nil
 }
 
 // Heads implements etcdwalk.Target.

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"sync"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"golang.org/x/sync/errgroup"
@@ -28,7 +30,10 @@ type View struct {
 	again  int            // parts of its walks that were found alike
 }
 
-var _ etcdwalk.View = (*View)(nil)
+var (
+	_ etcdwalk.Source = (*Cluster)(nil)
+	_ etcdwalk.View   = (*View)(nil)
+)
 
 // span is a range as a map's key.
 type span struct {
@@ -40,6 +45,25 @@ func spanOf(r etcdwalk.Range) span {
 	return span{string(r.Start), string(r.End), r.End == nil}
 }
 
+// Open implements etcdwalk.Source. It holds the revisions that were not compacted
+// away.
+func (c *Cluster) Open(ctx context.Context, at etcdwalk.Moment, ranges etcdwalk.Ranges) (etcdwalk.View, error) {
+	v, err := c.Pin(ctx, ranges)
+	switch {
+	case err != nil:
+		return nil, err
+	case at == etcdwalk.Newest:
+		return v, nil
+	case at < 0, int64(at) > v.info.Revision:
+		return nil, fmt.Errorf("opening revision %d: the newest is %d: %w", at, v.info.Revision, fs.ErrNotExist)
+	}
+	v.info.Revision, v.info.Taken = int64(at), time.Time{}
+	if _, err := v.count(ctx, fmt.Sprintf("opening revision %d", at), firstKey(ranges)); err != nil {
+		return nil, v.denied(err, ranges[0])
+	}
+	return v, nil
+}
+
 // Pin fixes the present revision with a linearizable read. The ranges, of which
 // there must be one, are those that will be read: rights for them suffice.
 func (c *Cluster) Pin(ctx context.Context, ranges etcdwalk.Ranges) (*View, error) {
@@ -48,11 +72,10 @@ func (c *Cluster) Pin(ctx context.Context, ranges etcdwalk.Ranges) (*View, error
 	}
 	v := &View{
 		cluster: c,
-		info:    etcdwalk.Info{API: etcdwalk.V3, ClusterID: c.id, ServerVersion: c.version},
+		info:    etcdwalk.Info{API: etcdwalk.V3, ClusterID: c.id, ServerVersion: c.version, Taken: time.Now()},
 		counts:  map[span]int64{},
 	}
-	key, _, _ := wire(etcdwalk.Range{Start: ranges[0].Start})
-	pinned, err := v.count(ctx, "pinning a revision", etcdwalk.Key(key))
+	pinned, err := v.count(ctx, "pinning a revision", firstKey(ranges))
 	if err != nil {
 		return nil, v.denied(err, ranges[0])
 	}
@@ -61,11 +84,16 @@ func (c *Cluster) Pin(ctx context.Context, ranges etcdwalk.Ranges) (*View, error
 	return v, nil
 }
 
+// firstKey is the range of the first key that ranges may hold.
+func firstKey(ranges etcdwalk.Ranges) etcdwalk.Range {
+	key, _, _ := wire(etcdwalk.Range{Start: ranges[0].Start})
+	return etcdwalk.Key(key)
+}
+
 // Info implements etcdwalk.View.
 func (v *View) Info() etcdwalk.Info { return v.info }
 
-// Count tells how many keys the ranges of a selection hold, whatever of them it
-// matches.
+// Count implements etcdwalk.View.
 func (v *View) Count(ctx context.Context, sel etcdwalk.Selection) (int64, error) {
 	cells, err := v.cells(ctx, sel)
 	var sum int64

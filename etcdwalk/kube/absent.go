@@ -7,23 +7,18 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
-// Absent tells which of the things that the filter names one by one are not in
+// Absent tells which of the things that the query names one by one are not in
 // the view: objects as TYPE/NAME, and namespaces, with those that they may have
 // been meant to be. A selection may be empty for good reasons, but what is
 // called by its name is expected to be there. A namespace is there if it has a
 // Namespace object or any key: an archive of a part may lack the object.
-func (f Filter) Absent(ctx context.Context, view etcdwalk.View) ([]string, error) {
-	terms, err := parseTerms(f.Include)
-	if err != nil {
-		return nil, err
-	}
+func (q Query) Absent(ctx context.Context, view etcdwalk.View) ([]string, error) {
 	var absent []string
-	for _, t := range terms {
+	for _, t := range q.include {
 		if t.name == "" {
 			continue
 		}
-		one := Filter{Include: []string{t.typed + "/" + t.name}, Namespaces: f.Namespaces, Prefixes: f.Prefixes}
-		there, err := one.any(ctx, view)
+		there, err := Query{layout: q.layout, include: []term{t}, namespaces: q.namespaces}.any(ctx, view)
 		if err != nil {
 			return nil, err
 		}
@@ -31,26 +26,22 @@ func (f Filter) Absent(ctx context.Context, view etcdwalk.View) ([]string, error
 			absent = append(absent, fmt.Sprintf("%s/%s", t.typed, t.name))
 		}
 	}
-	namespaces, err := f.absentNamespaces(ctx, view)
+	namespaces, err := q.absentNamespaces(ctx, view)
 	return append(absent, namespaces...), err
 }
 
-func (f Filter) absentNamespaces(ctx context.Context, view etcdwalk.View) ([]string, error) {
-	suggestions, err := f.suggestNamespaces(ctx, view)
-	if err != nil {
-		return nil, err
-	}
-	names, err := parseNamespaces(f.Namespaces)
+func (q Query) absentNamespaces(ctx context.Context, view etcdwalk.View) ([]string, error) {
+	suggestions, err := q.suggestNamespaces(ctx, view)
 	if err != nil {
 		return nil, err
 	}
 	var absent []string
-	for _, name := range names {
+	for _, name := range q.namespaces {
 		near, missing := suggestions[name]
 		if !missing {
 			continue
 		}
-		there, err := Filter{Namespaces: []string{name}, Prefixes: f.Prefixes}.any(ctx, view)
+		there, err := Query{layout: q.layout, namespaces: []string{name}}.any(ctx, view)
 		if err != nil {
 			return nil, err
 		}
@@ -68,15 +59,11 @@ func (f Filter) absentNamespaces(ctx context.Context, view etcdwalk.View) ([]str
 
 // suggestNamespaces says, for each namespace typed that the view has no
 // Namespace object of, which ones it has with a name like it.
-func (f Filter) suggestNamespaces(ctx context.Context, view etcdwalk.View) (map[string][]string, error) {
-	layout, err := NewLayout(f.Prefixes...)
-	if err != nil {
-		return nil, err
+func (q Query) suggestNamespaces(ctx context.Context, view etcdwalk.View) (map[string][]string, error) {
+	if len(q.namespaces) == 0 {
+		return nil, nil
 	}
-	typed, err := parseNamespaces(f.Namespaces)
-	if err != nil || len(typed) == 0 {
-		return nil, err
-	}
+	layout := q.Layout()
 	there := map[string]bool{}
 	for i := range layout.spaces {
 		names, err := layout.spaces[i].namespaces(ctx, view)
@@ -88,22 +75,10 @@ func (f Filter) suggestNamespaces(ctx context.Context, view etcdwalk.View) (map[
 		}
 	}
 	suggestions := map[string][]string{}
-	for _, name := range typed {
+	for _, name := range q.namespaces {
 		if !there[name] {
 			suggestions[name] = nearest(name, there)
 		}
 	}
 	return suggestions, nil
-}
-
-// any tells whether the filter selects a key.
-func (f Filter) any(ctx context.Context, view etcdwalk.View) (bool, error) {
-	sel, err := f.Resolve(ctx, view)
-	if err != nil {
-		return false, err
-	}
-	for _, err := range view.Walk(ctx, sel) {
-		return err == nil, err
-	}
-	return false, nil
 }

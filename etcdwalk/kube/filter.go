@@ -1,13 +1,10 @@
 package kube
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"regexp"
 	"strings"
-
-	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
 // Errors of what was typed; both are a matter of usage.
@@ -18,8 +15,8 @@ var (
 	ErrUnknownKind = errors.New("unknown kind")
 )
 
-// A Filter is a selection as it is typed. The zero value takes everything under
-// the default prefixes.
+// A Filter is a selection as it is typed: words, of which nothing is known before
+// they are compiled into a [Query].
 type Filter struct {
 	// Include and Exclude hold kubectl's words, and lists of them with commas:
 	// TYPE, TYPE.GROUP, TYPE.VERSION.GROUP, each with or without /NAME.
@@ -32,29 +29,21 @@ type Filter struct {
 	Prefixes []string `json:"prefixes,omitempty"`
 }
 
-// Resolve turns the words into key ranges. It walks the view only for names
-// that are not compiled in, and then only over what tells names: the custom
-// resource definitions, and one key of each custom resource. Errors are
-// [ErrFilter], [ErrUnknownKind], or the view's own.
-func (f Filter) Resolve(ctx context.Context, view etcdwalk.View) (etcdwalk.Selection, error) {
-	layout, err := NewLayout(f.Prefixes...)
-	if err != nil {
-		return etcdwalk.Selection{}, err
+// Compile takes the words apart. Errors are [ErrFilter].
+func (f Filter) Compile() (Query, error) {
+	q := Query{words: f}
+	var err error
+	if q.include, err = parseTerms(f.Include); err != nil {
+		return Query{}, err
 	}
-	include, err := parseTerms(f.Include)
-	if err != nil {
-		return etcdwalk.Selection{}, err
+	if q.exclude, err = parseTerms(f.Exclude); err != nil {
+		return Query{}, err
 	}
-	exclude, err := parseTerms(f.Exclude)
-	if err != nil {
-		return etcdwalk.Selection{}, err
+	if q.namespaces, err = parseNamespaces(f.Namespaces); err != nil {
+		return Query{}, err
 	}
-	namespaces, err := parseNamespaces(f.Namespaces)
-	if err != nil {
-		return etcdwalk.Selection{}, err
-	}
-	r := resolver{layout: layout, namespaces: namespaces, catalog: catalog{layout: layout, view: view}}
-	return r.resolve(ctx, include, exclude)
+	q.layout, err = NewLayout(f.Prefixes...)
+	return q, err
 }
 
 // A term is one word of a filter, taken apart.

@@ -21,6 +21,8 @@ type noView struct{ t testing.TB }
 
 func (noView) Info() etcdwalk.Info { return etcdwalk.Info{} }
 
+func (noView) Count(context.Context, etcdwalk.Selection) (int64, error) { return -1, nil }
+
 func (noView) Leases(context.Context, []int64) ([]etcdwalk.Lease, error) { return nil, nil }
 
 func (v noView) Walk(_ context.Context, sel etcdwalk.Selection) iter.Seq2[etcdwalk.Entry, error] {
@@ -189,7 +191,7 @@ func TestResolveTakesExactly(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			view, keys := fixtureView(t)
-			sel, err := c.filter.Resolve(t.Context(), view)
+			sel, err := query(t, c.filter).Resolve(t.Context(), view)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -216,7 +218,7 @@ func TestResolveTakesExactly(t *testing.T) {
 // resource's, however many keys there are.
 func TestSkipScanReadsLittle(t *testing.T) {
 	view, _ := fixtureView(t)
-	if _, err := (kube.Filter{Namespaces: []string{"data"}}).Resolve(t.Context(), view); err != nil {
+	if _, err := query(t, kube.Filter{Namespaces: []string{"data"}}).Resolve(t.Context(), view); err != nil {
 		t.Fatal(err)
 	}
 	// Three prefixes; 10 resources that are not compiled in, and one walk that
@@ -227,12 +229,12 @@ func TestSkipScanReadsLittle(t *testing.T) {
 }
 
 func TestWholeMeansNothingTyped(t *testing.T) {
-	if !(kube.Filter{}).Whole() {
+	if !query(t, kube.Filter{}).Whole() {
 		t.Error("the zero filter is not whole")
 	}
 	one := []string{"x"}
 	for _, f := range []kube.Filter{{Include: one}, {Exclude: one}, {Namespaces: one}, {Prefixes: one}} {
-		if f.Whole() {
+		if query(t, f).Whole() {
 			t.Errorf("%+v is whole", f)
 		}
 	}
@@ -268,7 +270,7 @@ func TestWhatIsTypedWrongly(t *testing.T) {
 	} {
 		t.Run(c.text, func(t *testing.T) {
 			view, _ := fixtureView(t)
-			sel, err := c.filter.Resolve(t.Context(), view)
+			sel, err := resolve(t.Context(), c.filter, view)
 			if !errors.Is(err, c.err) || err.Error() != c.text {
 				t.Errorf("got  %v\nwant %s", err, c.text)
 			}
@@ -291,7 +293,7 @@ func TestUnreadableDefinitions(t *testing.T) {
 				etcdwalk.Entry{Key: []byte("/registry/shop.example.io/widgets/data/w")},
 			)
 			for _, typed := range []string{"widgets.shop.example.io", "widgets"} {
-				sel, err := kube.Filter{Include: []string{typed}, Namespaces: []string{"data"}}.Resolve(t.Context(), view)
+				sel, err := query(t, kube.Filter{Include: []string{typed}, Namespaces: []string{"data"}}).Resolve(t.Context(), view)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -299,7 +301,7 @@ func TestUnreadableDefinitions(t *testing.T) {
 					t.Errorf("%s took %q", typed, got)
 				}
 			}
-			if _, err := (kube.Filter{Include: []string{"wi"}}).Resolve(t.Context(), view); !errors.Is(err, kube.ErrUnknownKind) {
+			if _, err := query(t, kube.Filter{Include: []string{"wi"}}).Resolve(t.Context(), view); !errors.Is(err, kube.ErrUnknownKind) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -310,7 +312,7 @@ func TestUnreadableDefinitions(t *testing.T) {
 func TestDefinedKindWithoutKeys(t *testing.T) {
 	key := "/registry/apiextensions.k8s.io/customresourcedefinitions/widgets.shop.example.io"
 	view := walktest.NewView(etcdwalk.Entry{Key: []byte(key), Value: valueOf(t, key, "{")})
-	sel, err := kube.Filter{Include: []string{"wi"}}.Resolve(t.Context(), view)
+	sel, err := query(t, kube.Filter{Include: []string{"wi"}}).Resolve(t.Context(), view)
 	if err != nil || len(sel.Ranges) == 0 {
 		t.Fatalf("got %v, %v", sel.Ranges, err)
 	}
@@ -324,7 +326,7 @@ func TestDefinitionTellsTheScope(t *testing.T) {
 		etcdwalk.Entry{Key: []byte("/registry/infra.example.io/regions/eu")},
 		etcdwalk.Entry{Key: []byte("/registry/infra.example.io/regions/a/stray")},
 	)
-	sel, err := kube.Filter{Include: []string{"region/eu"}, Namespaces: []string{"data"}}.Resolve(t.Context(), view)
+	sel, err := query(t, kube.Filter{Include: []string{"region/eu"}, Namespaces: []string{"data"}}).Resolve(t.Context(), view)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,12 +339,12 @@ func TestDefinitionTellsTheScope(t *testing.T) {
 func TestResolvePassesTheViewsErrorsOn(t *testing.T) {
 	for name, f := range map[string]kube.Filter{"custom": {Include: []string{"wi"}}, "namespace": {Namespaces: []string{"data"}}} {
 		view, _ := fixtureView(t)
-		if _, err := f.Resolve(t.Context(), view); err != nil {
+		if _, err := query(t, f).Resolve(t.Context(), view); err != nil {
 			t.Fatal(err)
 		}
 		for n := range view.walks {
 			failing := &failingAt{View: view.View, n: n}
-			if _, err := f.Resolve(t.Context(), failing); !errors.Is(err, etcdwalk.ErrUnavailable) || failing.fired != 1 {
+			if _, err := query(t, f).Resolve(t.Context(), failing); !errors.Is(err, etcdwalk.ErrUnavailable) || failing.fired != 1 {
 				t.Errorf("%s, walk %d: got %v, fired %d times", name, n, err, failing.fired)
 			}
 		}
@@ -352,14 +354,14 @@ func TestResolvePassesTheViewsErrorsOn(t *testing.T) {
 	}
 	view := walktest.NewView(etcdwalk.Entry{Key: []byte("/registry/namespaces/a")})
 	view.Err = etcdwalk.ErrCompacted
-	if _, err := (kube.Filter{Namespaces: []string{"a"}}).Absent(t.Context(), view); !errors.Is(err, etcdwalk.ErrCompacted) || view.Fired() != 1 {
+	if _, err := query(t, kube.Filter{Namespaces: []string{"a"}}).Absent(t.Context(), view); !errors.Is(err, etcdwalk.ErrCompacted) || view.Fired() != 1 {
 		t.Errorf("got %v, fired %d times", err, view.Fired())
 	}
 }
 
 func TestAbsentNamespacesComeWithSuggestions(t *testing.T) {
 	view, _ := fixtureView(t)
-	got, err := kube.Filter{Namespaces: []string{"shop-backand", "data", "nowhere-near"}}.Absent(t.Context(), view)
+	got, err := query(t, kube.Filter{Namespaces: []string{"shop-backand", "data", "nowhere-near"}}).Absent(t.Context(), view)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -440,7 +442,7 @@ func FuzzFilter(f *testing.F) {
 				*each.into = []string{each.typed}
 			}
 		}
-		sel, err := filter.Resolve(context.Background(), view)
+		sel, err := resolve(context.Background(), filter, view)
 		if err != nil {
 			if !errors.Is(err, kube.ErrFilter) && !errors.Is(err, kube.ErrUnknownKind) {
 				t.Errorf("%v", err)

@@ -1,6 +1,7 @@
 package kube_test
 
 import (
+	"context"
 	"encoding/base64"
 	"os"
 	"path/filepath"
@@ -91,4 +92,27 @@ func groupKind(kind string) (group, name string) {
 		return parts[0], parts[2]
 	}
 	return "", parts[1]
+}
+
+// query compiles a filter that makes sense.
+func query(t interface {
+	Helper()
+	Fatal(args ...any)
+}, f kube.Filter,
+) kube.Query {
+	t.Helper()
+	q, err := f.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+// resolve compiles a filter and resolves it.
+func resolve(ctx context.Context, f kube.Filter, view etcdwalk.View) (etcdwalk.Selection, error) {
+	q, err := f.Compile()
+	if err != nil {
+		return etcdwalk.Selection{}, err
+	}
+	return q.Resolve(ctx, view)
 }

@@ -61,7 +61,7 @@ func TestEveryKindRoundTrips(t *testing.T) {
 	seen := map[string]string{}
 	for _, k := range kinds {
 		for _, prefix := range []string{"/registry/", "/kubernetes.io/", "/openshift.io/"} {
-			sel, err := kube.Filter{Include: []string{k.Name() + "/a:b.c"}, Namespaces: []string{"shop"}}.
+			sel, err := query(t, kube.Filter{Include: []string{k.Name() + "/a:b.c"}, Namespaces: []string{"shop"}}).
 				Resolve(t.Context(), noView{t})
 			if err != nil {
 				t.Fatal(err)

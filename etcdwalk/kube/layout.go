@@ -33,7 +33,7 @@ type place struct {
 // everything, keys without a slash included.
 func NewLayout(prefixes ...string) (*Layout, error) {
 	if len(prefixes) == 0 {
-		prefixes = defaultPrefixes()
+		return defaultLayout(), nil
 	}
 	if len(prefixes) > maxPrefixes {
 		return nil, fmt.Errorf("%d prefixes, where %d are the most: %w", len(prefixes), maxPrefixes, ErrFilter)
@@ -52,6 +52,16 @@ func NewLayout(prefixes ...string) (*Layout, error) {
 		}
 	}
 	return &Layout{scope: etcdwalk.Union(taken...), spaces: spaces(roots)}, nil
+}
+
+// defaultLayout is that of the default prefixes.
+func defaultLayout() *Layout {
+	roots := defaultPrefixes()
+	var taken []etcdwalk.Range
+	for _, root := range roots {
+		taken = append(taken, etcdwalk.Prefix(root))
+	}
+	return &Layout{scope: etcdwalk.Union(taken...), spaces: spaces(roots)}
 }
 
 // maxPrefixes bounds what the words of an archive may cost: each prefix is asked for

@@ -10,13 +10,6 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
-// A Counter is a view that can count keys without reading them; less than 0: it
-// cannot tell.
-type Counter interface {
-	etcdwalk.View
-	Count(ctx context.Context, sel etcdwalk.Selection) (int64, error)
-}
-
 // maxSegments is how many first segments are told of: each costs a request or
 // two.
 const maxSegments = 16
@@ -25,7 +18,7 @@ const maxSegments = 16
 // that cannot be known: who may read the prefixes only may not see the rest. The
 // record of compactions, which every kube-apiserver keeps beside its prefix and
 // nobody restores, does not count.
-func (l *Layout) Outside(ctx context.Context, view Counter) (*etcdwalk.Outside, error) {
+func (l *Layout) Outside(ctx context.Context, view etcdwalk.View) (*etcdwalk.Outside, error) {
 	rest := etcdwalk.Ranges{{Start: []byte{}}}.Subtract(etcdwalk.Union(append(l.Scope(), etcdwalk.Key([]byte(compactKey)))...))
 	out, err := outside(ctx, view, rest)
 	switch {
@@ -37,7 +30,7 @@ func (l *Layout) Outside(ctx context.Context, view Counter) (*etcdwalk.Outside, 
 	return out, nil
 }
 
-func outside(ctx context.Context, view Counter, rest etcdwalk.Ranges) (*etcdwalk.Outside, error) {
+func outside(ctx context.Context, view etcdwalk.View, rest etcdwalk.Ranges) (*etcdwalk.Outside, error) {
 	all, err := view.Count(ctx, etcdwalk.Selection{Ranges: rest})
 	if err != nil || all < 0 {
 		return nil, err

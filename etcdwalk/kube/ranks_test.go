@@ -58,7 +58,7 @@ func TestRanksOrderTheFixture(t *testing.T) {
 
 func TestRanksLeaveOutWhatIsEmpty(t *testing.T) {
 	l := newLayout(t)
-	sel, err := kube.Filter{Include: []string{"pods", "ns"}}.Resolve(t.Context(), noView{t})
+	sel, err := query(t, kube.Filter{Include: []string{"pods", "ns"}}).Resolve(t.Context(), noView{t})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,14 +21,11 @@ type Selected struct {
 	Text string
 }
 
-// Selected tells what the filter means. Two filters that select the same for
+// Selected tells what the query means. Two queries that select the same for
 // whatever keyspace, but for custom kinds called by different names, are the
-// same. Errors are [ErrFilter].
-func (f Filter) Selected() (Selected, error) {
-	c, err := f.canonical()
-	if err != nil {
-		return Selected{}, err
-	}
+// same.
+func (q Query) Selected() (Selected, error) {
+	c := q.canonical()
 	words, err := json.Marshal(c)
 	if err != nil {
 		return Selected{}, fmt.Errorf("encoding a selection: %w", err)
@@ -39,60 +36,43 @@ func (f Filter) Selected() (Selected, error) {
 
 // Whole tells whether nothing is filtered out: the default prefixes, all of
 // them.
-func (f Filter) Whole() bool {
-	c, err := f.canonical()
-	return err == nil && c.whole()
+func (q Query) Whole() bool { return q.canonical().whole() }
+
+func (f Filter) whole() bool {
+	return len(f.Include)+len(f.Exclude)+len(f.Namespaces)+len(f.Prefixes) == 0
 }
 
-// Open tells whether all is taken that lies under the prefixes, but for what is
-// excluded by its kind or name.
-func (f Filter) Open() bool { return len(f.Include)+len(f.Namespaces) == 0 }
-
-func (f Filter) whole() bool { return f.Open() && len(f.Exclude)+len(f.Prefixes) == 0 }
-
-// canonical is the filter in one of all the spellings that mean the same: kinds
+// canonical is the query in one of all the spellings that mean the same: kinds
 // by their full names, all words sorted, each once, and none that another has.
-func (f Filter) canonical() (Filter, error) {
-	namespaces, err := parseNamespaces(f.Namespaces)
-	if err != nil {
-		return Filter{}, err
+func (q Query) canonical() Filter {
+	narrowed := len(q.namespaces) > 0
+	return Filter{
+		Include:    canonicalTerms(q.include, narrowed),
+		Exclude:    canonicalTerms(q.exclude, narrowed),
+		Namespaces: sorted(q.namespaces),
+		Prefixes:   canonicalPrefixes(q.words.Prefixes),
 	}
-	include, err := canonicalTerms(f.Include, len(namespaces) > 0)
-	if err != nil {
-		return Filter{}, err
-	}
-	exclude, err := canonicalTerms(f.Exclude, len(namespaces) > 0)
-	if err != nil {
-		return Filter{}, err
-	}
-	prefixes, err := canonicalPrefixes(f.Prefixes)
-	return Filter{Include: include, Exclude: exclude, Namespaces: sorted(namespaces), Prefixes: prefixes}, err
 }
 
 // canonicalTerms leaves out an object of a kind that is taken as a whole. Where
 // namespaces narrow kinds, that of Namespace objects is not.
-func canonicalTerms(lists []string, narrowed bool) ([]string, error) {
-	terms, err := parseTerms(lists)
-	if err != nil {
-		return nil, err
-	}
+func canonicalTerms(terms []term, narrowed bool) []string {
 	kinds := map[string]bool{} // taken as a whole
-	for i := range terms {
-		terms[i].typed = terms[i].fullName()
-		if terms[i].name == "" {
-			kinds[terms[i].typed] = true
+	for _, t := range terms {
+		if t.name == "" {
+			kinds[t.fullName()] = true
 		}
 	}
 	var words []string
 	for _, t := range terms {
-		switch {
+		switch kind := t.fullName(); {
 		case t.name == "":
-			words = append(words, t.typed)
-		case !kinds[t.typed], narrowed && t.typed == namespace:
-			words = append(words, t.typed+"/"+t.name)
+			words = append(words, kind)
+		case !kinds[kind], narrowed && kind == namespace:
+			words = append(words, kind+"/"+t.name)
 		}
 	}
-	return sorted(words), nil
+	return sorted(words)
 }
 
 // fullName is the kind as kubectl writes it, as far as that is known without a
@@ -111,10 +91,7 @@ func (t term) fullName() string {
 }
 
 // canonicalPrefixes are none for the default ones.
-func canonicalPrefixes(typed []string) ([]string, error) {
-	if _, err := NewLayout(typed...); err != nil {
-		return nil, err
-	}
+func canonicalPrefixes(typed []string) []string {
 	var all []string
 	for _, p := range typed {
 		if p = strings.Trim(p, "/"); p != "" {
@@ -136,9 +113,9 @@ func canonicalPrefixes(typed []string) ([]string, error) {
 		})
 	}
 	if slices.Equal(prefixes, sorted(defaultPrefixes())) {
-		return nil, nil
+		return nil
 	}
-	return prefixes, nil
+	return prefixes
 }
 
 // sorted returns the words in order, each once; nil if there are none.

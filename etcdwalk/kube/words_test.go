@@ -43,8 +43,8 @@ func TestOneSelectionOneDigest(t *testing.T) {
 		{"pods but pods (1 object)", false, []kube.Filter{{Include: words("po"), Exclude: words("po/x")}}},
 	} {
 		for _, f := range c.same {
-			got, err := f.Selected()
-			if err != nil || got.Text != c.text || got.Whole != c.whole || f.Whole() != c.whole || len(got.Digest) != 64 {
+			got, err := query(t, f).Selected()
+			if err != nil || got.Text != c.text || got.Whole != c.whole || query(t, f).Whole() != c.whole || len(got.Digest) != 64 {
 				t.Errorf("%+v: %+v, %v; want %q, whole %t", f, got, err, c.text, c.whole)
 			}
 			for digest, text := range digests {
@@ -63,21 +63,22 @@ func TestTextHasNoNames(t *testing.T) {
 		Include: words("cm/hush-object secrets"), Exclude: words("secrets/hush-too"),
 		Namespaces: words("hush-namespace"), Prefixes: words("/hush-prefix/"),
 	}
-	got, err := f.Selected()
+	got, err := query(t, f).Selected()
 	if err != nil || strings.Contains(got.Text, "hush") {
 		t.Errorf("%q, %v", got.Text, err)
 	}
 	other := f
 	other.Namespaces = words("hush-namespaces")
-	if same, err := other.Selected(); err != nil || same.Text != got.Text || same.Digest == got.Digest {
+	if same, err := query(t, other).Selected(); err != nil || same.Text != got.Text || same.Digest == got.Digest {
 		t.Errorf("%+v, %v: another namespace must have the same text and another digest", same, err)
 	}
 }
 
-func TestSelectedRefusesWhatResolveWould(t *testing.T) {
+// TestCompileRefusesWhatMakesNoSense: before anything is asked of a view.
+func TestCompileRefusesWhatMakesNoSense(t *testing.T) {
 	for _, f := range []kube.Filter{{Include: words("cm//x")}, {Exclude: words("all")}, {Namespaces: words("A")}, {Prefixes: []string{""}}} {
-		if got, err := f.Selected(); !errors.Is(err, kube.ErrFilter) {
-			t.Errorf("%+v: %+v, %v, want %v", f, got, err, kube.ErrFilter)
+		if _, err := f.Compile(); !errors.Is(err, kube.ErrFilter) {
+			t.Errorf("%+v: %v, want %v", f, err, kube.ErrFilter)
 		}
 	}
 }

@@ -54,7 +54,6 @@ func TestForeign(t *testing.T) {
 		{"what the source puts there is not foreign", source, ""},
 		{"part of it is not foreign", source[1:3], ""},
 		{"a key outside the scope is not foreign", []etcdwalk.Entry{kv("zzz", "?")}, ""},
-		{"what is ignored is not foreign", []etcdwalk.Entry{kv("/b0/ignored", "?"), kv("/e", "5")}, ""},
 		{"another value is foreign", []etcdwalk.Entry{kv("/a", "1"), kv("/b", "two")}, "/b"},
 		{"a key before all of the source's is foreign", []etcdwalk.Entry{kv("/", "?"), kv("/a", "1")}, "/"},
 		{"a key between the source's is foreign", []etcdwalk.Entry{kv("/a", "1"), kv("/d", "?")}, "/d"},
@@ -63,8 +62,7 @@ func TestForeign(t *testing.T) {
 		{"a key that has a lease is foreign", []etcdwalk.Entry{leased(kv("/e", "5"), 9)}, "/e"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			ignore := func(e etcdwalk.Entry) bool { return string(e.Key) == "/b0/ignored" }
-			key, found, err := replay.Foreign(t.Context(), walktest.NewView(tt.target...), walktest.NewView(source...), scope, ignore)
+			key, found, err := replay.Foreign(t.Context(), walktest.NewView(tt.target...), walktest.NewView(source...), scope)
 			if err != nil || found != (tt.want != "") || string(key) != tt.want {
 				t.Errorf("Foreign = %q, %v, %v; want %q", key, found, err, tt.want)
 			}
@@ -88,7 +86,7 @@ func TestForeignTellsOfBrokenWalks(t *testing.T) {
 		{"of a source out of order", walktest.NewView(kv("/b", "2"), kv("/c", "3")), lying, etcdwalk.ErrInvariant},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, found, err := replay.Foreign(t.Context(), tt.target, tt.source, walktest.Everything(), nil)
+			_, found, err := replay.Foreign(t.Context(), tt.target, tt.source, walktest.Everything())
 			if found || !errors.Is(err, tt.want) {
 				t.Errorf("Foreign = found %v, error %v; want %v", found, err, tt.want)
 			}

@@ -3,6 +3,8 @@ package walktest
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"io/fs"
 	"iter"
 	"slices"
 	"sync/atomic"
@@ -25,7 +27,18 @@ type View struct {
 	fired atomic.Int64
 }
 
-var _ etcdwalk.View = (*View)(nil)
+var (
+	_ etcdwalk.Source = (*View)(nil)
+	_ etcdwalk.View   = (*View)(nil)
+)
+
+// A Source is a function as an etcdwalk.Source.
+type Source func(ctx context.Context, at etcdwalk.Moment, ranges etcdwalk.Ranges) (etcdwalk.View, error)
+
+// Open implements etcdwalk.Source.
+func (s Source) Open(ctx context.Context, at etcdwalk.Moment, ranges etcdwalk.Ranges) (etcdwalk.View, error) {
+	return s(ctx, at, ranges)
+}
 
 // NewView makes a view of copies of the entries, sorted by key.
 func NewView(entries ...etcdwalk.Entry) *View {
@@ -40,6 +53,24 @@ func Generated(n int, at func(i int) etcdwalk.Entry) *View {
 		About: etcdwalk.Info{API: etcdwalk.V3, ClusterID: 0xc1, KubeSystemUID: "uid-1", ServerVersion: "3.6.0", Revision: 1000},
 		n:     n, at: at,
 	}
+}
+
+// Open implements etcdwalk.Source: the view is the only one that it holds.
+func (v *View) Open(_ context.Context, at etcdwalk.Moment, _ etcdwalk.Ranges) (etcdwalk.View, error) {
+	if at != etcdwalk.Newest && int64(at) != v.About.Revision {
+		return nil, fmt.Errorf("revision %d: %w", at, fs.ErrNotExist)
+	}
+	return v, nil
+}
+
+// Count implements etcdwalk.View.
+func (v *View) Count(_ context.Context, sel etcdwalk.Selection) (n int64, _ error) {
+	for i := range v.n {
+		if sel.Ranges.Contains(v.at(i).Key) {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // Info implements etcdwalk.View.

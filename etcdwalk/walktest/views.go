@@ -109,12 +109,20 @@ func selections(t *testing.T, view etcdwalk.View, corpus []etcdwalk.Entry) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var want []etcdwalk.Entry
+			var inRanges int64
 			for _, e := range corpus {
-				if tt.sel.Ranges.Contains(e.Key) && tt.sel.Takes(e) {
+				if !tt.sel.Ranges.Contains(e.Key) {
+					continue
+				}
+				inRanges++
+				if tt.sel.Takes(e) {
 					want = append(want, e)
 				}
 			}
 			wantEntries(t, collect(t, view, tt.sel), want)
+			if n, err := view.Count(t.Context(), tt.sel); err != nil || n >= 0 && n != inRanges {
+				t.Errorf("it counts %d keys in the ranges, %v; want %d, or that it does not know", n, err, inRanges)
+			}
 		})
 	}
 }

@@ -22,6 +22,12 @@ func TestPinned(t *testing.T) {
 	walktest.Pinned(t, open, func(_ *testing.T, key, value []byte) { target.Put(string(key), string(value)) })
 }
 
+func TestSource(t *testing.T) {
+	walktest.Sources(t, walktest.Traits{}, true, func(_ *testing.T, entries []etcdwalk.Entry) (etcdwalk.Source, func(*testing.T, []byte, []byte)) {
+		return walktest.NewView(entries...), nil
+	})
+}
+
 func TestTarget(t *testing.T) {
 	walktest.Targets(t, walktest.Traits{}, func(*testing.T) (etcdwalk.Target, func() []etcdwalk.Entry) {
 		target := walktest.NewTarget()

@@ -184,7 +184,7 @@ func create(ctx context.Context, store remote.Store, name string, data []byte) (
 	if _, err := upload.Write(data); err != nil {
 		return err
 	}
-	return upload.Commit(remote.Digest{Size: int64(len(data)), SHA256: sha256.Sum256(data)})
+	return upload.Commit(remote.DigestOf(data))
 }
 
 // Read reads the receipt of an archive. It is an fs.ErrNotExist if there is

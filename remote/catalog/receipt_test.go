@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/remotetest"
 )
 
@@ -27,7 +28,7 @@ func receiptOf(name string, data []byte) Receipt {
 		ClusterID: "cdf818194e3a8c32", Identity: "uid", KubeSystemUID: "0a1b2c3d-0000-4000-8000-000000000001", Cluster: "prod-eu.1", LabelTyped: true,
 		Revision: 1234567, Keys: 8765, Kinds: 43, Whole: true, Selection: Selection{strings.Repeat("5e", 32), "whole"}, OutsideKeys: new(int64(3)),
 		ToolVersion: "kubeferry 0.1.0",
-	}, remotetest.DigestOf(data))
+	}, remote.DigestOf(data))
 }
 
 // golden is the text of a receipt of a version of the format. These files never
@@ -329,7 +330,7 @@ func ExamplePublish() {
 	store.Put(name, []byte("ciphertext")) // first the archive, then its receipt
 	err := Publish(ctx, store, NewReceipt(Receipt{
 		Name: name, ArchiveID: strings.Repeat("00", 16), Created: created, Cluster: "prod",
-	}, remotetest.DigestOf([]byte("ciphertext"))))
+	}, remote.DigestOf([]byte("ciphertext"))))
 	fmt.Println(err)
 	listing, err := List(ctx, store)
 	fmt.Println(listing.Items[0].Receipt.Cluster, listing.Items[0].Broken == "", err)

@@ -45,8 +45,8 @@ import (
 )
 
 // ErrShared: others can write to the folder, so they could replace what is in
-// it.
-var ErrShared = errors.New("others can write to the folder")
+// it. It is a remote.ErrRefused.
+var ErrShared = fmt.Errorf("others can write to the folder%.0w", remote.ErrRefused)
 
 // Options are the choices that a user has. The zero value is the careful one.
 type Options struct {

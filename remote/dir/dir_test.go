@@ -90,7 +90,7 @@ func TestFilesAreForTheirOwnerWhateverTheUmask(t *testing.T) { // L09
 			_, err = u.Write([]byte("x"))
 		}
 		if err == nil {
-			err = u.Commit(remotetest.DigestOf([]byte("x")))
+			err = u.Commit(remote.DigestOf([]byte("x")))
 		}
 		unix.Umask(old)
 		if err != nil {
@@ -217,7 +217,7 @@ func TestTakenNamesAreNotFollowed(t *testing.T) { // L07
 				if _, err := s.Create(t.Context(), "a"); !errors.Is(err, fs.ErrExist) {
 					t.Errorf("create: got %v, want fs.ErrExist", err)
 				}
-				if err := late.Commit(remotetest.DigestOf(nil)); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), final) {
+				if err := late.Commit(remote.DigestOf(nil)); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), final) {
 					t.Errorf("commit: got %v, want an fs.ErrExist that names %s", err, final)
 				}
 				if got := mode(t, final); got != before {

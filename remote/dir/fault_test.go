@@ -146,7 +146,7 @@ func publish(ctx context.Context, s *Store, name string) error {
 			return errors.Join(err, u.Abort())
 		}
 	}
-	if err := u.Commit(remotetest.DigestOf(content)); err != nil {
+	if err := u.Commit(remote.DigestOf(content)); err != nil {
 		return errors.Join(err, u.Abort())
 	}
 	return nil
@@ -252,7 +252,7 @@ func TestAFailedWriteSticks(t *testing.T) {
 			t.Errorf("write: got %v, want EIO", err)
 		}
 	}
-	if err := u.Commit(remotetest.DigestOf([]byte("a"))); !errors.Is(err, unix.EIO) || f.fired != 1 {
+	if err := u.Commit(remote.DigestOf([]byte("a"))); !errors.Is(err, unix.EIO) || f.fired != 1 {
 		t.Errorf("commit: got %v after %d faults, want EIO", err, f.fired)
 	}
 	assertFiles(t, path)

@@ -46,6 +46,9 @@ var _ folder = (*osFolder)(nil)
 
 func openFolder(path string) (folder, error) {
 	root, err := os.OpenRoot(path)
+	if info, failed := os.Stat(path); err != nil && failed == nil && !info.IsDir() {
+		return nil, unix.ENOTDIR // which OpenRoot says in words of its own
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -192,11 +195,8 @@ func explain(op, path string, err error) error {
 	case *os.LinkError:
 		err = e.Err
 	}
-	switch {
-	case remote.IsFull(err):
-		return fmt.Errorf("%s %s: %w: %w%s", op, path, remote.ErrNoSpace, err, free(path))
-	case errors.Is(err, unix.EROFS):
-		return fmt.Errorf("%s %s: %w: %w", op, path, fs.ErrPermission, err)
+	if err = remote.System(err); errors.Is(err, remote.ErrNoSpace) {
+		return fmt.Errorf("%s %s: %w%s", op, path, err, free(path))
 	}
 	return fmt.Errorf("%s %s: %w", op, path, err)
 }

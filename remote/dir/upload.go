@@ -2,7 +2,6 @@ package dir
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -97,12 +96,12 @@ func (u *upload) readBack(want remote.Digest) error {
 	if err != nil {
 		return explain("read back", u.path, err)
 	}
-	h := sha256.New()
-	n, err := io.Copy(h, remote.Obedient(u.ctx, f))
+	sum := remote.NewSummer()
+	_, err = io.Copy(sum, remote.Obedient(u.ctx, f))
 	if err := errors.Join(err, f.Close()); err != nil {
 		return explain("read back", u.path, err)
 	}
-	if got := (remote.Digest{Size: n, SHA256: [sha256.Size]byte(h.Sum(nil))}); got != want {
+	if got := sum.Digest(); got != want {
 		return fmt.Errorf("read back %s: %w: %d bytes with SHA-256 %x, where %d with %x were written",
 			u.path, remote.ErrDigest, got.Size, got.SHA256, want.Size, want.SHA256)
 	}

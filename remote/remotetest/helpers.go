@@ -1,7 +1,6 @@
 package remotetest
 
 import (
-	"crypto/sha256"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -12,16 +11,11 @@ import (
 	"github.com/kubeferry/kubeferry/remote"
 )
 
-// DigestOf describes data.
-func DigestOf(data []byte) remote.Digest {
-	return remote.Digest{Size: int64(len(data)), SHA256: sha256.Sum256(data)}
-}
-
 // Publish puts an object into the store, by its contract, or ends the test.
 func Publish(t testing.TB, s remote.Store, name string, data []byte) {
 	t.Helper()
 	u := create(t, s, name, data)
-	if err := u.Commit(DigestOf(data)); err != nil {
+	if err := u.Commit(remote.DigestOf(data)); err != nil {
 		t.Fatal(err)
 	}
 }

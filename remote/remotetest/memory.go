@@ -3,7 +3,6 @@ package remotetest
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"io/fs"
@@ -179,7 +178,7 @@ func (u *upload) Commit(want remote.Digest) error {
 	if err := u.m.begin(u.ctx, "commit", u.name); err != nil {
 		return err
 	}
-	if got := (remote.Digest{Size: int64(len(u.data)), SHA256: sha256.Sum256(u.data)}); got != want {
+	if got := remote.DigestOf(u.data); got != want {
 		return memError("commit", u.name, remote.ErrDigest)
 	}
 	u.m.mu.Lock()

@@ -22,7 +22,7 @@ func use(t *testing.T, s remote.Store) error {
 		return err
 	}
 	_, errWrite := u.Write([]byte("x"))
-	if err := errors.Join(errWrite, u.Commit(remotetest.DigestOf([]byte("x")))); err != nil {
+	if err := errors.Join(errWrite, u.Commit(remote.DigestOf([]byte("x")))); err != nil {
 		return errors.Join(err, u.Abort())
 	}
 	for _, err := range s.List(t.Context(), "") {

@@ -64,7 +64,7 @@ func testSizes(t *testing.T, s remote.Store) {
 			}
 			rest = rest[n:]
 		}
-		if err := u.Commit(DigestOf(data)); err != nil {
+		if err := u.Commit(remote.DigestOf(data)); err != nil {
 			t.Fatalf("%d bytes: %v", size, err)
 		}
 		if got := Read(t, s, name); !bytes.Equal(got, data) {
@@ -98,13 +98,13 @@ func testAbort(t *testing.T, s remote.Store) {
 func testEndsOnce(t *testing.T, s remote.Store) {
 	data := []byte("x")
 	u := create(t, s, "a", data)
-	if err := u.Commit(DigestOf(data)); err != nil {
+	if err := u.Commit(remote.DigestOf(data)); err != nil {
 		t.Fatal(err)
 	}
 	if err := u.Abort(); err != nil {
 		t.Errorf("abort after commit: %v", err)
 	}
-	if err := u.Commit(DigestOf(data)); err == nil {
+	if err := u.Commit(remote.DigestOf(data)); err == nil {
 		t.Error("a second commit succeeded")
 	}
 	if _, err := u.Write(data); err == nil {
@@ -114,7 +114,7 @@ func testEndsOnce(t *testing.T, s remote.Store) {
 	if err := aborted.Abort(); err != nil {
 		t.Fatal(err)
 	}
-	if err := aborted.Commit(DigestOf(data)); err == nil {
+	if err := aborted.Commit(remote.DigestOf(data)); err == nil {
 		t.Error("a commit after abort succeeded")
 	}
 	if _, err := aborted.Write(data); err == nil {
@@ -126,7 +126,7 @@ func testEndsOnce(t *testing.T, s remote.Store) {
 func testDigest(t *testing.T, s remote.Store) {
 	data := []byte("what was written")
 	for name, want := range map[string]remote.Digest{
-		"other bytes":  DigestOf([]byte("what was Written")),
+		"other bytes":  remote.DigestOf([]byte("what was Written")),
 		"another size": {Size: int64(len(data)) + 1, SHA256: sha256.Sum256(data)},
 		"nothing":      {},
 	} {
@@ -142,11 +142,11 @@ func testDigest(t *testing.T, s remote.Store) {
 func testTaken(t *testing.T, s remote.Store) {
 	late := create(t, s, "a", []byte("late"))
 	Publish(t, s, "a", []byte("first"))
-	assertIs(t, "commit", late.Commit(DigestOf([]byte("late"))), fs.ErrExist)
+	assertIs(t, "commit", late.Commit(remote.DigestOf([]byte("late"))), fs.ErrExist)
 	// A store may notice at once or at Commit.
 	u, err := s.Create(t.Context(), "a")
 	if err == nil {
-		err = u.Commit(DigestOf(nil))
+		err = u.Commit(remote.DigestOf(nil))
 	}
 	assertIs(t, "create and commit", err, fs.ErrExist)
 	assertHolds(t, s, map[string]string{"a": "first"})
@@ -161,7 +161,7 @@ func testRace(t *testing.T, s remote.Store) {
 	}
 	var wg sync.WaitGroup
 	for i, u := range uploads {
-		wg.Go(func() { errs[i] = u.Commit(DigestOf([]byte{byte('0' + i)})) })
+		wg.Go(func() { errs[i] = u.Commit(remote.DigestOf([]byte{byte('0' + i)})) })
 	}
 	wg.Wait()
 	winner := -1
@@ -320,7 +320,7 @@ func testCancelledUpload(t *testing.T, s remote.Store) {
 		if end == "write" {
 			_, err = u.Write([]byte("y"))
 		} else {
-			err = u.Commit(DigestOf([]byte("x")))
+			err = u.Commit(remote.DigestOf([]byte("x")))
 		}
 		assertIs(t, end, err, context.Canceled)
 		if err := u.Abort(); err != nil {

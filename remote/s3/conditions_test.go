@@ -119,7 +119,7 @@ func TestARightToWriteIsEnoughToWrite(t *testing.T) { // SP6, S03
 	server.AddUser("writer", "writers-secret", bucket, `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": ["$USER"],
 		"Action": ["s3:PutObject", "s3:AbortMultipartUpload"], "Resource": ["arn:aws:s3:::backups/p/*"]}]}`)
 	at := Location{Bucket: bucket, Prefix: "p"}
-	c := Config{Endpoint: server.Endpoint, Keys: Keys{AccessKey: "writer", SecretKey: "writers-secret"}, SpoolDir: t.TempDir()}
+	c := Config{Endpoint: server.Endpoint, Keys: Keys{AccessKey: "writer", SecretKey: secretly("writers-secret")}, SpoolDir: t.TempDir()}
 	s := open(t, at, c)
 	small := []byte("content")
 	if err := publish(t.Context(), s, "small", small); err != nil {

@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -12,11 +11,13 @@ import (
 	"github.com/minio/minio-go/v7/pkg/encrypt"
 	"github.com/minio/minio-go/v7/pkg/s3utils"
 	"github.com/minio/minio-go/v7/pkg/tags"
+
+	"github.com/kubeferry/kubeferry/remote"
 )
 
 // ErrPlainHTTP: the endpoint is not on this machine and has no TLS, so everybody
 // on the way could read and alter what is sent.
-var ErrPlainHTTP = errors.New("plain http is for this machine only")
+var ErrPlainHTTP = fmt.Errorf("plain http is for this machine only%.0w", remote.ErrRefused)
 
 // A Location is a bucket, and the prefix of the objects in it.
 type Location struct {
@@ -74,22 +75,23 @@ func (at Location) String() string {
 	return strings.TrimSuffix("s3://"+at.Bucket+"/"+at.Prefix, "/")
 }
 
-// Keys are credentials that were given and not found. They print as [redacted].
-type Keys struct{ AccessKey, SecretKey, SessionToken string }
+// Keys are credentials that were given and not found. Functions tell the secret ones,
+// so that they print under no verb; nil: there is none.
+type Keys struct {
+	AccessKey               string
+	SecretKey, SessionToken func() string
+}
 
-const redacted = "[redacted]"
+// none tells whether no keys were given.
+func (k Keys) none() bool { return k.AccessKey == "" && k.SecretKey == nil && k.SessionToken == nil }
 
-// String does not tell.
-func (Keys) String() string { return redacted }
-
-// GoString does not tell.
-func (Keys) GoString() string { return redacted }
-
-// MarshalText does not tell.
-func (Keys) MarshalText() ([]byte, error) { return []byte(redacted), nil }
-
-// LogValue does not tell.
-func (Keys) LogValue() slog.Value { return slog.StringValue(redacted) }
+// tell is what a function tells; nil tells nothing.
+func tell(secret func() string) string {
+	if secret == nil {
+		return ""
+	}
+	return secret()
+}
 
 // Config says how a store is reached and what its objects are to be like. The zero
 // value is AWS, with what its environment variables and files say.

@@ -212,7 +212,7 @@ func TestNoCredentials(t *testing.T) { // S07, SP7
 func TestCredentialsAreFound(t *testing.T) {
 	server := s3proc.Start(t, s3proc.Options{})
 	server.MakeBucket(bucket, false)
-	file := fmt.Sprintf("[default]\naws_access_key_id = wrong\naws_secret_access_key = wrong\n[p]\naws_access_key_id = %s\naws_secret_access_key = %s\n", root.AccessKey, root.SecretKey)
+	file := fmt.Sprintf("[default]\naws_access_key_id = wrong\naws_secret_access_key = wrong\n[p]\naws_access_key_id = %s\naws_secret_access_key = %s\n", root.AccessKey, s3proc.RootSecretKey)
 	metadata := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/latest/api/token":
@@ -221,7 +221,7 @@ func TestCredentialsAreFound(t *testing.T) {
 			_, _ = fmt.Fprint(w, "role")
 		default:
 			_, _ = fmt.Fprintf(w, `{"Code": "Success", "AccessKeyId": %q, "SecretAccessKey": %q, "Expiration": %q}`,
-				root.AccessKey, root.SecretKey, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+				root.AccessKey, s3proc.RootSecretKey, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 		}
 	}))
 	defer metadata.Close()
@@ -229,11 +229,11 @@ func TestCredentialsAreFound(t *testing.T) {
 		"given": func(_ *testing.T, c *Config) { c.Keys = root },
 		"in the environment": func(t *testing.T, _ *Config) {
 			t.Setenv("AWS_ACCESS_KEY_ID", root.AccessKey)
-			t.Setenv("AWS_SECRET_ACCESS_KEY", root.SecretKey)
+			t.Setenv("AWS_SECRET_ACCESS_KEY", s3proc.RootSecretKey)
 		},
 		"in MinIO's environment": func(t *testing.T, _ *Config) {
 			t.Setenv("MINIO_ACCESS_KEY", root.AccessKey)
-			t.Setenv("MINIO_SECRET_KEY", root.SecretKey)
+			t.Setenv("MINIO_SECRET_KEY", s3proc.RootSecretKey)
 		},
 		"in the profile that is given": func(t *testing.T, c *Config) {
 			t.Setenv("AWS_ACCESS_KEY_ID", "wrong")
@@ -274,16 +274,19 @@ func TestFilesThatCannotBeReadAreNotQuoted(t *testing.T) {
 }
 
 func TestKeysDoNotTell(t *testing.T) { // K-6
-	text, err := json.Marshal(root)
-	if err != nil {
-		t.Fatal(err)
+	keys := Keys{AccessKey: "public", SecretKey: secretly("canary-secret"), SessionToken: secretly("canary-token")}
+	var shown strings.Builder
+	for _, handler := range []slog.Handler{slog.NewTextHandler(&shown, nil), slog.NewJSONHandler(&shown, nil)} {
+		slog.New(handler).Info("keys", "keys", keys, "config", Config{Keys: keys})
 	}
-	var log strings.Builder
-	slog.New(slog.NewTextHandler(&log, nil)).Info("keys", "keys", root, "config", Config{Keys: root})
-	for _, text := range []string{string(text), log.String(), fmt.Sprintf("%v %+v %#v %s", root, root, root, root), fmt.Sprintf("%+v", Config{Keys: root})} {
-		if !strings.Contains(text, redacted) || strings.Contains(text, root.SecretKey) || strings.Contains(text, root.AccessKey) {
-			t.Errorf("got %s", text)
-		}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%p"} {
+		fmt.Fprintf(&shown, verb+verb, keys, Config{Keys: keys})
+	}
+	if _, err := json.Marshal(keys); err == nil {
+		t.Error("keys can be told as JSON")
+	}
+	if strings.Contains(shown.String(), "canary") || !strings.Contains(shown.String(), "public") {
+		t.Errorf("got %s", shown.String())
 	}
 }
 
@@ -293,8 +296,8 @@ func TestWrongCredentials(t *testing.T) {
 		keys Keys
 		want string
 	}{
-		"an unknown access key": {Keys{AccessKey: "nobody", SecretKey: "geheim"}, "does not know this access key"},
-		"a wrong secret key":    {Keys{AccessKey: root.AccessKey, SecretKey: "geheim"}, "secret key does not belong"},
+		"an unknown access key": {Keys{AccessKey: "nobody", SecretKey: secretly("geheim")}, "does not know this access key"},
+		"a wrong secret key":    {Keys{AccessKey: root.AccessKey, SecretKey: secretly("geheim")}, "secret key does not belong"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, Location{Bucket: bucket}, Config{Endpoint: r.server.Endpoint, Keys: test.keys})
@@ -319,7 +322,7 @@ func TestCredentialsThatExpireAreLookedForAgain(t *testing.T) { // S06
 			t.Fatal(err)
 		}
 	}
-	set(root.SecretKey)
+	set(s3proc.RootSecretKey)
 	r.config.Keys, r.config.CredentialsFile = Keys{}, file
 	t.Run("and found", func(t *testing.T) {
 		s, proxy := r.inParts(t)

@@ -33,9 +33,9 @@ var _ credentials.Provider = (*chain)(nil)
 
 // newChain lists the sources: what was given, else AWS's in AWS's order.
 func newChain(c Config) *chain {
-	if c.Keys != (Keys{}) {
+	if !c.Keys.none() {
 		given := &credentials.Static{Value: credentials.Value{
-			AccessKeyID: c.Keys.AccessKey, SecretAccessKey: c.Keys.SecretKey, SessionToken: c.Keys.SessionToken,
+			AccessKeyID: c.Keys.AccessKey, SecretAccessKey: tell(c.Keys.SecretKey), SessionToken: tell(c.Keys.SessionToken),
 			SignerType: credentials.SignatureV4,
 		}}
 		return &chain{sources: []source{{name: "the keys that were given", provider: given}}}

@@ -26,45 +26,49 @@ import (
 var (
 	// ErrUnavailable: the store cannot be reached, fails, or does not speak S3 as
 	// it should; the message tells the endpoint.
-	ErrUnavailable = errors.New("the store is unavailable")
-	// ErrNoBucket: there is no such bucket.
-	ErrNoBucket = errors.New("no such bucket")
-	// ErrNoCredentials: no source of credentials has any.
-	ErrNoCredentials = errors.New("no credentials")
+	// It is a remote.ErrUnavailable.
+	ErrUnavailable = fmt.Errorf("the store is unavailable%.0w", remote.ErrUnavailable)
+	// ErrNoBucket: there is no such bucket. It is a remote.ErrUnavailable.
+	ErrNoBucket = fmt.Errorf("no such bucket%.0w", remote.ErrUnavailable)
+	// ErrNoCredentials: no source of credentials has any. It is an fs.ErrPermission.
+	ErrNoCredentials = fmt.Errorf("no credentials%.0w", fs.ErrPermission)
 	// ErrLocked: the object is under retention or a legal hold, so it stays. It is
 	// an fs.ErrPermission.
 	ErrLocked = fmt.Errorf("the object is locked%.0w", fs.ErrPermission)
 	// ErrSkew: this machine's clock differs from the store's too much for its
-	// signatures to be taken.
-	ErrSkew = errors.New("the clock is wrong")
+	// signatures to be taken. It is a remote.ErrUnavailable.
+	ErrSkew = fmt.Errorf("the clock is wrong%.0w", remote.ErrUnavailable)
+	// ErrNoLock: the bucket keeps no object locked. It is a remote.ErrConfig.
+	ErrNoLock = fmt.Errorf("the bucket has no object lock%.0w", remote.ErrConfig)
 )
 
 // meanings sorts S3's error codes.
 var meanings = map[string]error{
-	"NoSuchKey":                      fs.ErrNotExist,
-	"NoSuchVersion":                  fs.ErrNotExist,
-	"NoSuchBucket":                   ErrNoBucket,
-	"PreconditionFailed":             fs.ErrExist,
-	"AccessDenied":                   fs.ErrPermission,
-	"AllAccessDisabled":              fs.ErrPermission,
-	"ExpiredToken":                   fs.ErrPermission,
-	"ExpiredTokenException":          fs.ErrPermission,
-	"InvalidAccessKeyId":             fs.ErrPermission,
-	"InvalidToken":                   fs.ErrPermission,
-	"SignatureDoesNotMatch":          fs.ErrPermission,
-	"XAdminUserNotFound":             fs.ErrPermission, // versitygw's, with the status 404
-	"RequestTimeTooSkewed":           ErrSkew,
-	"InsufficientStorage":            remote.ErrNoSpace,
-	"QuotaExceeded":                  remote.ErrNoSpace,
-	"XMinioStorageFull":              remote.ErrNoSpace,
-	"XMinioAdminBucketQuotaExceeded": remote.ErrNoSpace,
-	"BadDigest":                      remote.ErrDigest,
-	"InvalidDigest":                  remote.ErrDigest,
-	"XAmzContentChecksumMismatch":    remote.ErrDigest,
-	"XAmzContentSHA256Mismatch":      remote.ErrDigest,
-	"KeyTooLongError":                fs.ErrInvalid,
-	"InvalidBucketName":              fs.ErrInvalid,
-	"XMinioInvalidObjectName":        fs.ErrInvalid,
+	"NoSuchKey":                            fs.ErrNotExist,
+	"NoSuchVersion":                        fs.ErrNotExist,
+	"NoSuchBucket":                         ErrNoBucket,
+	"PreconditionFailed":                   fs.ErrExist,
+	"ObjectLockConfigurationNotFoundError": ErrNoLock,
+	"AccessDenied":                         fs.ErrPermission,
+	"AllAccessDisabled":                    fs.ErrPermission,
+	"ExpiredToken":                         fs.ErrPermission,
+	"ExpiredTokenException":                fs.ErrPermission,
+	"InvalidAccessKeyId":                   fs.ErrPermission,
+	"InvalidToken":                         fs.ErrPermission,
+	"SignatureDoesNotMatch":                fs.ErrPermission,
+	"XAdminUserNotFound":                   fs.ErrPermission, // versitygw's, with the status 404
+	"RequestTimeTooSkewed":                 ErrSkew,
+	"InsufficientStorage":                  remote.ErrNoSpace,
+	"QuotaExceeded":                        remote.ErrNoSpace,
+	"XMinioStorageFull":                    remote.ErrNoSpace,
+	"XMinioAdminBucketQuotaExceeded":       remote.ErrNoSpace,
+	"BadDigest":                            remote.ErrDigest,
+	"InvalidDigest":                        remote.ErrDigest,
+	"XAmzContentChecksumMismatch":          remote.ErrDigest,
+	"XAmzContentSHA256Mismatch":            remote.ErrDigest,
+	"KeyTooLongError":                      fs.ErrInvalid,
+	"InvalidBucketName":                    fs.ErrInvalid,
+	"XMinioInvalidObjectName":              fs.ErrInvalid,
 }
 
 // statuses sorts the answers whose code is none of S3's.
@@ -156,6 +160,9 @@ func meaning(err error) error {
 	if e := response(err); e.Code != "" || e.StatusCode != 0 {
 		if kind, ok := meanings[e.Code]; ok {
 			return kind
+		}
+		if e.Code == "InvalidRequest" && saysLocked(e.Message) { // AWS: Bucket is missing Object Lock Configuration
+			return ErrNoLock
 		}
 		if kind, ok := statuses[e.StatusCode]; ok {
 			return kind

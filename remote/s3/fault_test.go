@@ -76,7 +76,7 @@ func publish(ctx context.Context, s *Store, name string, data []byte) error {
 	if _, err := u.Write(data); err != nil {
 		return errors.Join(err, u.Abort())
 	}
-	return errors.Join(u.Commit(remotetest.DigestOf(data)), u.Abort())
+	return errors.Join(u.Commit(remote.DigestOf(data)), u.Abort())
 }
 
 func read(ctx context.Context, s *Store, name string) ([]byte, error) {

@@ -96,7 +96,7 @@ func TestNoWriteWaitsForTheStore(t *testing.T) { // SP1, AR1
 		rest = rest[n:]
 	}
 	close(stalled) // only now: every write has returned
-	if err := u.Commit(remotetest.DigestOf(big)); err != nil {
+	if err := u.Commit(remote.DigestOf(big)); err != nil {
 		t.Fatal(err)
 	}
 	if got := remotetest.Read(t, s, "a"); !bytes.Equal(got, big) {
@@ -171,7 +171,7 @@ func TestASpoolThatChangesIsNotPublished(t *testing.T) { // AR3
 			if _, err := u.(*upload).spool.file.WriteAt([]byte("!"), 3); err != nil {
 				t.Fatal(err)
 			}
-			if err := u.Commit(remotetest.DigestOf(way.data)); !errors.Is(err, remote.ErrDigest) {
+			if err := u.Commit(remote.DigestOf(way.data)); !errors.Is(err, remote.ErrDigest) {
 				t.Errorf("got %v, want ErrDigest", err)
 			}
 			assertOnly(t, s)
@@ -197,7 +197,7 @@ func TestAPartThatWasSentOtherwiseIsNotPublished(t *testing.T) { // AR3
 	if _, err := up.spool.file.WriteAt(big[:10], 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := u.Commit(remotetest.DigestOf(big)); !errors.Is(err, remote.ErrDigest) || !strings.Contains(err.Error(), "since part 1 was sent") {
+	if err := u.Commit(remote.DigestOf(big)); !errors.Is(err, remote.ErrDigest) || !strings.Contains(err.Error(), "since part 1 was sent") {
 		t.Errorf("got %v, want ErrDigest for part 1", err)
 	}
 	assertOnly(t, s)
@@ -219,7 +219,7 @@ func TestACancelledUploadIsAbortedOnAContextOfItsOwn(t *testing.T) { // S17, SP5
 		}
 		cancel()
 		if end == "commit" {
-			if err := u.Commit(remotetest.DigestOf(big)); !errors.Is(err, context.Canceled) {
+			if err := u.Commit(remote.DigestOf(big)); !errors.Is(err, context.Canceled) {
 				t.Errorf("got %v, want context.Canceled", err)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/minio/minio-go/v7"
 
+	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/remotetest"
 	"github.com/kubeferry/kubeferry/scripts/servers/s3proc"
 )
@@ -135,6 +136,23 @@ func TestWhatIsSentWithAnObject(t *testing.T) { // S19, S26
 					t.Errorf("the body is wrapped: %s", got)
 				}
 			}
+		})
+	}
+}
+
+// A bucket that locks nothing is told from one where a name is taken, and nothing stays
+// there unlocked.
+func TestABucketWithoutObjectLock(t *testing.T) {
+	r := newRig(t)
+	for _, way := range sendings {
+		t.Run(way.name, func(t *testing.T) {
+			s, _ := way.store(r, t)
+			s.config.LockMode, s.config.RetainUntil = "GOVERNANCE", time.Now().Add(time.Hour)
+			err := publish(t.Context(), s, "locked", way.data)
+			if !errors.Is(err, ErrNoLock) || !errors.Is(err, remote.ErrConfig) || errors.Is(err, fs.ErrExist) {
+				t.Errorf("got %v, want %v", err, ErrNoLock)
+			}
+			assertOnly(t, r.direct(t, s))
 		})
 	}
 }

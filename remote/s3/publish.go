@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -102,7 +101,7 @@ func (u *upload) put(ctx context.Context, whole sums, conditional bool) (version
 	if s.locking() {
 		md5 = whole.md5Base64()
 	}
-	info, err := s.core.PutObject(ctx, s.at.Bucket, s.key(u.name), u.spool.section(0, whole.size), whole.size, md5, whole.sha256Hex(), options)
+	info, err := s.core.PutObject(ctx, s.at.Bucket, s.key(u.name), u.spool.section(0, whole.Size), whole.Size, md5, whole.sha256Hex(), options)
 	if err != nil {
 		return version{}, err
 	}
@@ -119,7 +118,7 @@ func (u *upload) complete(ctx context.Context, whole sums, conditional bool) (ve
 	options := minio.PutObjectOptions{UserMetadata: map[string]string{
 		"X-Amz-Checksum-Crc32c": whole.crc32cBase64(),
 		"X-Amz-Checksum-Type":   "FULL_OBJECT",
-		"X-Amz-Mp-Object-Size":  fmt.Sprint(whole.size),
+		"X-Amz-Mp-Object-Size":  fmt.Sprint(whole.Size),
 	}}
 	if conditional {
 		options.SetMatchETagExcept("*")
@@ -148,7 +147,8 @@ func (u *upload) settle(whole sums, failed error, repeated bool) (version, error
 	e := response(failed)
 	taken := e.StatusCode == http.StatusPreconditionFailed
 	gone := e.Code == noSuchUpload
-	if e.StatusCode != 0 && !taken && !gone && !transient(failed) && !repeated {
+	unlockable := errors.Is(meaning(failed), ErrNoLock) // a gateway may have stored it nevertheless, unlocked
+	if e.StatusCode != 0 && !taken && !gone && !unlockable && !transient(failed) && !repeated {
 		return version{}, failed // refused, so nothing was done
 	}
 	ctx, done := settling(u.ctx)
@@ -159,13 +159,17 @@ func (u *upload) settle(whole sums, failed error, repeated bool) (version, error
 		info, err = u.s.stat(ctx, u.name)
 	}
 	switch {
+	case unlockable && err == nil && info.UserMetadata[uploadID] == u.id:
+		return version{}, errors.Join(failed, u.takeBack(versionOf(info.VersionID, info.ETag)))
+	case unlockable:
+		return version{}, failed
 	case err == nil && info.UserMetadata[uploadID] != u.id:
 		return version{}, fs.ErrExist
 	case err == nil && u.ctx.Err() != nil: // whoever cancelled does not want it
 		return version{}, errors.Join(failed, u.takeBack(versionOf(info.VersionID, info.ETag)))
 	case err == nil && !holds(info, whole):
 		return version{}, errors.Join(&damage{fmt.Sprintf("the object has %d bytes with CRC32C %s, and %d with %s were sent",
-			info.Size, line(info.ChecksumCRC32C), whole.size, whole.crc32cBase64())}, u.takeBack(versionOf(info.VersionID, info.ETag)))
+			info.Size, line(info.ChecksumCRC32C), whole.Size, whole.crc32cBase64())}, u.takeBack(versionOf(info.VersionID, info.ETag)))
 	case err == nil:
 		return versionOf(info.VersionID, info.ETag), nil
 	case errors.Is(err, fs.ErrNotExist) && (gone || errors.Is(failed, errAgain)):
@@ -181,7 +185,7 @@ func (u *upload) settle(whole sums, failed error, repeated bool) (version, error
 // holds tells whether the object that the store has is the one that was sent.
 func holds(info minio.ObjectInfo, whole sums) bool {
 	crc := info.ChecksumCRC32C
-	return info.Size == whole.size && (len(crc) != len(whole.crc32cBase64()) || crc == whole.crc32cBase64())
+	return info.Size == whole.Size && (len(crc) != len(whole.crc32cBase64()) || crc == whole.crc32cBase64())
 }
 
 // refusesCondition tells a store that does not know If-None-Match.
@@ -190,7 +194,7 @@ func refusesCondition(err error) bool {
 	case http.StatusNotImplemented:
 		return true
 	case http.StatusBadRequest:
-		return e.Code == "NotImplemented" || e.Code == "InvalidArgument" || e.Code == "InvalidRequest"
+		return (e.Code == "NotImplemented" || e.Code == "InvalidArgument" || e.Code == "InvalidRequest") && !saysLocked(e.Message)
 	}
 	return false
 }
@@ -219,7 +223,7 @@ func (s *Store) noteIgnored(why string) {
 // it is put once more, where that costs next to nothing. A store that does not
 // keep it has the same bytes then as before.
 func (u *upload) probe(whole sums, at version) version {
-	if u.s.condition() != unknown || u.parts != nil || whole.size > maxProbe {
+	if u.s.condition() != unknown || u.parts != nil || whole.Size > maxProbe {
 		return at
 	}
 	again, err := u.put(u.ctx, whole, true)
@@ -272,9 +276,9 @@ func (s *Store) digest(ctx context.Context, name string, v version) (remote.Dige
 		return remote.Digest{}, err
 	}
 	defer body.Close()
-	h := sha256.New()
-	n, err := io.Copy(h, body)
-	return remote.Digest{Size: n, SHA256: [sha256.Size]byte(h.Sum(nil))}, err
+	sum := remote.NewSummer()
+	_, err = io.Copy(sum, body)
+	return sum.Digest(), err
 }
 
 // takeBack removes the object that must not stay, whatever became of the context,

@@ -2,7 +2,6 @@ package s3
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -142,7 +141,7 @@ func TestLongListings(t *testing.T) { // S14
 	const n = 2_100
 	client := r.server.Client()
 	put := func(key string) {
-		if _, err := client.PutObject(t.Context(), bucket, key, nil, 0, "", sums{sha256: sha256.Sum256(nil)}.sha256Hex(), minio.PutObjectOptions{DisableContentSha256: true}); err != nil {
+		if _, err := client.PutObject(t.Context(), bucket, key, nil, 0, "", sums{Digest: remote.DigestOf(nil)}.sha256Hex(), minio.PutObjectOptions{DisableContentSha256: true}); err != nil {
 			t.Fatal(err)
 		}
 	}

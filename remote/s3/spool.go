@@ -3,7 +3,6 @@ package s3
 import (
 	"context"
 	"crypto/md5"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -68,21 +67,17 @@ func spoolError(op, dir string, err error) error {
 	if errors.As(err, &e) {
 		err = e.Err
 	}
-	if remote.IsFull(err) {
-		return fmt.Errorf("%s in %s: %w: %w", op, dir, remote.ErrNoSpace, err)
-	}
-	return fmt.Errorf("%s in %s: %w", op, dir, err)
+	return fmt.Errorf("%s in %s: %w", op, dir, remote.System(err))
 }
 
 // sums are the checksums of a piece of the spool.
 type sums struct {
-	size   int64
-	sha256 [sha256.Size]byte
+	remote.Digest
 	crc32c uint32
 	md5    [md5.Size]byte // of what is locked, for stores that want no other
 }
 
-func (s sums) sha256Hex() string    { return hex.EncodeToString(s.sha256[:]) }
+func (s sums) sha256Hex() string    { return hex.EncodeToString(s.SHA256[:]) }
 func (s sums) md5Base64() string    { return base64.StdEncoding.EncodeToString(s.md5[:]) }
 func (s sums) crc32cBase64() string { return crcBase64(s.crc32c) }
 
@@ -94,13 +89,13 @@ func newCRC() hash.Hash32 { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) 
 
 // A summer makes sums of what is written to it.
 type summer struct {
-	size    int64
-	sha, md hash.Hash // md may be nil
-	crc     hash.Hash32
+	*remote.Summer
+	md  hash.Hash // may be nil
+	crc hash.Hash32
 }
 
 func newSummer(withMD5 bool) *summer {
-	s := &summer{sha: sha256.New(), crc: newCRC()}
+	s := &summer{Summer: remote.NewSummer(), crc: newCRC()}
 	if withMD5 {
 		s.md = md5.New()
 	}
@@ -109,8 +104,7 @@ func newSummer(withMD5 bool) *summer {
 
 // Write never fails.
 func (s *summer) Write(p []byte) (int, error) {
-	s.size += int64(len(p))
-	_, _ = s.sha.Write(p)
+	_, _ = s.Summer.Write(p)
 	_, _ = s.crc.Write(p)
 	if s.md != nil {
 		_, _ = s.md.Write(p)
@@ -119,7 +113,7 @@ func (s *summer) Write(p []byte) (int, error) {
 }
 
 func (s *summer) sums() sums {
-	done := sums{size: s.size, sha256: [sha256.Size]byte(s.sha.Sum(nil)), crc32c: s.crc.Sum32()}
+	done := sums{Digest: s.Digest(), crc32c: s.crc.Sum32()}
 	if s.md != nil {
 		done.md5 = [md5.Size]byte(s.md.Sum(nil))
 	}

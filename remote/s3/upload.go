@@ -137,9 +137,9 @@ func (u *upload) compare(got sums, want remote.Digest, err error) error {
 	if err != nil {
 		return fmt.Errorf("publish %s: %w", u.s.url(u.name), err)
 	}
-	if (remote.Digest{Size: got.size, SHA256: got.sha256}) != want {
+	if got.Digest != want {
 		return fmt.Errorf("publish %s: %w: the spool holds %d bytes with SHA-256 %x, where %d with %x were written",
-			u.s.url(u.name), remote.ErrDigest, got.size, got.sha256, want.Size, want.SHA256)
+			u.s.url(u.name), remote.ErrDigest, got.Size, got.SHA256, want.Size, want.SHA256)
 	}
 	return nil
 }

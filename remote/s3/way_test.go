@@ -86,7 +86,7 @@ func TestSecretsStayOutOfLogsAndErrors(t *testing.T) { // P9
 	r := newRig(t)
 	r.config.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.config.RetryBudget = 100 * time.Millisecond
-	secrets := []string{root.SecretKey, url.QueryEscape(root.SecretKey)}
+	secrets := []string{s3proc.RootSecretKey, url.QueryEscape(s3proc.RootSecretKey)}
 	echo := func(w http.ResponseWriter, q *http.Request, _ http.Handler) { // as proxies do that are of help
 		w.WriteHeader(http.StatusBadGateway)
 		_, _ = fmt.Fprintf(w, "<html>\n%s\n%s\n", q.Method, q.URL.Path)

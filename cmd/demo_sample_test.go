@@ -1,7 +1,6 @@
-package embedded_test
+package cmd
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"strings"
@@ -9,7 +8,7 @@ import (
 
 	"github.com/kubeferry/kubeferry/archive"
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/embedded"
+	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 )
 
 func TestSampleIsASoundArchive(t *testing.T) {
@@ -20,7 +19,7 @@ func TestSampleIsASoundArchive(t *testing.T) {
 	if got.Keys < 300 || got.Keys > 500 {
 		t.Errorf("got %d keys, want some hundred", got.Keys)
 	}
-	if size := len(embedded.Sample()); size > 400<<10 {
+	if size := len(sample); size > 400<<10 {
 		t.Errorf("the sample has %d bytes, and every binary carries them; want at most 400 KiB", size)
 	}
 }
@@ -30,7 +29,7 @@ func TestSampleIsASoundArchive(t *testing.T) {
 func TestSampleHoldsWhatTheAPIServerWrote(t *testing.T) {
 	truth := readTruth(t)
 	leases := map[int64]bool{}
-	for e, err := range openSample(t).Walk(t.Context(), everything()) {
+	for e, err := range openSample(t).Walk(t.Context(), walktest.Everything()) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +57,7 @@ func TestSampleHoldsWhatTheAPIServerWrote(t *testing.T) {
 
 func TestSampleShowsWhatANewcomerKnows(t *testing.T) {
 	var keys []string
-	for e, err := range openSample(t).Walk(t.Context(), everything()) {
+	for e, err := range openSample(t).Walk(t.Context(), walktest.Everything()) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,30 +81,20 @@ func TestSampleShowsWhatANewcomerKnows(t *testing.T) {
 	}
 }
 
-func TestSampleIsTheCallersOwn(t *testing.T) {
-	clear(embedded.Sample())
-	openSample(t)
-}
-
 func openSample(t *testing.T) *archive.Reader {
 	t.Helper()
-	sample := embedded.Sample()
-	reader, err := archive.Open(bytes.NewReader(sample), int64(len(sample)))
+	reader, err := archive.Open(strings.NewReader(sample), int64(len(sample)))
 	if err != nil {
 		t.Fatalf("opening the sample; if the format has changed, run make fixtures: %v", err)
 	}
 	return reader
 }
 
-func everything() etcdwalk.Selection {
-	return etcdwalk.Selection{Ranges: etcdwalk.Ranges{{}}}
-}
-
 // readTruth reads what each key must be: bytes of the value, mod revision,
 // lease.
 func readTruth(t *testing.T) map[string]string {
 	t.Helper()
-	text, err := os.ReadFile("../../testdata/fixtures/registry-1.36.keys.tsv")
+	text, err := os.ReadFile("../testdata/fixtures/registry-1.36.keys.tsv")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,66 @@
+package kube
+
+import (
+	"context"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+)
+
+// A Query is a selection that makes sense: a [Filter], compiled. The zero value takes
+// everything under the default prefixes.
+type Query struct {
+	words            Filter
+	layout           *Layout // nil: that of the default prefixes
+	include, exclude []term
+	namespaces       []string
+}
+
+// Words are those that the query was compiled from.
+func (q Query) Words() Filter { return q.words }
+
+// Layout is that of the query's prefixes.
+func (q Query) Layout() *Layout {
+	if q.layout == nil {
+		return defaultLayout()
+	}
+	return q.layout
+}
+
+// Under is the query under these prefixes, if it names none of its own. Errors are
+// [ErrFilter].
+func (q Query) Under(prefixes ...string) (Query, error) {
+	if len(q.words.Prefixes) > 0 || len(prefixes) == 0 {
+		return q, nil
+	}
+	var err error
+	q.words.Prefixes = prefixes
+	q.layout, err = NewLayout(prefixes...)
+	return q, err
+}
+
+// Narrow tells whether anything is left out of what lies under the prefixes.
+func (q Query) Narrow() bool { return len(q.include)+len(q.exclude)+len(q.namespaces) > 0 }
+
+// Open tells whether all is taken that lies under the prefixes, but for what is
+// excluded by its kind or name.
+func (q Query) Open() bool { return len(q.include)+len(q.namespaces) == 0 }
+
+// Resolve turns the query into key ranges. It walks the view only for names
+// that are not compiled in, and then only over what tells names: the custom
+// resource definitions, and one key of each custom resource. Errors are
+// [ErrUnknownKind], [ErrFilter] for a word that means several custom resources, or the
+// view's own.
+func (q Query) Resolve(ctx context.Context, view etcdwalk.View) (etcdwalk.Selection, error) {
+	layout := q.Layout()
+	r := resolver{layout: layout, namespaces: q.namespaces, catalog: catalog{layout: layout, view: view}}
+	return r.resolve(ctx, q.include, q.exclude)
+}
+
+// any tells whether the query selects a key.
+func (q Query) any(ctx context.Context, view etcdwalk.View) (bool, error) {
+	sel, err := q.Resolve(ctx, view)
+	if err != nil {
+		return false, err
+	}
+	return etcdwalk.Any(ctx, view, sel)
+}
