@@ -47,10 +47,10 @@ func (b *batch) clear() {
 	b.there, b.took = false, 0
 }
 
-// add takes a copy of e.
-func (b *batch) add(e etcdwalk.Entry) {
+// add takes a copy of e, and of what its key was in the source.
+func (b *batch) add(e etcdwalk.Entry, from []byte) {
 	it := &b.store[len(b.items)]
-	*it = item{want: b.keep(e)}
+	*it = item{want: b.keep(e), from: bytes.Clone(from)}
 	b.items = append(b.items, it)
 	b.bytes += e.Size()
 }
@@ -71,6 +71,7 @@ func (b *batch) keep(e etcdwalk.Entry) etcdwalk.Entry {
 // An item is an entry on its way to a fate.
 type item struct {
 	want etcdwalk.Entry
+	from []byte // its key in the source, if it is another
 	// Line is what was decided last. Created and Replaced are intentions
 	// until arrived, or until the batch is settled.
 	Line

@@ -34,7 +34,8 @@ var ErrConflict = errors.New("the target holds other values")
 
 // A Line tells the fate of one key.
 type Line struct {
-	Key    []byte
+	Key    []byte // on the target
+	From   []byte // in the source, if it is another
 	Fate   Fate
 	Reason string // for people; empty where the fate says it all
 	// Revision is the key's mod revision on the target: in an apply after the
@@ -80,7 +81,7 @@ func (t *Tally) add(r Line, size int64) {
 	case Created, Unchanged:
 	default:
 		if len(t.Examples[r.Fate]) < maxExamples {
-			r.Key = bytes.Clone(r.Key)
+			r.Key, r.From = bytes.Clone(r.Key), bytes.Clone(r.From)
 			t.Examples[r.Fate] = append(t.Examples[r.Fate], r)
 		}
 	}

@@ -91,6 +91,7 @@ func (p *pass) land() error {
 	<-b.done
 	err := b.err
 	for _, it := range b.items {
+		it.From = it.from
 		if failed := p.tell(it.want, it.Line); failed != nil {
 			err = errors.Join(err, failed)
 		}

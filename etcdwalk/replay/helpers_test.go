@@ -1,6 +1,7 @@
 package replay_test
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 
@@ -43,7 +44,7 @@ func (r report) of(t *testing.T) func(replay.Line) error {
 		if old, ok := r[key]; ok {
 			t.Errorf("key %q has two fates: %s, then %s", key, old.Fate, rec.Fate)
 		}
-		rec.Key = nil // not ours to keep
+		rec.Key, rec.From = nil, bytes.Clone(rec.From) // they are not ours to keep
 		r[key] = rec
 		return nil
 	}

@@ -24,8 +24,15 @@ type Job struct {
 	// that was left of it. Without it, keys under a lease are passed over.
 	Regrant bool
 	// Rule, which may be nil, judges each entry before the target is asked:
-	// Excluded or Refused with the reason, or an empty Fate to let it pass.
+	// Excluded or Refused with the reason, or an empty Fate to let it pass. One that
+	// Transform gives another key is judged in both forms.
 	Rule func(etcdwalk.Entry) (Fate, string)
+	// Transform, which may be nil, says what an entry becomes on its way: its key
+	// and value may be others. It must say the same of the same entry, and must not
+	// keep or change its bytes. Two entries that become the same key are an
+	// etcdwalk.ErrRefused: to find them, 16 bytes of each key are kept. The order
+	// of the selections, and of the walk, is the source's.
+	Transform func(etcdwalk.Entry) (etcdwalk.Entry, error)
 	// Report, which may be nil, is told of each key by both passes. It must
 	// not keep the key's bytes. Its error ends the pass.
 	Report func(Line) error

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
@@ -13,7 +14,9 @@ func (p *pass) leave(ctx context.Context) error {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer done()
 	for _, it := range p.next.items {
-		if err := p.tell(it.want, unreached()); err != nil {
+		line := unreached()
+		line.From = it.from
+		if err := p.tell(it.want, line); err != nil {
 			return err
 		}
 	}
@@ -44,5 +47,16 @@ func (r *remainder) Put(_ context.Context, e etcdwalk.Entry) error {
 		r.ahead--
 		return nil
 	}
-	return r.tell(e, unreached())
+	line := unreached()
+	if r.Transform != nil {
+		changed, err := r.become(e)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(changed.Key, e.Key) {
+			line.From = e.Key
+		}
+		e = changed
+	}
+	return r.tell(e, line)
 }

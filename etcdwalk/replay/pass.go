@@ -22,6 +22,8 @@ type pass struct {
 	// keys: a plan finds it out, an apply rests on it.
 	absent []bool
 
+	landed landed // the keys that entries became; nil without a Transform
+
 	current int    // selection
 	next    *batch // being collected
 	spare   []*batch
@@ -31,7 +33,11 @@ type pass struct {
 var _ etcdwalk.Sink = (*pass)(nil)
 
 func newPass(j Job) *pass {
-	return &pass{Job: j, width: 1, tally: newTally(), leases: newLeases(), absent: make([]bool, len(j.Selections)), next: newBatch()}
+	p := &pass{Job: j, width: 1, tally: newTally(), leases: newLeases(), absent: make([]bool, len(j.Selections)), next: newBatch()}
+	if j.Transform != nil {
+		p.landed = landed{}
+	}
+	return p
 }
 
 // walk takes the selections in order. A batch never reaches over the end of
@@ -90,8 +96,17 @@ func (p *pass) Put(ctx context.Context, e etcdwalk.Entry) error {
 	if err != nil {
 		return err
 	}
+	e, from, err := p.transform(e)
+	if err != nil {
+		return err
+	}
+	if from != nil && fate == "" {
+		if fate, reason, err = p.judge(e); err != nil {
+			return err
+		}
+	}
 	if fate != "" {
-		return p.tell(e, Line{Fate: fate, Reason: reason})
+		return p.tell(e, Line{From: from, Fate: fate, Reason: reason})
 	}
 	keys, size := p.pace.limits()
 	if n := len(p.next.items); n >= keys || n > 0 && p.next.bytes+e.Size() > size {
@@ -99,20 +114,27 @@ func (p *pass) Put(ctx context.Context, e etcdwalk.Entry) error {
 			return err
 		}
 	}
-	p.next.add(e)
+	p.next.add(e, from)
 	return nil
+}
+
+// judge asks the rule about an entry; an empty fate lets it pass.
+func (p *pass) judge(e etcdwalk.Entry) (Fate, string, error) {
+	if p.Rule == nil {
+		return "", "", nil
+	}
+	switch fate, reason := p.Rule(e); fate {
+	case "", Excluded, Refused:
+		return fate, reason, nil
+	default:
+		return "", "", fmt.Errorf("a rule says %q of key %q; it may only exclude and refuse", fate, e.Key)
+	}
 }
 
 // screen judges an entry by itself; an empty fate lets it pass.
 func (p *pass) screen(ctx context.Context, e etcdwalk.Entry) (Fate, string, error) {
-	if p.Rule != nil {
-		switch fate, reason := p.Rule(e); fate {
-		case "":
-		case Excluded, Refused:
-			return fate, reason, nil
-		default:
-			return "", "", fmt.Errorf("a rule says %q of key %q; it may only exclude and refuse", fate, e.Key)
-		}
+	if fate, reason, err := p.judge(e); err != nil || fate != "" {
+		return fate, reason, err
 	}
 	if e.Lease == 0 {
 		return "", "", nil
