@@ -94,6 +94,15 @@ var homes = map[string][]string{
 	"go.etcd.io/etcd/server/...":        {"etcdwalk/embedded"},
 }
 
+// exports is how many types and functions a package may export: what is more does not
+// fit into a head. Methods, constants of a type and sentinels do not count.
+const exports = 25
+
+// roomy are the packages that may export more, with the reason.
+var roomy = map[string]int{
+	"etcdwalk": 45, // the domain: every other package speaks in its words
+}
+
 // singleFiles are libraries that one file of cmd imports, and not the same one.
 var singleFiles = []string{"github.com/spf13/viper/...", "github.com/schollz/progressbar/..."}
 
@@ -152,6 +161,51 @@ func TestNothingRunsBeforeMain(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestNoPackageExportsTooMuch(t *testing.T) {
+	for _, p := range listPackages(t) {
+		var names []string
+		for _, name := range p.GoFiles {
+			names = append(names, exported(parse(t, filepath.Join(p.Dir, name), parser.SkipObjectResolution))...)
+		}
+		if problem := checkExports(p.ImportPath, names); problem != "" {
+			t.Error(problem)
+		}
+	}
+}
+
+// exported are the types and functions that a file exports.
+func exported(file *ast.File) []string {
+	var names []string
+	for _, decl := range file.Decls {
+		switch d := decl.(type) {
+		case *ast.FuncDecl:
+			if d.Recv == nil && d.Name.IsExported() {
+				names = append(names, d.Name.Name)
+			}
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				if s, ok := spec.(*ast.TypeSpec); ok && s.Name.IsExported() {
+					names = append(names, s.Name.Name)
+				}
+			}
+		}
+	}
+	return names
+}
+
+// checkExports compares what a package exports with its budget.
+func checkExports(path string, names []string) string {
+	most := exports
+	if more, ok := roomy[path]; ok {
+		most = more
+	}
+	if len(names) <= most {
+		return ""
+	}
+	slices.Sort(names)
+	return fmt.Sprintf("package %s exports %d types and functions, and may %d: %s", path, len(names), most, strings.Join(names, ", "))
 }
 
 func TestTopLevelIsFixed(t *testing.T) {
@@ -287,6 +341,20 @@ func TestTheCheckersSeeWhatIsWrong(t *testing.T) {
 				t.Errorf("problems (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestTheCheckersSeeTooMuch(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "a.go", "package a\ntype (A int; b int)\nfunc C() {}\nfunc (A) D() {}\nconst E = 1\nvar ErrF error", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"A", "C"}, exported(file)); diff != "" {
+		t.Errorf("exported (-want +got):\n%s", diff)
+	}
+	many := strings.Split(strings.Repeat("X ", exports+1), " ")[:exports+1]
+	if checkExports("archive", many) == "" || checkExports("archive", many[1:]) != "" || checkExports("etcdwalk", many) != "" {
+		t.Error("the budget is not what the table says")
 	}
 }
 

@@ -36,7 +36,7 @@ func (b *bucket) addFlags(flags *pflag.FlagSet) {
 // A publishing is the flags about what objects in S3 are to be like.
 type publishing struct {
 	retainUntil, retainMode string
-	retainFor               span
+	retainFor               catalog.Span
 	tags                    map[string]string
 }
 
@@ -54,7 +54,7 @@ func (f *publishing) addFlags(flags *pflag.FlagSet, b *bucket) {
 func (f *publishing) resolve(b *bucket, now time.Time) error {
 	b.config.Tags = f.tags
 	switch {
-	case f.retainUntil != "" && f.retainFor != span{}:
+	case f.retainUntil != "" && f.retainFor != catalog.Span{}:
 		return usagef("--retain-until and --retain-for both say how long; leave one of them out")
 	case f.retainUntil != "":
 		until, err := time.Parse(time.RFC3339, f.retainUntil)
@@ -65,8 +65,8 @@ func (f *publishing) resolve(b *bucket, now time.Time) error {
 			return usagef("--retain-until=%s: it takes a date in the future, such as 2027-01-31 or 2027-01-31T12:00:00Z", f.retainUntil)
 		}
 		b.config.RetainUntil = until.UTC().Truncate(time.Second)
-	case f.retainFor != span{}:
-		b.config.RetainUntil = catalog.Span(f.retainFor).After(now).UTC().Truncate(time.Second)
+	case f.retainFor != catalog.Span{}:
+		b.config.RetainUntil = f.retainFor.After(now).UTC().Truncate(time.Second)
 	case f.retainMode != "":
 		return usagef("--retain-mode says how, but not how long: add --retain-for or --retain-until")
 	default:
@@ -85,7 +85,7 @@ func (f *publishing) resolve(b *bucket, now time.Time) error {
 
 // locks tells whether a lock was asked for, which only S3 has.
 func (f *publishing) locks() bool {
-	return f.retainUntil != "" || f.retainFor != span{} || f.retainMode != ""
+	return f.retainUntil != "" || f.retainFor != catalog.Span{} || f.retainMode != ""
 }
 
 const s3Scheme = "s3://"

@@ -61,9 +61,9 @@ lost and no other is risked: kubeferry receipt makes it anew.` +
 		{"yearly", &o.policy.Yearly, &o.policy.WithinYearly},
 	} {
 		flags.IntVar(period.count, "keep-"+period.word, 0, "keep the newest archive of each of the last N "+periods[period.word])
-		flags.Var((*span)(period.within), "keep-within-"+period.word, "keep the newest archive of each of the "+periods[period.word]+" in this time before the newest of all, such as 1y6m")
+		flags.Var(period.within, "keep-within-"+period.word, "keep the newest archive of each of the "+periods[period.word]+" in this time before the newest of all, such as 1y6m")
 	}
-	flags.Var((*span)(&o.policy.Within), "keep-within", "keep all for this long before the newest, such as 14d or 2y5m7d3h")
+	flags.Var(&o.policy.Within, "keep-within", "keep all for this long before the newest, such as 14d or 2y5m7d3h")
 	flags.BoolVar(&o.incomplete, "incomplete", false, "also remove uploads that never ended, and archives without a receipt, once they are a day old")
 	flags.IntVar(&o.maxPercent, "max-delete-percent", 50, "refuse to remove more than this share of the archives at once")
 	flags.Var(newDryRun(&o.dryRun), "dry-run", "tell what would go, and why the rest stays; remove nothing")
@@ -74,18 +74,6 @@ lost and no other is risked: kubeferry receipt makes it anew.` +
 
 // periods are the periods of the rules, in the plural.
 var periods = map[string]string{"hourly": "hours", "daily": "days", "weekly": "weeks", "monthly": "months", "yearly": "years"}
-
-// A span is a flag that takes a length of time by the calendar.
-type span catalog.Span
-
-func (s *span) String() string { return catalog.Span(*s).String() }
-func (s *span) Type() string   { return "span" }
-
-func (s *span) Set(text string) error {
-	parsed, err := catalog.ParseSpan(text)
-	*s = span(parsed)
-	return err
-}
 
 func (o *pruneOptions) run(ctx context.Context, p *printer, place string) error {
 	o.policy.Zone = time.Local

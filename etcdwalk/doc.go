@@ -4,12 +4,16 @@
 // The nouns:
 //
 //   - An [Entry] is one key with its value, as etcd stores it.
-//   - A [View] is a keyspace at one moment. A cluster at a pinned revision, an
-//     archive and a database file are views.
+//   - A [View] is a keyspace at one moment.
+//   - A [Source] opens views: a cluster, an archive.
 //   - A [Sink] takes entries. An archive being written is a sink.
+//   - A [Target] is a cluster that is written to, one guarded [Write] a key.
 //   - A [Selection] says which keys are wanted, as key ranges.
-//   - [Copy] moves the selected entries of a View into a Sink. Every command of
-//     kubeferry is a Copy from some View into some Sink.
+//   - [Copy] moves the selected entries of a View into a Sink, [Merge] walks two
+//     Views side by side. Every command of kubeferry is one of these.
+//
+// The errors of all that is behind these are classes: see [ErrUnavailable] and its
+// neighbours. A driver's own errors each wrap one.
 //
 // Caveats and lifetimes:
 //
@@ -20,5 +24,5 @@
 //   - Keys are bytes. They are never normalised and never become file names.
 //
 // The package knows neither etcd's clients nor Kubernetes' resources: the
-// drivers below it (etcd3, later etcd2 and snapshot) and the package kube do.
+// drivers below it (etcd3, etcd2) and the package kube do.
 package etcdwalk

@@ -99,10 +99,10 @@ func TestBrokenStream(t *testing.T) {
 	})
 	t.Run("a slow consumer is not taken for a stalled stream", func(t *testing.T) {
 		var journal journal
-		v := pin(t, connect.Config{Endpoints: []string{server.Endpoint}, CommandTimeout: 200 * time.Millisecond, Log: journal.log()})
+		v := pin(t, connect.Config{Endpoints: []string{server.Endpoint}, CommandTimeout: time.Second, Log: journal.log()})
 		wantWhole(t, v, client, func(n int) {
 			if n == 20 {
-				time.Sleep(500 * time.Millisecond)
+				time.Sleep(1500 * time.Millisecond)
 			}
 		})
 		journal.want(t, "read as a stream")

@@ -15,6 +15,26 @@ import (
 // can bring, where a sample of other keys, or else the keys of the last page, let
 // expect it. If that was too far, the answer tells how many keys are left up to
 // there, and the next guess is made within.
+//
+// Drawn for 400 pods: 40 in the namespace a, 200 in b, 40 in c, 120 in d. The sample
+// knows the namespaces and nothing else, and a page has 50 keys. Each request is told
+// by where it begins, where it ends, and how many keys it brings of those that the
+// server goes over:
+//
+//	pods/        pods/T6vj      0 of   0   65 of 400 keys are wanted, 80 expected up to a/: a part of the way there
+//	pods/T6vj    pods/a/        0 of   0   nothing came, so twice as many are: a/ itself
+//	pods/a/      pods/c/       50 of 240   again twice as many, and c/ is as far; but b is large
+//	pods/b/009   pods/bLFXW8U  50 of 190   190 are left up to the mark c/: a third of the way there
+//	pods/b/059   pods/bLFXW8U  50 of 140   that is the next mark now, and three pages away at most: all the way
+//	pods/b/109   pods/bLFXW8U  50 of  90
+//	pods/b/159   pods/bLFXW8U  40 of  40
+//	pods/bLFXW8U pods/c/        0 of   0   the mark before is the next again
+//	pods/c/      pods/d/       40 of  40   nothing came, so twice as many are wanted: d/ itself
+//	pods/d/      pods0         50 of 120   three pages at most: up to the end
+//	pods/d/049   pods0         50 of  70
+//	pods/d/099   pods0         20 of  20
+//
+// With one end for all the server would have gone over 1,800 keys, and not 950.
 type steering struct {
 	marks  []mark // ahead of the walk, the nearest one last; the first is the cell's end
 	sample *sample

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
@@ -181,5 +185,67 @@ func TestSteeringLeavesEmptyPlacesQuickly(t *testing.T) {
 		if pages := 3000 / limit; l.requests > 6*pages+1000 {
 			t.Errorf("limit %d: %d requests for %d pages", limit, l.requests, pages)
 		}
+	}
+}
+
+// drawn goes over a small folder, pods in four namespaces, and tells of each request in
+// the words of the drawing in steer.go.
+func drawn() []string {
+	l := &ledger{}
+	for _, ns := range []struct {
+		name string
+		pods int
+	}{{"a", 40}, {"b", 200}, {"c", 40}, {"d", 120}} {
+		for i := range ns.pods {
+			l.keys = append(l.keys, fmt.Appendf(nil, "pods/%s/%03d", ns.name, i))
+		}
+	}
+	c := cell{etcdwalk.Prefix("pods/"), int64(len(l.keys))}
+	course := steer(c, newSample(namesOf([]string{"a", "b", "c", "d"})))
+	var lines []string
+	for next, end := c.Start, []byte(nil); !bytes.Equal(end, c.End); {
+		const limit = 50
+		end = course.end(next, limit)
+		asked := etcdwalk.Range{Start: next, End: end}
+		p := l.page(asked, limit)
+		course.learn(p, asked, limit)
+		short := func(key []byte) []byte {
+			return bytes.TrimRight(key, "\x00")[:min(12, len(bytes.TrimRight(key, "\x00")))]
+		}
+		lines = append(lines, fmt.Sprintf("%-12s %-12s %3d of %3d", short(next), short(end), len(p.entries), p.count))
+		if p.more {
+			next, end = etcdwalk.After(p.entries[len(p.entries)-1].Key), nil
+		} else {
+			next = asked.End
+		}
+	}
+	return lines
+}
+
+// The drawing in the comment of steering is what happens.
+func TestTheDrawingIsTrue(t *testing.T) {
+	source, err := os.ReadFile("steer.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var drawing []string
+	for line := range strings.Lines(string(source)) {
+		if row, found := strings.CutPrefix(line, "//\tpods/"); found {
+			drawing = append(drawing, strings.TrimSpace("pods/" + row)[:36])
+		}
+	}
+	if diff := cmp.Diff(drawn(), drawing); diff != "" {
+		t.Errorf("the drawing (-what happens +steer.go):\n%s", diff)
+	}
+	var l ledger
+	for _, row := range drawing {
+		var got, of int64
+		if _, err := fmt.Sscanf(row[26:], "%d of %d", &got, &of); err != nil {
+			t.Fatal(err)
+		}
+		l.visited += of
+	}
+	if l.visited != 950 {
+		t.Errorf("the server goes over %d keys", l.visited)
 	}
 }

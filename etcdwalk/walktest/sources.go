@@ -18,7 +18,9 @@ func Sources(t *testing.T, traits Traits, history bool, open OpenSource) {
 	corpus := traits.corpus()
 	source, change := open(t, corpus)
 	everything := Everything().Ranges
-	at := func(moment etcdwalk.Moment) (etcdwalk.View, error) { return source.Open(t.Context(), moment, everything) }
+	at := func(moment etcdwalk.Moment) (etcdwalk.View, error) {
+		return source.Open(t.Context(), moment, everything)
+	}
 	newest, err := at(etcdwalk.Newest)
 	if err != nil {
 		t.Fatalf("opening the newest moment: %v", err)

@@ -27,36 +27,41 @@ type Policy struct {
 	Zone *time.Location // nil: UTC
 }
 
-// A Span is a length of time by the calendar, counted back from the newest archive.
+// A Span is a length of time by the calendar, counted back from the newest archive. It
+// is a flag value that parses itself.
 type Span struct{ Years, Months, Days, Hours int }
 
-// ParseSpan reads a span such as 2y5m7d3h: each unit at most once, in any order.
-func ParseSpan(text string) (Span, error) {
-	var s Span
+// Set takes a span such as 2y5m7d3h: each unit at most once, in any order.
+func (s *Span) Set(text string) error {
+	var span Span
 	rest, given := text, map[byte]bool{}
 	for rest != "" {
 		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
 		n, err := strconv.Atoi(rest[:digits])
 		if err != nil || digits == len(rest) || n > 10_000 || given[rest[digits]] {
-			return Span{}, badSpan(text)
+			return badSpan(text)
 		}
 		unit := rest[digits]
 		given[unit], rest = true, rest[digits+1:]
 		switch unit {
 		case 'y':
-			s.Years = n
+			span.Years = n
 		case 'm':
-			s.Months = n
+			span.Months = n
 		case 'd':
-			s.Days = n
+			span.Days = n
 		case 'h':
-			s.Hours = n
+			span.Hours = n
 		default:
-			return Span{}, badSpan(text)
+			return badSpan(text)
 		}
 	}
-	return s, nil
+	*s = span
+	return nil
 }
+
+// Type returns the word for the value in help texts.
+func (*Span) Type() string { return "span" }
 
 func badSpan(text string) error {
 	return fmt.Errorf("%.40q is not a span of time: it takes years, months, days and hours, such as 2y5m7d3h", text)

@@ -227,16 +227,18 @@ func TestRetainInDoubt(t *testing.T) {
 	}
 }
 
-func TestParseSpan(t *testing.T) {
+func TestSpanParsesItself(t *testing.T) {
 	for text, want := range map[string]Span{
 		"2y5m7d3h": {2, 5, 7, 3}, "3h2y": {2, 0, 0, 3}, "14d": {Days: 14}, "": {},
 	} {
-		if got, err := ParseSpan(text); err != nil || got != want {
+		var got Span
+		if err := got.Set(text); err != nil || got != want {
 			t.Errorf("%q is %+v, %v, want %+v", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"7", "d", "7w", "1d2d", "-1d", "1 d", "99999999999999999999d", "10001d"} {
-		if got, err := ParseSpan(text); err == nil {
+		var got Span
+		if err := got.Set(text); err == nil {
 			t.Errorf("%q is taken for %+v", text, got)
 		}
 	}

