@@ -59,7 +59,7 @@ var layers = map[string]row{
 	},
 
 	"archive":            {may: []string{"etcdwalk", "archive/strictjson"}, never: slices.Concat(stores, etcdClients, testTools)},
-	"archive/strictjson": {never: testTools},
+	"archive/strictjson": {never: slices.Concat([]string{"archive", "etcdwalk/...", "cmd/..."}, stores, testTools)},
 	"crypt":              {never: testTools},
 
 	"remote":         {never: testTools},

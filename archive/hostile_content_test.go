@@ -99,18 +99,18 @@ func replaced(t *testing.T, old, with string) func(c *crafted) {
 
 func TestJSONWithASecondMeaningIsRefused(t *testing.T) { // M02, M10
 	refuse(t, []craftedCase{
-		{"a member twice", replaced(t, `"totals":`, `"totals":{"keys":0,"bytes":0},"totals":`), `"totals": given twice`},
-		{"a member in another case", replaced(t, `"totals":`, `"Totals":`), `"Totals": written otherwise`},
+		{"a member twice", replaced(t, `"totals":`, `"totals":{"keys":0,"bytes":0},"totals":`), `duplicate object member name "totals"`},
+		{"a member in another case", replaced(t, `"totals":`, `"Totals":`), `"/Totals": written otherwise`},
 		{"NaN", replaced(t, `"restarts":1`, `"restarts":NaN`), "not JSON"},
-		{"1e400", replaced(t, `"restarts":1`, `"restarts":1e400`), `"outcome.restarts"`},
+		{"1e400", replaced(t, `"restarts":1`, `"restarts":1e400`), `"/outcome/restarts"`},
 		{"negative keys", replaced(t, `"keys":3`, `"keys":-3`), "-3 keys"},
-		{"too many keys for 64 bits", replaced(t, `"keys":3`, `"keys":9223372036854775808`), `"segments[0].keys"`},
-		{"keys as text", replaced(t, `"keys":3`, `"keys":"3"`), `"segments[0].keys"`},
-		{"not UTF-8", replaced(t, `"kind":"configmaps"`, "\"kind\":\"config\xffmaps\""), "not UTF-8"},
-		{"a byte order mark", replaced(t, `{`, "\ufeff{"), "byte order mark"},
+		{"too many keys for 64 bits", replaced(t, `"keys":3`, `"keys":9223372036854775808`), `"/segments/0/keys"`},
+		{"keys as text", replaced(t, `"keys":3`, `"keys":"3"`), `"/segments/0/keys"`},
+		{"not UTF-8", replaced(t, `"kind":"configmaps"`, "\"kind\":\"config\xffmaps\""), "invalid UTF-8"},
+		{"a byte order mark", replaced(t, `{`, "\ufeff{"), "invalid character"},
 		{"trailing data", func(c *crafted) { c.manifestText = func(text string) string { return text + "{}" } }, "not JSON"},
-		{"a header with a member twice", func(c *crafted) { c.header = strings.Replace(c.header, `"cluster":`, `"cluster": "x", "cluster":`, 1) }, `"cluster": given twice`},
-		{"leases with a member twice", func(c *crafted) { c.leases = strings.Replace(c.leases, `"id":`, `"id":1,"id":`, 1) }, `"leases[0].id": given twice`},
+		{"a header with a member twice", func(c *crafted) { c.header = strings.Replace(c.header, `"cluster":`, `"cluster": "x", "cluster":`, 1) }, `duplicate object member name "cluster"`},
+		{"leases with a member twice", func(c *crafted) { c.leases = strings.Replace(c.leases, `"id":`, `"id":1,"id":`, 1) }, `duplicate object member name "id" within "/leases/0"`},
 		{"a huge count of keys", func(c *crafted) { c.inManifest = func(m *Manifest) { m.Segments[0].Keys = math.MaxInt64 } }, "9223372036854775807 keys"},
 		{"huge totals", func(c *crafted) { c.inManifest = func(m *Manifest) { m.Totals.Keys = math.MaxInt64 } }, "the kinds have"},
 		{"two million empty segments", func(c *crafted) {

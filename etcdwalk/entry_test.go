@@ -44,6 +44,9 @@ func TestARecordIsWhatEtcdWrites(t *testing.T) {
 		if !bytes.HasPrefix(got, before) {
 			t.Fatalf("AppendRecord changed what was there")
 		}
+		if size := etcdwalk.RecordSize(e); size != len(got)-len(before) {
+			t.Fatalf("RecordSize is %d, and %d bytes were appended", size, len(got)-len(before))
+		}
 		record := got[len(before):]
 		want, err := proto.MarshalOptions{Deterministic: true}.Marshal(&mvccpb.KeyValue{Key: e.Key, Value: e.Value,
 			CreateRevision: e.CreateRevision, ModRevision: e.ModRevision, Version: e.Version, Lease: e.Lease})
@@ -63,6 +66,9 @@ func TestARecordIsPassedOnUntouched(t *testing.T) {
 	e, err := etcdwalk.ParseRecord(record)
 	if err != nil || string(e.Key) != "k" || e.Lease != 7 {
 		t.Fatalf("ParseRecord = %+v, %v", e, err)
+	}
+	if size := etcdwalk.RecordSize(e); size != len(record) {
+		t.Errorf("RecordSize is %d of a record of %d bytes", size, len(record))
 	}
 	if got := etcdwalk.AppendRecord(nil, e); !bytes.Equal(got, record) {
 		t.Errorf("record %x came out as %x", record, got)

@@ -1,11 +1,11 @@
-// Package strictjson decodes JSON that has one meaning only.
+// Package strictjson decodes JSON that has one meaning only, within bounds.
 //
-// [Unmarshal] fills Go values as encoding/json does, and refuses what
-// encoding/json lets pass although two readers could understand it
-// differently: members given twice, members that fit a field only if case is
-// ignored, text that is not UTF-8, half surrogates, null for a plain value,
-// arrays of another length. It also bounds what a hostile document may cost:
-// nesting, members per object, and the memory that lists take once decoded.
+// [Unmarshal] decodes as version 2 of encoding/json does, which refuses members given
+// twice, text that is not UTF-8, half surrogates, and arrays of another length. What
+// is left to this package: a member that fits a field only if case is ignored, which
+// other readers take for it; null for a plain value, which is no value; and what a
+// hostile document may cost: nesting, members per object, and the memory that lists
+// take once decoded.
 //
 // Caveats:
 //
@@ -17,13 +17,15 @@ package strictjson
 
 import (
 	"bytes"
-	"encoding/json"
+	"encoding"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
-	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 const (
@@ -35,232 +37,188 @@ const (
 )
 
 // Unmarshal decodes data, which must be one JSON value, into what v points to.
-// Its errors name the member, as in `segments[3].keys`. After an error v may
+// Its errors name the member, as in "/segments/3/keys". After an error v may
 // be partly filled.
 func Unmarshal(data []byte, v any) error {
 	target := reflect.ValueOf(v)
 	if target.Kind() != reflect.Pointer || target.IsNil() {
 		return fmt.Errorf("cannot decode JSON into a %T: not a pointer", v)
 	}
-	if bytes.HasPrefix(data, []byte("\ufeff")) {
-		return errors.New("the JSON text begins with a byte order mark")
-	}
-	if !utf8.Valid(data) {
-		return errors.New("the JSON text is not UTF-8")
-	}
-	if err := json.Unmarshal(data, new(syntaxOnly)); err != nil {
-		return fmt.Errorf("not JSON: %w", err)
-	}
 	w := walker{
-		data: data, dec: json.NewDecoder(bytes.NewReader(data)), room: listSlack + len(data),
+		dec: jsontext.NewDecoder(bytes.NewBuffer(data)), room: listSlack + len(data),
 		known: make(map[reflect.Type]map[string]reflect.Type),
 	}
-	w.dec.UseNumber()
-	if err := w.value(target.Type().Elem(), nil); err != nil {
+	if err := w.value(target.Type().Elem()); err != nil {
 		return err
 	}
-	return json.Unmarshal(data, v)
+	if _, err := w.dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return errors.New("not JSON: something follows the value")
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return short(err)
+	}
+	return nil
 }
 
-// syntaxOnly takes any JSON value, after encoding/json has gone over the whole
-// text.
-type syntaxOnly struct{}
+// short bounds what an error may repeat of a document.
+func short(err error) error {
+	const most = 400
+	text := err.Error()
+	if len(text) <= most {
+		return err
+	}
+	return errors.New(strings.ToValidUTF8(text[:most], "") + "…")
+}
 
-func (*syntaxOnly) UnmarshalJSON([]byte) error { return nil }
-
-// A walker goes over a document that is known to be JSON, beside the type it
-// will be decoded into, and looks for what encoding/json would let pass.
+// A walker goes over a document beside the type that it will be decoded into, and looks
+// for what decoding would let pass.
 type walker struct {
-	data  []byte
-	dec   *json.Decoder
+	dec   *jsontext.Decoder
 	room  int                                      // bytes that list elements may still take
 	known map[reflect.Type]map[string]reflect.Type // the fields of each struct met
 }
 
-// A path leads to a value: a linked list, so that walking allocates nothing.
-type path struct {
-	up    *path
-	name  string // of a member
-	index int    // of an element, if name is empty
+// errorf makes an error about the last value that was read.
+func (w *walker) errorf(format string, args ...any) error {
+	return fmt.Errorf("member %.200q: "+format, append([]any{string(w.dec.StackPointer())}, args...)...)
 }
 
-func (p *path) String() string {
-	if p == nil {
-		return ""
+// token reads the next token.
+func (w *walker) token() (jsontext.Token, error) {
+	token, err := w.dec.ReadToken()
+	if err != nil {
+		return token, fmt.Errorf("not JSON: %w", short(err))
 	}
-	if p.name == "" {
-		return p.up.String() + "[" + strconv.Itoa(p.index) + "]"
-	}
-	if p.up == nil {
-		return p.name
-	}
-	return p.up.String() + "." + p.name
-}
-
-func (p *path) depth() (n int) {
-	for ; p != nil; p = p.up {
-		n++
-	}
-	return n
-}
-
-// errorf makes an error about the value at p.
-func (p *path) errorf(format string, args ...any) error {
-	if p == nil {
-		return fmt.Errorf("the JSON text: "+format, args...)
-	}
-	return fmt.Errorf("member %.200q: "+format, append([]any{p.String()}, args...)...)
+	return token, nil
 }
 
 // value checks the next value against t; a nil t takes anything.
-func (w *walker) value(t reflect.Type, at *path) error {
-	start := w.dec.InputOffset()
-	token, err := w.dec.Token()
+func (w *walker) value(t reflect.Type) error {
+	token, err := w.token()
 	if err != nil {
-		return at.errorf("%w", err)
-	}
-	if token == nil && refusesNull(t) {
-		return at.errorf("null instead of a %s", t)
-	}
-	inner := t
-	for inner != nil && inner.Kind() == reflect.Pointer && !decodesItself(inner) {
-		inner = inner.Elem()
-	}
-	switch token {
-	case json.Delim('{'):
-		err = w.object(inner, at)
-	case json.Delim('['):
-		err = w.array(inner, at)
-	default:
-		err = w.text(start, at)
-	}
-	if err != nil || t == nil || token == nil || hasParts(token, inner) || isPlain(token, t) {
 		return err
 	}
-	// Decoding a leaf by itself lets its error name the member.
-	raw := bytes.TrimLeft(w.data[start:w.dec.InputOffset()], ":, \t\r\n")
-	if err := json.Unmarshal(raw, reflect.New(t).Interface()); err != nil {
-		return at.errorf("%w", err)
+	kind := token.Kind()
+	if kind == 'n' && refusesNull(t) {
+		return w.errorf("null instead of a %s", t)
+	}
+	for t != nil && t.Kind() == reflect.Pointer && !decodesItself(t) {
+		t = t.Elem()
+	}
+	if t != nil && decodesItself(t) {
+		t = nil
+	}
+	if w.dec.StackDepth() > maxDepth {
+		return w.errorf("nested deeper than %d", maxDepth)
+	}
+	switch kind {
+	case '{':
+		return w.object(t)
+	case '[':
+		return w.array(t)
 	}
 	return nil
 }
 
 // object checks the members of an object, up to its closing brace.
-func (w *walker) object(t reflect.Type, at *path) error {
-	if at.depth() >= maxDepth {
-		return at.errorf("nested deeper than %d", maxDepth)
-	}
-	known, ok := w.known[t]
-	if !ok {
-		known = fieldsOf(t)
-		w.known[t] = known
-	}
-	seen := make(map[string]bool)
-	for w.dec.More() {
-		start := w.dec.InputOffset()
-		token, err := w.dec.Token()
-		if err != nil {
-			return at.errorf("%w", err)
-		}
-		name, ok := token.(string)
-		if !ok {
-			return at.errorf("a member without a name")
-		}
-		member := &path{up: at, name: name}
-		if err := w.text(start, member); err != nil {
-			return err
-		}
-		if seen[name] {
-			return member.errorf("given twice")
-		}
-		if seen[name] = true; len(seen) > maxMembers {
-			return at.errorf("more than %d members", maxMembers)
-		}
-		value, err := memberType(t, known, name, member)
+func (w *walker) object(t reflect.Type) error {
+	for members := 0; w.dec.PeekKind() != '}'; {
+		token, err := w.token()
 		if err != nil {
 			return err
 		}
-		if err := w.value(value, member); err != nil {
+		if members++; members > maxMembers {
+			return w.errorf("more than %d members", maxMembers)
+		}
+		member, err := w.memberType(t, token.String())
+		if err != nil {
+			return err
+		}
+		if err := w.value(member); err != nil {
 			return err
 		}
 	}
-	_, err := w.dec.Token()
+	_, err := w.token()
 	return err
 }
 
 // memberType is the type that a member is decoded into; nil if it is unknown.
-func memberType(t reflect.Type, known map[string]reflect.Type, name string, at *path) (reflect.Type, error) {
+func (w *walker) memberType(t reflect.Type, name string) (reflect.Type, error) {
 	if t != nil && t.Kind() == reflect.Map {
 		return t.Elem(), nil
 	}
+	known := w.fieldsOf(t)
 	if value, ok := known[name]; ok {
 		return value, nil
 	}
 	for field := range known {
 		if strings.EqualFold(field, name) {
-			return nil, at.errorf("written otherwise than %q", field)
+			return nil, w.errorf("written otherwise than %q", field)
 		}
 	}
 	return nil, nil
 }
 
 // array checks the elements of an array, up to its closing bracket.
-func (w *walker) array(t reflect.Type, at *path) error {
-	if at.depth() >= maxDepth {
-		return at.errorf("nested deeper than %d", maxDepth)
-	}
+func (w *walker) array(t reflect.Type) error {
 	var element reflect.Type
-	if t != nil && (t.Kind() == reflect.Slice || t.Kind() == reflect.Array) && !decodesItself(t) {
+	if t != nil && (t.Kind() == reflect.Slice || t.Kind() == reflect.Array) {
 		element = t.Elem()
 	}
-	n := 0
-	for ; w.dec.More(); n++ {
-		here := &path{up: at, index: n}
+	for w.dec.PeekKind() != ']' {
 		if element != nil {
 			if w.room -= int(element.Size()); w.room < 0 {
-				return here.errorf("the lists take far more memory than the text is long")
+				return w.errorf("the lists take far more memory than the text is long")
 			}
 		}
-		if err := w.value(element, here); err != nil {
+		if err := w.value(element); err != nil {
 			return err
 		}
 	}
-	if element != nil && t.Kind() == reflect.Array && n != t.Len() {
-		return at.errorf("%d elements instead of %d", n, t.Len())
-	}
-	_, err := w.dec.Token()
+	_, err := w.token()
 	return err
 }
 
-// text refuses half surrogates in the token that starts after offset start:
-// encoding/json reads them all as the same replacement character.
-func (w *walker) text(start int64, at *path) error {
-	raw := w.data[start:w.dec.InputOffset()]
-	for i := bytes.IndexByte(raw, '\\'); i >= 0 && i < len(raw); i++ {
-		if raw[i] != '\\' {
-			continue
-		}
-		if raw[i+1] != 'u' {
-			i++
-			continue
-		}
-		switch unit := hex4(raw[i+2:]); {
-		case unit >= 0xdc00 && unit < 0xe000:
-			return at.errorf("holds half a surrogate pair")
-		case unit >= 0xd800 && unit < 0xdc00:
-			low := raw[i+6:]
-			if !bytes.HasPrefix(low, []byte(`\u`)) || hex4(low[2:]) < 0xdc00 || hex4(low[2:]) >= 0xe000 {
-				return at.errorf("holds half a surrogate pair")
-			}
-			i += 6
-		}
-		i += 5
+// fieldsOf are the members that are decoded into fields of a struct; nil for all
+// other types.
+func (w *walker) fieldsOf(t reflect.Type) map[string]reflect.Type {
+	if t == nil || t.Kind() != reflect.Struct {
+		return nil
 	}
-	return nil
+	if known, ok := w.known[t]; ok {
+		return known
+	}
+	fields := make(map[string]reflect.Type)
+	for _, f := range reflect.VisibleFields(t) {
+		tag := f.Tag.Get("json")
+		name, _, _ := strings.Cut(tag, ",")
+		if !f.IsExported() || tag == "-" || (f.Anonymous && name == "") {
+			continue
+		}
+		if name == "" {
+			name = f.Name
+		}
+		fields[name] = f.Type
+	}
+	w.known[t] = fields
+	return fields
 }
 
-// hex4 reads four hexadecimal digits, which valid JSON has after \u.
-func hex4(b []byte) uint64 {
-	n, _ := strconv.ParseUint(string(b[:4]), 16, 16)
-	return n
+// decodesItself tells whether a type has a decoding of its own. The methods are those of
+// the standard library, whose interface for JSON has but one.
+func decodesItself(t reflect.Type) bool {
+	p := reflect.PointerTo(t)
+	return p.Implements(reflect.TypeFor[json.Unmarshaler]()) || p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+}
+
+// refusesNull tells whether decoding would take a null for the zero value.
+func refusesNull(t reflect.Type) bool {
+	if t == nil {
+		return false
+	}
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map, reflect.Interface:
+		return false
+	}
+	return true
 }

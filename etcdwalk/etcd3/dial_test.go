@@ -255,7 +255,12 @@ func TestConfigIsRefused(t *testing.T) {
 		"with a certificate without a key":   {connect.Config{Endpoints: local, Cert: junk}, nil, "go together"},
 		"with a user without a password":     {connect.Config{Endpoints: local, Username: "backup"}, nil, "needs a password"},
 	} {
-		t.Run(name, func(t *testing.T) { wantDialError(t, tt.cfg, tt.kind, tt.want) })
+		t.Run(name, func(t *testing.T) {
+			wantDialError(t, tt.cfg, tt.kind, tt.want)
+			if !errors.Is(tt.kind, connect.ErrInsecureTransport) {
+				wantDialError(t, tt.cfg, connect.ErrConfig, tt.want)
+			}
+		})
 	}
 	t.Run("and an endpoint with a password is not shown", func(t *testing.T) {
 		for _, scheme := range []string{"http", "htps", "", "root:hunter2"} {

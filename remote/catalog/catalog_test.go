@@ -130,7 +130,7 @@ func TestListShowsTheNewestFirstAndWhatIsBroken(t *testing.T) {
 		"short.zip the archive has 3 bytes, its receipt says 20",
 		"lost.zip the archive is missing",
 		"newest-later.zip.age", "newest-twin.zip.age", "newest.zip.age", "middle.zip.age", "oldest.zip",
-		"bad.zip bad.zip.receipt.json: no usable receipt: not JSON: unexpected end of JSON input",
+		"bad.zip bad.zip.receipt.json: no usable receipt: not JSON: jsontext: unexpected EOF after offset 1",
 		`copy.zip copy.zip.receipt.json: the receipt is not that of the archive: it is of "real.zip"`,
 	}
 	if diff := cmp.Diff(show(l), want); diff != "" {
