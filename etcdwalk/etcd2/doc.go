@@ -1,13 +1,12 @@
 // Package etcd2 is a cluster over etcd's v2 API, as a source and as a target. The
 // API is that of etcd 2, and of 3.x up to 3.5 with --enable-v2.
 //
-//   - A [Cluster] is a set of endpoints of one etcd cluster, dialled once.
+//   - A [Cluster] is a set of endpoints of one etcd cluster, dialled once: an
+//     etcdwalk.Source.
 //   - A [View] is its tree as an ordered keyspace, an etcdwalk.View.
-//   - A [Target] writes to it under guards, a etcdwalk.Target.
+//   - A [Target] writes to it under guards, an etcdwalk.Target.
 //
-// The tree as keys. A leaf is a key: its path. A directory that is empty, or that
-// has a TTL, is a key that ends in a slash, with an empty value; others are not
-// kept, since they come with what is in them. The modified and created index of
+// How the tree is told in keys is package tree's. The modified and created index of
 // a node are its revisions; there is no version. A TTL is a lease of our own,
 // whose id is the node's modified index.
 //

@@ -8,8 +8,8 @@
 //   - A [Layout] is the prefixes that a keyspace uses. It parses keys into an
 //     [Object], classifies them, and says in which order, and whether at all,
 //     they may be written.
-//   - A [Filter] is a selection as an operator types it. It resolves to key
-//     ranges.
+//   - A [Filter] is a selection as an operator types it. It is compiled into a
+//     [Query], which a view resolves to key ranges.
 //   - An [Encoding] is how a value is stored; [MetaOf] reads the metadata of
 //     those that can be read.
 //
