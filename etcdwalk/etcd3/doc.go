@@ -1,8 +1,9 @@
 // Package etcd3 is a cluster over etcd's v3 API, as a source and as a target.
 //
-//   - A [Cluster] is a set of endpoints of one etcd cluster, dialled once.
+//   - A [Cluster] is a set of endpoints of one etcd cluster, dialled once: an
+//     etcdwalk.Source.
 //   - A [View] is its keyspace at one revision, an etcdwalk.View.
-//   - A [Target] writes to it under guards, a etcdwalk.Target.
+//   - A [Target] writes to it under guards, an etcdwalk.Target.
 //
 // Reading. [Cluster.Pin] fixes a revision with a linearizable read; all else is
 // read at that revision, from whichever member answers, ascending and without
