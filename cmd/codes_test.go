@@ -58,6 +58,7 @@ var sentinels = map[string]struct {
 	"replay.ErrConflict":           {replay.ErrConflict, 18},
 
 	"remote.ErrUnavailable": {remote.ErrUnavailable, 16},
+	"remote.ErrDenied":      {remote.ErrDenied, 17},
 	"remote.ErrRefused":     {remote.ErrRefused, 19},
 	"remote.ErrConfig":      {remote.ErrConfig, 78},
 	"remote.ErrNoSpace":     {remote.ErrNoSpace, 20},
@@ -99,7 +100,7 @@ var sentinels = map[string]struct {
 	"fs.ErrExist":      {fs.ErrExist, 18},
 	"fs.ErrNotExist":   {fs.ErrNotExist, 10},
 	"fs.ErrPermission": {fs.ErrPermission, 17},
-	"fs.ErrInvalid":    {fs.ErrInvalid, 64},
+	"fs.ErrInvalid":    {fs.ErrInvalid, 16},
 	"errUsage":         {errUsage, 64},
 	"errConfig":        {errConfig, 78},
 	"errInterrupted":   {errInterrupted, 130},

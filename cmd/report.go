@@ -65,9 +65,18 @@ func (r *report) add(told replay.Line) error {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	if _, err := r.w.Write(append(b, '\n')); err != nil {
-		return fmt.Errorf("writing the report: %w", remote.System(err))
+		return fmt.Errorf("writing the report: %w", crowded(err))
 	}
 	return nil
+}
+
+// crowded gives an error of a full disk its class. Other errors of the report's file are
+// not those of a store of archives.
+func crowded(err error) error {
+	if classed := remote.System(err); errors.Is(classed, remote.ErrNoSpace) {
+		return classed
+	}
+	return err
 }
 
 // restart forgets the plan: from now on it is told what was done.
@@ -89,7 +98,7 @@ func (r *report) close() error {
 		return nil
 	}
 	if err := errors.Join(r.w.Flush(), r.file.Sync(), r.file.Close()); err != nil {
-		return fmt.Errorf("finishing the report: %w", remote.System(err))
+		return fmt.Errorf("finishing the report: %w", crowded(err))
 	}
 	return nil
 }

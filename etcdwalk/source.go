@@ -2,7 +2,7 @@ package etcdwalk
 
 import "context"
 
-// A Source opens views: a cluster, an archive, a database file.
+// A Source opens views: a cluster, an archive.
 type Source interface {
 	// Open opens the view of a moment. The ranges, of which there must be one, are
 	// those that will be read: rights need not reach further. A moment that the

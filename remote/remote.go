@@ -29,6 +29,9 @@ import (
 var (
 	// ErrUnavailable: the store cannot be reached, or fails.
 	ErrUnavailable = errors.New("the store is unavailable")
+	// ErrDenied: there are no credentials, so that nothing can be asked for. What is
+	// denied of one object is an fs.ErrPermission.
+	ErrDenied = errors.New("no credentials for the store")
 	// ErrRefused: a safety guard forbids it.
 	ErrRefused = errors.New("refused by a guard of the store")
 	// ErrConfig: the store cannot do what it is configured for.

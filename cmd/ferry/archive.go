@@ -187,7 +187,7 @@ type Verified struct {
 // the manifest and the receipt, each key in order, each value in a form that
 // Kubernetes stores.
 func (a *Archive) Verify(ctx context.Context, progress Progress) (Verified, error) {
-	var v Verified
+	v := Verified{Values: Values{Encodings: map[string]int64{}}}
 	layout, err := kube.NewLayout(a.Prefixes()...)
 	if err != nil {
 		return v, err

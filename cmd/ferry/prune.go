@@ -27,7 +27,7 @@ type Prune struct {
 	// Archives: apply the policy. Without it only what is incomplete goes.
 	Archives bool
 	// MaxPercent is how many in a hundred of the archives may go at once; more is
-	// a etcdwalk.ErrRefused.
+	// an etcdwalk.ErrRefused.
 	MaxPercent int
 	// Incomplete also removes what is no archive: uploads that never ended and
 	// archives without a receipt, under names of our making, once they are a day old.

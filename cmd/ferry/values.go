@@ -7,7 +7,7 @@ import (
 
 // Values is what was seen of the values of a view.
 type Values struct {
-	// Encodings counts the values by the form they are stored in.
+	// Encodings counts the values by the form they are stored in. It must be made.
 	Encodings map[string]int64
 	// Unstorable counts the values that no kube-apiserver would read under
 	// their keys, and Examples names the first of them with the reason.
@@ -20,9 +20,6 @@ const maxExamples = 20
 
 // see looks at one value.
 func (v *Values) see(layout *kube.Layout, e etcdwalk.Entry) {
-	if v.Encodings == nil {
-		v.Encodings = map[string]int64{}
-	}
 	v.Encodings[string(kube.EncodingOf(e.Value))]++
 	if err := layout.CheckValue(e.Key, e.Value); err != nil {
 		v.Unstorable++

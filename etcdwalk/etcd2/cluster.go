@@ -39,7 +39,8 @@ type Cluster struct {
 // Dial makes sure that an etcd answers over API v2. It reads no answer of more
 // than maxAnswer bytes; 0: [DefaultMaxAnswer]. The error of an endpoint that does
 // not serve wraps etcdwalk.ErrUnavailable, or ErrDenied if credentials were
-// refused; a configuration that cannot work is refused as it is.
+// refused; a configuration that cannot work is a
+// connect.ErrConfig, or a connect.ErrInsecureTransport.
 func Dial(ctx context.Context, cfg connect.Config, maxAnswer int64) (*Cluster, error) {
 	cfg = cfg.WithDefaults()
 	endpoints, err := cfg.Parse()
@@ -81,7 +82,7 @@ func (c *Cluster) connect(ctx context.Context) error {
 			CheckRedirect: func(int) error { return errors.New("the answer leads elsewhere") }, // no credential leaves
 		})
 		if err != nil {
-			return err
+			return fmt.Errorf("endpoint %s: %w%.0w", e.Text, err, connect.ErrConfig)
 		}
 		c.members = append(c.members, client.NewKeysAPI(one))
 		asked.Go(func() {

@@ -36,8 +36,8 @@ type Cluster struct {
 // finding out why none serves may take four seconds more. The error then names
 // each endpoint with its reason, and wraps etcdwalk.ErrDenied if credentials were
 // refused, otherwise etcdwalk.ErrUnavailable. A configuration that cannot work is
-// refused: plain text to another machine with [connect.ErrInsecureTransport], and
-// endpoints of two clusters.
+// refused with [connect.ErrConfig], endpoints of two clusters among them, and plain text
+// to another machine with [connect.ErrInsecureTransport].
 func Dial(ctx context.Context, cfg connect.Config) (*Cluster, error) {
 	cfg = cfg.WithDefaults()
 	endpoints, err := cfg.Parse()

@@ -7,7 +7,7 @@
 //   - A [Policy] says what happens to a key that the target holds with another
 //     value, and [Decide] is the whole of that table.
 //   - A [Job] is what is to be replayed, and how.
-//   - An [Fate] is what becomes of a key. Each key has exactly one in a
+//   - A [Fate] is what becomes of a key. Each key has exactly one in a
 //     plan, and exactly one in an apply; a [Line] tells it.
 //
 // The two passes of a Job:

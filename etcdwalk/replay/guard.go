@@ -31,18 +31,34 @@ func SameLineage(archive, target etcdwalk.Info) error {
 
 // Foreign finds the first key that the target holds in the scope and that the
 // source would not have put there: the source does not hold it, or with
-// another value, or only one of them under a lease. An empty target costs no walk
-// over the source.
+// another value, or only one of them under a lease. The source is walked no further
+// than the target, if that can count its keys.
 func Foreign(ctx context.Context, target, source etcdwalk.View, scope etcdwalk.Selection) (key []byte, found bool, err error) {
-	if there, err := etcdwalk.Any(ctx, target, scope); !there || err != nil {
-		return nil, false, err
+	left, err := target.Count(ctx, scope)
+	if err != nil {
+		return nil, false, fmt.Errorf("counting the keys of the target: %w", err)
+	}
+	if left < 0 { // it cannot count
+		there, err := etcdwalk.Any(ctx, target, scope)
+		if !there || err != nil {
+			return nil, false, err
+		}
+	}
+	if left == 0 {
+		return nil, false, nil
 	}
 	for pair, err := range etcdwalk.Merge(ctx, target, source, scope) {
 		if err != nil {
 			return nil, false, fmt.Errorf("comparing the target with the source: %w", err)
 		}
-		if pair.A != nil && (pair.B == nil || Decide(Fail, *pair.B, pair.A) != Same) {
+		if pair.A == nil {
+			continue
+		}
+		if pair.B == nil || Decide(Fail, *pair.B, pair.A) != Same {
 			return bytes.Clone(pair.Key()), true, nil
+		}
+		if left--; left == 0 {
+			break
 		}
 	}
 	return nil, false, nil

@@ -96,3 +96,14 @@ func TestForeignTellsOfBrokenWalks(t *testing.T) {
 		t.Errorf("%d walks broke, want 2", broken.Fired())
 	}
 }
+
+// TestForeignReadsNoFurtherThanTheTarget: what an interrupted restore has left is a
+// beginning, and the rest of a large source need not be read for it.
+func TestForeignReadsNoFurtherThanTheTarget(t *testing.T) {
+	source := walktest.NewView(objects(1000)...)
+	source.Err, source.ErrAfter = etcdwalk.ErrUnavailable, 5
+	key, found, err := replay.Foreign(t.Context(), walktest.NewView(objects(3)...), source, walktest.Everything())
+	if found || err != nil || source.Fired() != 0 {
+		t.Errorf("found %t (%q), %v, and the source was read to its end %d times", found, key, err, source.Fired())
+	}
+}

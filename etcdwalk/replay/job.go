@@ -29,7 +29,7 @@ type Job struct {
 	Rule func(etcdwalk.Entry) (Fate, string)
 	// Transform, which may be nil, says what an entry becomes on its way: its key
 	// and value may be others. It must say the same of the same entry, and must not
-	// keep or change its bytes. Two entries that become the same key are an
+	// keep or change its bytes; leases stay as they are. Two entries that become the same key are an
 	// etcdwalk.ErrRefused: to find them, 16 bytes of each key are kept. The order
 	// of the selections, and of the walk, is the source's.
 	Transform func(etcdwalk.Entry) (etcdwalk.Entry, error)

@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"bytes"
 	"context"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
@@ -47,16 +46,11 @@ func (r *remainder) Put(_ context.Context, e etcdwalk.Entry) error {
 		r.ahead--
 		return nil
 	}
-	line := unreached()
-	if r.Transform != nil {
-		changed, err := r.become(e)
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal(changed.Key, e.Key) {
-			line.From = e.Key
-		}
-		e = changed
+	e, from, err := r.transform(e)
+	if err != nil {
+		return err
 	}
+	line := unreached()
+	line.From = from
 	return r.tell(e, line)
 }

@@ -108,6 +108,9 @@ func (p *pass) Put(ctx context.Context, e etcdwalk.Entry) error {
 	if fate != "" {
 		return p.tell(e, Line{From: from, Fate: fate, Reason: reason})
 	}
+	if err := p.landOn(e.Key, from); err != nil {
+		return err
+	}
 	keys, size := p.pace.limits()
 	if n := len(p.next.items); n >= keys || n > 0 && p.next.bytes+e.Size() > size {
 		if err := p.flush(ctx); err != nil {

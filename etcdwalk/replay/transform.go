@@ -8,34 +8,34 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
-// transform tells what an entry becomes, and what its key was if it is another.
-func (p *pass) transform(e etcdwalk.Entry) (changed etcdwalk.Entry, from []byte, err error) {
-	if p.Transform == nil {
+// transform tells what an entry becomes, and what its key was if it is another. Whatever
+// the job says, the lease stays, and what was encoded before is not it.
+func (j Job) transform(e etcdwalk.Entry) (changed etcdwalk.Entry, from []byte, err error) {
+	if j.Transform == nil {
 		return e, nil, nil
 	}
-	if changed, err = p.become(e); err != nil {
-		return e, nil, err
+	if changed, err = j.Transform(e); err != nil {
+		return e, nil, fmt.Errorf("transforming key %q: %w", e.Key, err)
 	}
-	if !p.landed.add(changed.Key) {
-		return e, nil, fmt.Errorf("key %q becomes %q, and so does another: %w", e.Key, changed.Key, etcdwalk.ErrRefused)
+	if len(changed.Key) == 0 {
+		return e, nil, fmt.Errorf("transforming key %q: no key came of it: %w", e.Key, etcdwalk.ErrInvariant)
 	}
+	changed.Lease, changed.Record = e.Lease, nil
 	if !bytes.Equal(changed.Key, e.Key) {
 		from = e.Key
 	}
 	return changed, from, nil
 }
 
-// become asks the job. Whatever it answers, what was encoded before is not it.
-func (j Job) become(e etcdwalk.Entry) (etcdwalk.Entry, error) {
-	changed, err := j.Transform(e)
-	if err != nil {
-		return e, fmt.Errorf("transforming key %q: %w", e.Key, err)
+// landOn refuses a key that another entry has become. from is what it was in the source.
+func (p *pass) landOn(key, from []byte) error {
+	if p.Transform == nil || p.landed.add(key) {
+		return nil
 	}
-	if len(changed.Key) == 0 {
-		return e, fmt.Errorf("transforming key %q: no key came of it: %w", e.Key, etcdwalk.ErrInvariant)
+	if from == nil {
+		from = key
 	}
-	changed.Record = nil
-	return changed, nil
+	return fmt.Errorf("key %q becomes %q, and so does another: %w", from, key, etcdwalk.ErrRefused)
 }
 
 // landed are keys, each by the beginning of its SHA-256.

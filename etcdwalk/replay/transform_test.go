@@ -189,3 +189,33 @@ func TestAStoppedApplyTellsTransformedKeys(t *testing.T) {
 		}
 	}
 }
+
+// A lease stays whatever a transform says, and what a rule has excluded takes no key.
+func TestATransformChangesKeyAndValueOnly(t *testing.T) {
+	target := walktest.NewTarget()
+	j := job(target, replay.Fail, leased(kv("/a/1", "x"), 7), kv("/b/1", "y"))
+	j.Regrant = true
+	view := walktest.NewView(leased(kv("/a/1", "x"), 7), kv("/b/1", "y"))
+	view.TTLs = map[int64]etcdwalk.Lease{7: {ID: 7, State: etcdwalk.LeaseLive, Granted: 100, Remaining: 100}}
+	j.Source = view
+	j.Transform = func(e etcdwalk.Entry) (etcdwalk.Entry, error) {
+		e.Key, e.Lease = []byte("/c/1"), 99
+		return e, nil
+	}
+	j.Rule = func(e etcdwalk.Entry) (replay.Fate, string) {
+		if string(e.Value) == "y" {
+			return replay.Excluded, "by rule"
+		}
+		return "", ""
+	}
+	plan, err := j.Plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.Apply(t.Context(), plan); err != nil {
+		t.Fatal(err)
+	}
+	if held := target.Entries(); len(held) != 1 || string(held[0].Key) != "/c/1" || held[0].Lease == 0 {
+		t.Errorf("the target holds %+v", held)
+	}
+}

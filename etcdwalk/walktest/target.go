@@ -30,7 +30,7 @@ const (
 // Calls counts what was asked of a Target. Writes is the sum over all Applies.
 type Calls struct{ Heads, Lookups, Applies, Grants, Writes int }
 
-// A Target is a etcdwalk.Target in memory, with etcd's revisions, guards and
+// A Target is an etcdwalk.Target in memory, with etcd's revisions, guards and
 // leases. Its fields may be set before it is used. The hooks may call the target.
 type Target struct {
 	// MaxWrite is the largest key and value together, in bytes.

@@ -85,7 +85,7 @@ func (s *Store) Create(ctx context.Context, name string) (remote.Upload, error) 
 	}
 	u, err := s.begin(ctx, disk, name)
 	if err != nil {
-		return nil, errors.Join(err, disk.close())
+		return nil, errors.Join(err, explain("close", s.path, disk.close()))
 	}
 	return u, nil
 }
@@ -177,7 +177,7 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.remove(disk, name), disk.close())
+	return errors.Join(s.remove(disk, name), explain("close", s.path, disk.close()))
 }
 
 func (s *Store) remove(disk folder, name string) error {

@@ -178,7 +178,7 @@ func makeFolder(path string) error {
 	if err != nil {
 		return explain("open", parent, err)
 	}
-	return errors.Join(syncFolder(d, path), d.close())
+	return errors.Join(syncFolder(d, path), explain("close", parent, d.close()))
 }
 
 func isFolder(path string) bool {
@@ -189,6 +189,9 @@ func isFolder(path string) bool {
 // explain says what was done to which path, and gives the errors of the system
 // the names that package remote promises.
 func explain(op, path string, err error) error {
+	if err == nil {
+		return nil
+	}
 	switch e := err.(type) { //nolint:errorlint // the outermost only: it repeats what op and path say
 	case *fs.PathError:
 		err = e.Err

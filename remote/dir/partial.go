@@ -76,5 +76,5 @@ func (s *Store) Sweep(_ context.Context, before time.Time, _ func(name string) b
 	if err != nil {
 		err = explain("sweep", s.path, err)
 	}
-	return swept, errors.Join(err, disk.close())
+	return swept, errors.Join(err, explain("close", s.path, disk.close()))
 }

@@ -114,7 +114,7 @@ func (u *upload) discard() error {
 	if gone := u.disk.remove(u.temp); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
 		err = errors.Join(err, fmt.Errorf("%s is left behind: %w", u.temp, gone))
 	}
-	return errors.Join(err, u.disk.close())
+	return errors.Join(err, explain("close the folder of", u.path, u.disk.close()))
 }
 
 func (u *upload) closeFile() error {

@@ -30,8 +30,8 @@ var (
 	ErrUnavailable = fmt.Errorf("the store is unavailable%.0w", remote.ErrUnavailable)
 	// ErrNoBucket: there is no such bucket. It is a remote.ErrUnavailable.
 	ErrNoBucket = fmt.Errorf("no such bucket%.0w", remote.ErrUnavailable)
-	// ErrNoCredentials: no source of credentials has any. It is an fs.ErrPermission.
-	ErrNoCredentials = fmt.Errorf("no credentials%.0w", fs.ErrPermission)
+	// ErrNoCredentials: no source of credentials has any. It is a remote.ErrDenied.
+	ErrNoCredentials = fmt.Errorf("no credentials%.0w", remote.ErrDenied)
 	// ErrLocked: the object is under retention or a legal hold, so it stays. It is
 	// an fs.ErrPermission.
 	ErrLocked = fmt.Errorf("the object is locked%.0w", fs.ErrPermission)
@@ -161,7 +161,7 @@ func meaning(err error) error {
 		if kind, ok := meanings[e.Code]; ok {
 			return kind
 		}
-		if e.Code == "InvalidRequest" && saysLocked(e.Message) { // AWS: Bucket is missing Object Lock Configuration
+		if e.Code == "InvalidRequest" && saysNoLock(e.Message) {
 			return ErrNoLock
 		}
 		if kind, ok := statuses[e.StatusCode]; ok {
@@ -263,6 +263,12 @@ func line(text string) string {
 func saysLocked(message string) bool {
 	message = strings.ToLower(message)
 	return strings.Contains(message, "lock") || strings.Contains(message, "worm") || strings.Contains(message, "retention")
+}
+
+// saysNoLock knows "Bucket is missing Object Lock Configuration", which others write
+// without spaces.
+func saysNoLock(message string) bool {
+	return strings.Contains(strings.ToLower(strings.ReplaceAll(message, " ", "")), "missingobjectlock")
 }
 
 // clock learns the store's time from its answers.

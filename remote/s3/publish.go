@@ -161,8 +161,10 @@ func (u *upload) settle(whole sums, failed error, repeated bool) (version, error
 	switch {
 	case unlockable && err == nil && info.UserMetadata[uploadID] == u.id:
 		return version{}, errors.Join(failed, u.takeBack(versionOf(info.VersionID, info.ETag)))
-	case unlockable:
+	case unlockable && (err == nil || errors.Is(err, fs.ErrNotExist)):
 		return version{}, failed
+	case unlockable:
+		return version{}, fmt.Errorf("%w; whether it was stored nevertheless, unlocked, cannot be looked at: %s", failed, reason(err))
 	case err == nil && info.UserMetadata[uploadID] != u.id:
 		return version{}, fs.ErrExist
 	case err == nil && u.ctx.Err() != nil: // whoever cancelled does not want it
@@ -194,7 +196,7 @@ func refusesCondition(err error) bool {
 	case http.StatusNotImplemented:
 		return true
 	case http.StatusBadRequest:
-		return (e.Code == "NotImplemented" || e.Code == "InvalidArgument" || e.Code == "InvalidRequest") && !saysLocked(e.Message)
+		return (e.Code == "NotImplemented" || e.Code == "InvalidArgument" || e.Code == "InvalidRequest") && !errors.Is(meaning(err), ErrNoLock)
 	}
 	return false
 }
