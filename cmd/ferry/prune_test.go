@@ -68,7 +68,7 @@ func TestPruneInDoubt(t *testing.T) {
 		"a listing that fails": {func(m *remotetest.Memory, _ *ferry.Prune) {
 			m.Fault = func(op, name string) error {
 				if op == "list" && name == archiveName(2) {
-					return errors.New("page 2 fails")
+					return fmt.Errorf("page 2 fails: %w", remote.ErrUnavailable)
 				}
 				return nil
 			}
@@ -82,7 +82,7 @@ func TestPruneInDoubt(t *testing.T) {
 		"a receipt that is slow": {func(m *remotetest.Memory, _ *ferry.Prune) {
 			m.Fault = func(op, name string) error {
 				if op == "open" && name == catalog.ReceiptName(archiveName(2)) {
-					return errors.New("no answer")
+					return fmt.Errorf("no answer: %w", remote.ErrUnavailable)
 				}
 				return nil
 			}
@@ -246,7 +246,7 @@ func TestPruneTellsOfALostReceiptWhateverEndsIt(t *testing.T) {
 			return fs.ErrPermission
 		case op == "remove" && name == archiveName(1):
 			fired++
-			return errors.New("no answer")
+			return fmt.Errorf("no answer: %w", remote.ErrUnavailable)
 		}
 		return nil
 	}
@@ -268,7 +268,7 @@ func TestPruneCutShort(t *testing.T) {
 	store.Fault = func(op, name string) error {
 		if fired > 0 || op == "remove" && name == archiveName(0) { // nothing is done any more
 			fired++
-			return errors.New("crash")
+			return fmt.Errorf("crash: %w", remote.ErrUnavailable)
 		}
 		return nil
 	}

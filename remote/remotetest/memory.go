@@ -74,7 +74,7 @@ func (m *Memory) begin(ctx context.Context, op, name string) error {
 }
 
 func memError(op, name string, err error) error {
-	return fmt.Errorf("%s %s in memory: %w", op, name, err)
+	return fmt.Errorf("%s %s in memory: %w", op, name, remote.System(err))
 }
 
 func validName(name string) bool { return fs.ValidPath(name) && name != "." }
