@@ -160,8 +160,8 @@ func TestABucketWithoutObjectLock(t *testing.T) {
 // Words about locks are not all of a bucket that has none.
 func TestWordsAboutLocks(t *testing.T) {
 	for message, lockless := range map[string]bool{
-		"Bucket is missing Object Lock Configuration": true,
-		"Bucket is missing ObjectLockConfiguration":   true,
+		"Bucket is missing Object Lock Configuration":                                             true,
+		"Bucket is missing ObjectLockConfiguration":                                               true,
 		"Content-MD5 HTTP header is required for Put Object requests with Object Lock parameters": false,
 		"the header If-None-Match is blocked by a rule":                                           false,
 	} {
