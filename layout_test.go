@@ -38,7 +38,14 @@ var (
 // layers is the import table of the product. A new package needs a row.
 var layers = map[string]row{
 	".":   {may: []string{"cmd"}, never: testTools},
-	"cmd": {may: []string{"cmd/ferry", "etcdwalk/...", "archive/...", "crypt", "remote/..."}, never: testTools},
+	"cmd": {may: []string{"cmd/console", "cmd/flags", "cmd/ferry", "etcdwalk/...", "archive/...", "crypt", "remote/..."}, never: testTools},
+	"cmd/console": {
+		never: slices.Concat(commandLine, []string{"cmd", "cmd/flags", "cmd/ferry", "etcdwalk/...", "archive/..."}, stores, testTools),
+	},
+	"cmd/flags": {
+		may:   []string{"cmd/console", "cmd/ferry", "etcdwalk/...", "archive/...", "crypt", "remote/..."},
+		never: slices.Concat([]string{"cmd"}, testTools),
+	},
 	"cmd/ferry": {
 		may:   []string{"etcdwalk/...", "archive/...", "crypt", "remote/..."},
 		never: slices.Concat(commandLine, terminals, testTools),
@@ -85,13 +92,15 @@ var helpers = []string{"etcdwalk/walktest", "remote/remotetest", "scripts/..."}
 
 // homes says which packages alone may import a library themselves.
 var homes = map[string][]string{
-	"filippo.io/age/...":                {"crypt"},
-	"github.com/klauspost/compress/...": {"archive", "etcdwalk/dbfile"},
-	"github.com/minio/minio-go/...":     {"remote/s3"},
-	"github.com/spf13/cobra/...":        {"cmd"},
-	"github.com/spf13/viper/...":        {"cmd"},
-	"go.etcd.io/etcd/client/v2/...":     {"etcdwalk/etcd2"},
-	"go.etcd.io/etcd/server/...":        {"etcdwalk/embedded"},
+	"filippo.io/age/...":                 {"crypt"},
+	"github.com/klauspost/compress/...":  {"archive", "etcdwalk/dbfile"},
+	"github.com/minio/minio-go/...":      {"remote/s3"},
+	"github.com/schollz/progressbar/...": {"cmd/console"},
+	"github.com/spf13/cobra/...":         {"cmd", "cmd/flags"},
+	"github.com/spf13/viper/...":         {"cmd/flags"},
+	"go.etcd.io/etcd/client/v2/...":      {"etcdwalk/etcd2"},
+	"go.etcd.io/etcd/server/...":         {"etcdwalk/embedded"},
+	"golang.org/x/term/...":              {"cmd/console"},
 }
 
 // exports is how many types and functions a package may export: what is more does not
@@ -103,7 +112,11 @@ var roomy = map[string]int{
 	"etcdwalk": 45, // the domain: every other package speaks in its words
 }
 
-// singleFiles are libraries that one file of cmd imports, and not the same one.
+// commandLines is how long a file of cmd may be: one command, or a part of it that
+// has a name.
+const commandLines = 150
+
+// singleFiles are libraries that one file of their home imports.
 var singleFiles = []string{"github.com/spf13/viper/...", "github.com/schollz/progressbar/..."}
 
 // topLevel is what may lie in the repository's root, hidden files aside.
@@ -131,16 +144,52 @@ func TestImportsKeepToTheTable(t *testing.T) {
 }
 
 func TestSomeLibrariesLiveInOneFile(t *testing.T) {
+	found := map[string][]string{}
 	for _, p := range listPackages(t) {
-		if p.ImportPath != "cmd" {
+		for file, imports := range importsByFile(t, p) {
+			for _, library := range singleFiles {
+				if slices.ContainsFunc(imports, func(i string) bool { return matches(i, []string{library}) }) {
+					found[library] = append(found[library], p.ImportPath+"/"+file)
+				}
+			}
+		}
+	}
+	for _, library := range singleFiles {
+		if files := found[library]; len(files) != 1 {
+			t.Errorf("%s is imported by %q: it lives in one file", library, files)
+		}
+	}
+}
+
+// A command is read in one go, and what it tells scripts has a type.
+func TestCommandsAreShortAndTyped(t *testing.T) {
+	for _, p := range listPackages(t) {
+		if !matches(p.ImportPath, []string{"cmd", "cmd/console"}) {
 			continue
 		}
-		for _, problem := range checkSingleFiles(importsByFile(t, p)) {
-			t.Error(problem)
+		for _, name := range p.GoFiles {
+			text, err := os.ReadFile(filepath.Join(p.Dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, problem := range checkCommand(p.ImportPath, string(text)) {
+				t.Errorf("%s/%s: %s", p.ImportPath, name, problem)
+			}
 		}
-		return
 	}
-	t.Error("there is no package cmd")
+}
+
+func checkCommand(path, text string) []string {
+	var problems []string
+	if n := strings.Count(text, "\n"); path == "cmd" && n > commandLines {
+		problems = append(problems, fmt.Sprintf("it has %d lines, and may have %d", n, commandLines))
+	}
+	for _, untyped := range []string{"map[string]any", "map[string]string{", "map[string]interface{}"} {
+		if strings.Contains(text, "Result = "+untyped) || strings.Contains(text, "Object("+untyped) || untyped != "map[string]string{" && strings.Contains(text, untyped) {
+			problems = append(problems, "JSON without a type: "+untyped)
+		}
+	}
+	return problems
 }
 
 func TestEveryPackageHasAComment(t *testing.T) {
@@ -255,31 +304,6 @@ func checkLayers(pkgs []pkg) []string {
 	return problems
 }
 
-// checkSingleFiles takes the imports of each file of a package.
-func checkSingleFiles(files map[string][]string) []string {
-	var problems []string
-	owners := map[string]string{}
-	for _, library := range singleFiles {
-		var users []string
-		for file, imports := range files {
-			if slices.ContainsFunc(imports, func(i string) bool { return matches(i, []string{library}) }) {
-				users = append(users, file)
-			}
-		}
-		slices.Sort(users)
-		if len(users) > 1 {
-			problems = append(problems, fmt.Sprintf("%s is imported by %s: it lives in one file", library, strings.Join(users, ", ")))
-		}
-		for _, file := range users {
-			if other, taken := owners[file]; taken {
-				problems = append(problems, fmt.Sprintf("%s imports %s and %s: each has a file of its own", file, other, library))
-			}
-			owners[file] = library
-		}
-	}
-	return problems
-}
-
 // strangers are the names that have no place at the top level. Hidden ones and
 // what .gitignore leaves out do no harm.
 func strangers(names []string) []string {
@@ -359,22 +383,16 @@ func TestTheCheckersSeeTooMuch(t *testing.T) {
 }
 
 func TestTheCheckersSeeTheWrongFile(t *testing.T) {
-	viper, bar := "github.com/spf13/viper", "github.com/schollz/progressbar/v3"
-	for name, test := range map[string]struct {
-		files map[string][]string
-		want  int
-	}{
-		"one file each":      {map[string][]string{"a.go": {viper}, "b.go": {bar}}, 0},
-		"two files":          {map[string][]string{"a.go": {viper}, "b.go": {viper}}, 1},
-		"both in one file":   {map[string][]string{"a.go": {viper, bar}}, 1},
-		"neither is in use":  {map[string][]string{"a.go": {"fmt"}}, 0},
-		"everything at once": {map[string][]string{"a.go": {viper, bar}, "b.go": {viper, bar}}, 4},
+	for text, want := range map[string]int{
+		strings.Repeat("\n", commandLines):                  0,
+		strings.Repeat("\n", commandLines+1):                1,
+		"s.Result = map[string]any{}":                       1,
+		"s.Result = map[string]string{\"help\": \"\"}":      1,
+		"names := map[string]string{\"daily\": \"days\"}\n": 0,
 	} {
-		t.Run(name, func(t *testing.T) {
-			if got := checkSingleFiles(test.files); len(got) != test.want {
-				t.Errorf("got %q, want %d problems", got, test.want)
-			}
-		})
+		if got := checkCommand("cmd", text); len(got) != want {
+			t.Errorf("%q: got %q, want %d problems", text, got, want)
+		}
 	}
 	if diff := cmp.Diff([]string{"util"}, strangers([]string{".git", "bin", "cmd", "util", "cmd.test"})); diff != "" {
 		t.Errorf("strangers at the top level (-want +got):\n%s", diff)

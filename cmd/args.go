@@ -1,21 +1,18 @@
 package cmd
 
 import (
-	"fmt"
-	"os"
 	"slices"
-	"strings"
 
+	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/spf13/cobra"
-
-	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 )
 
 // exactly wants n words, and names them when they are missing.
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usagef("%s takes %s; %d words were given", cmd.CommandPath(), what, len(args))
+			return console.Usagef("%s takes %s; %d words were given", cmd.CommandPath(), what, len(args))
 		}
 		return noneEmpty(cmd, args)
 	}
@@ -24,7 +21,7 @@ func exactly(n int, what string) cobra.PositionalArgs {
 // noWords wants none.
 func noWords(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usagef("%s takes flags only; %q is none", cmd.CommandPath(), args[0])
+		return console.Usagef("%s takes flags only; %q is none", cmd.CommandPath(), args[0])
 	}
 	return nil
 }
@@ -33,7 +30,7 @@ func noWords(cmd *cobra.Command, args []string) error {
 func atLeastOne(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return usagef("%s takes %s", cmd.CommandPath(), what)
+			return console.Usagef("%s takes %s", cmd.CommandPath(), what)
 		}
 		return noneEmpty(cmd, args)
 	}
@@ -42,13 +39,10 @@ func atLeastOne(what string) cobra.PositionalArgs {
 // noneEmpty refuses the word that a shell makes of a variable without a value.
 func noneEmpty(cmd *cobra.Command, args []string) error {
 	if slices.Contains(args, "") {
-		return usagef("a word for %s is empty%s", cmd.CommandPath(), unsetVariable)
+		return console.Usagef("a word for %s is empty%s", cmd.CommandPath(), flags.UnsetVariable)
 	}
 	return nil
 }
-
-// unsetVariable is the likely cause.
-const unsetVariable = "; has a variable of the shell no value?"
 
 // knownCommand refuses the first word after the program's name, when it is not
 // a command.
@@ -60,25 +54,5 @@ func knownCommand(root *cobra.Command, args []string) error {
 	for _, c := range root.Commands() {
 		names = append(names, c.Name())
 	}
-	return usagef("unknown command %q%s; kubeferry --help lists them", args[0], didYouMean(args[0], names))
-}
-
-// didYouMean suggests the nearest of the words that could have been meant.
-func didYouMean(typed string, words []string) string {
-	if near := kube.Nearest(typed, words); len(near) > 0 {
-		return " (did you mean " + strings.Join(near, " or ") + "?)"
-	}
-	return ""
-}
-
-// mustBeFolder refuses what is not a folder.
-func mustBeFolder(path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return fmt.Errorf("opening the folder: %w", err)
-	case !info.IsDir():
-		return usagef("%s is not a folder", path)
-	}
-	return nil
+	return console.Usagef("unknown command %q%s; kubeferry --help lists them", args[0], flags.DidYouMean(args[0], names))
 }

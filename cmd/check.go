@@ -8,21 +8,25 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/kubeferry/kubeferry/remote/catalog"
+	"github.com/kubeferry/kubeferry/remote/dir"
 )
 
 type checkOptions struct {
+	s         *flags.Settings
 	maxAge    time.Duration
 	minCount  int
 	verify    bool
 	query     catalog.Query
-	unlocking unlocking
-	bucket    bucket
+	unlocking flags.Unlocking
+	stock     flags.Stock
 }
 
-func newCheck(p *printer, s *settings) *cobra.Command {
-	o := &checkOptions{}
+func newCheck(s *flags.Settings) *cobra.Command {
+	o := &checkOptions{s: s}
 	c := &cobra.Command{
 		Use:   "check PLACE",
 		Short: "Tell whether the archives are as fresh and as many as they should be",
@@ -36,40 +40,44 @@ held against it.` +
 			ends(exitNotFound, exitKey, exitIntegrity, exitPolicy, exitStore, exitDenied, exitCheck),
 		Example: `  kubeferry check /var/backups/etcd --max-age 26h`,
 		Args:    exactly(1, "PLACE, where the archives are"),
-		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), p, s, args[0]) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
 	}
-	flags := c.Flags()
-	flags.DurationVar(&o.maxAge, "max-age", 0, "most age of the newest archive, such as 26h (default any)")
-	flags.IntVar(&o.minCount, "min-count", 1, "fewest good archives")
-	flags.BoolVar(&o.verify, "verify", false, "read the newest archive, and hold its bytes against the receipt")
-	addQuery(flags, &o.query)
-	o.unlocking.addFlags(flags)
-	o.bucket.addFlags(flags)
+	set := c.Flags()
+	set.DurationVar(&o.maxAge, "max-age", 0, "most age of the newest archive, such as 26h (default any)")
+	set.IntVar(&o.minCount, "min-count", 1, "fewest good archives")
+	set.BoolVar(&o.verify, "verify", false, "read the newest archive, and hold its bytes against the receipt")
+	flags.AddQuery(set, &o.query)
+	o.unlocking.AddFlags(set, s)
+	o.stock.AddFlags(set, s)
 	return c
 }
 
-func (o *checkOptions) run(ctx context.Context, p *printer, s *settings, place string) error {
+type checkResult struct {
+	Clusters []ferry.Checked `json:"clusters"`
+}
+
+func (o *checkOptions) run(ctx context.Context, place string) error {
 	switch {
 	case o.maxAge < 0 || o.minCount < 1:
-		return usagef("--max-age=%s --min-count=%d: they take a time, and a number from 1 on", o.maxAge, o.minCount)
-	case !o.verify && s.typed("identity", "passphrase", "passphrase-file"):
-		return usagef("a key opens nothing without --verify")
+		return console.Usagef("--max-age=%s --min-count=%d: they take a time, and a number from 1 on", o.maxAge, o.minCount)
+	case !o.verify && o.s.Typed("identity", "passphrase", "passphrase-file"):
+		return console.Usagef("a key opens nothing without --verify")
 	}
 	var keys ferry.Keys
 	if o.verify {
 		var err error
-		if keys, err = o.unlocking.open(ctx, s); err != nil {
+		if keys, err = o.unlocking.Keys(ctx); err != nil {
 			return err
 		}
 	}
-	store, err := o.bucket.store(ctx, p, place)
+	store, err := o.stock.Open(ctx, place, dir.Options{})
 	if err != nil {
 		return err
 	}
 	found, err := ferry.Check{
-		Store: store, Query: o.query, MaxAge: o.maxAge, MinCount: o.minCount, Verify: o.verify, Keys: keys, Now: p.sh.now,
+		Store: store, Query: o.query, MaxAge: o.maxAge, MinCount: o.minCount, Verify: o.verify, Keys: keys, Now: o.s.Now,
 	}.Run(ctx)
-	p.result = map[string]any{"clusters": found}
+	o.s.Result = checkResult{found}
 	rows := [][]string{{"CLUSTER", "SELECTION", "GOOD", "BROKEN", "NEWEST", "AGE", "STATE"}}
 	for _, c := range found {
 		state := "ok"
@@ -79,7 +87,7 @@ func (o *checkOptions) run(ctx context.Context, p *printer, s *settings, place s
 		rows = append(rows, []string{c.Label, c.Selection.Text, strconv.Itoa(c.Good), strconv.Itoa(c.Broken), c.Newest, c.Age.Round(time.Minute).String(), state})
 	}
 	if len(rows) > 1 {
-		p.table(rows)
+		o.s.Table(rows)
 	}
 	return err
 }

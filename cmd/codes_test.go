@@ -2,17 +2,16 @@ package cmd
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/kubeferry/kubeferry/archive"
+	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
@@ -97,15 +96,15 @@ var sentinels = map[string]struct {
 	"ferry.ErrAmbiguous":  {ferry.ErrAmbiguous, 64},
 	"ferry.ErrUnlisted":   {ferry.ErrUnlisted, 64},
 
-	"fs.ErrExist":      {fs.ErrExist, 18},
-	"fs.ErrNotExist":   {fs.ErrNotExist, 10},
-	"fs.ErrPermission": {fs.ErrPermission, 17},
-	"fs.ErrInvalid":    {fs.ErrInvalid, 16},
-	"errUsage":         {errUsage, 64},
-	"errConfig":        {errConfig, 78},
-	"errInterrupted":   {errInterrupted, 130},
-	"errTimeout":       {errTimeout, 1},
-	"any other":        {errors.New("any other"), 1},
+	"fs.ErrExist":            {fs.ErrExist, 18},
+	"fs.ErrNotExist":         {fs.ErrNotExist, 10},
+	"fs.ErrPermission":       {fs.ErrPermission, 17},
+	"fs.ErrInvalid":          {fs.ErrInvalid, 16},
+	"console.ErrUsage":       {console.ErrUsage, 64},
+	"console.ErrConfig":      {console.ErrConfig, 78},
+	"console.ErrInterrupted": {console.ErrInterrupted, 130},
+	"console.ErrTimeout":     {console.ErrTimeout, 1},
+	"any other":              {errors.New("any other"), 1},
 }
 
 // Each sentinel has its exit code, however deep it lies.
@@ -127,7 +126,7 @@ func TestEachSentinelHasItsCode(t *testing.T) {
 func TestNoSentinelIsForgotten(t *testing.T) {
 	declared := regexp.MustCompile(`(?m)^(?:var |\t)(Err[A-Z]\w*)\s+(?:error )?=`)
 	found := 0
-	for _, root := range []string{"../etcdwalk", "../archive", "../crypt", "../remote", "ferry"} {
+	for _, root := range []string{"../etcdwalk", "../archive", "../crypt", "../remote", "ferry", "console"} {
 		check(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			name := filepath.Base(filepath.Dir(path))
 			if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") || name == "walktest" || name == "remotetest" {
@@ -158,7 +157,7 @@ func TestTheGraverClassDecides(t *testing.T) {
 		{ferry.ErrIncomplete, replay.ErrConflict, exitConflict},
 		{ferry.ErrIncomplete, catalog.ErrReceiptLost, exitIncomplete},
 		{catalog.ErrReceiptLost, remote.ErrUnavailable, exitStore},
-		{etcdwalk.ErrUnavailable, errInterrupted, exitInterrupted},
+		{etcdwalk.ErrUnavailable, console.ErrInterrupted, exitInterrupted},
 		{etcdwalk.ErrUnavailable, etcdwalk.ErrDenied, exitDenied},
 	} {
 		for _, err := range []error{errors.Join(c.first, c.second), errors.Join(c.second, c.first)} {
@@ -186,49 +185,8 @@ func TestInterruptsAreToldFromOtherCancellations(t *testing.T) {
 		{context.Background(), fmt.Errorf("%w%.0w", etcdwalk.ErrDenied, context.Canceled), exitDenied},
 		{stopped, nil, exitDone},
 	} {
-		if got := codeOf(interrupted(c.whole, context.Background(), c.err)); got != c.want {
+		if got := codeOf(console.Interrupted(c.whole, context.Background(), c.err)); got != c.want {
 			t.Errorf("%v: got %d, want %d", c.err, got, c.want)
 		}
-	}
-}
-
-// K-6: a secret does not print itself, in whichever way it is asked.
-func TestASecretDoesNotPrintItself(t *testing.T) {
-	const word = "canary-hunter2"
-	s := secret{word}
-	nested := struct {
-		Password secret
-		Pointer  *secret
-		List     []secret
-		Map      map[string]secret
-	}{s, &s, []secret{s}, map[string]secret{"a": s}}
-	var shown strings.Builder
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
-		fmt.Fprintf(&shown, verb+verb+verb, s, &s, nested)
-	}
-	fmt.Fprintln(&shown, s, nested, errors.New(fmt.Sprint(s)))
-	for _, v := range []any{s, &s, nested} {
-		b, err := json.Marshal(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		shown.Write(b)
-	}
-	text, err := s.MarshalText()
-	if err != nil {
-		t.Fatal(err)
-	}
-	shown.Write(text)
-	for _, handler := range []slog.Handler{slog.NewTextHandler(&shown, nil), slog.NewJSONHandler(&shown, nil)} {
-		slog.New(handler).Info("with", "secret", s, "nested", nested, slog.Any("pointer", &s), slog.Group("g", "secret", s))
-	}
-	if found := (canaries{"the secret": word}).found(shown.String()); len(found) > 0 {
-		t.Errorf("it shows %q:\n%s", found, shown.String())
-	}
-	if n := strings.Count(shown.String(), redacted); n < 40 {
-		t.Errorf("it says %s %d times:\n%s", redacted, n, shown.String())
-	}
-	if s.reveal() != word {
-		t.Errorf("it reveals %q", s.reveal())
 	}
 }

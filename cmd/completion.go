@@ -3,12 +3,19 @@ package cmd
 import (
 	"bytes"
 
+	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/spf13/cobra"
 )
 
+type completionResult struct {
+	Shell  string `json:"shell"`
+	Script string `json:"script"`
+}
+
 // newCompletion takes the place of cobra's own command, which succeeds for a
 // shell that it does not know.
-func newCompletion(p *printer) *cobra.Command {
+func newCompletion(s *flags.Settings) *cobra.Command {
 	shells := []string{"bash", "zsh", "fish", "powershell"}
 	return &cobra.Command{
 		Use:   "completion SHELL",
@@ -31,10 +38,10 @@ SHELL is bash, zsh, fish or powershell.` + ends(),
 			case "powershell":
 				err = root.GenPowerShellCompletionWithDesc(&b)
 			default:
-				return usagef("there is no completion for %q%s; it takes bash, zsh, fish or powershell", args[0], didYouMean(args[0], shells))
+				return console.Usagef("there is no completion for %q%s; it takes bash, zsh, fish or powershell", args[0], flags.DidYouMean(args[0], shells))
 			}
-			p.result = map[string]string{"shell": args[0], "script": b.String()}
-			p.text(b.String())
+			s.Result = completionResult{args[0], b.String()}
+			s.Text(b.String())
 			return err
 		},
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
@@ -45,10 +46,10 @@ func runAt(t testing.TB, now time.Time, args ...string) ran {
 func runWith(t testing.TB, environ []string, now func() time.Time, args ...string) ran {
 	t.Helper()
 	var out, talk bytes.Buffer
-	code := run(t.Context(), args, &shell{
-		stdin: strings.NewReader(""), stdout: &out, stderr: &talk,
-		environ: environ, unset: func(string) error { return nil },
-		now: now, hostname: func() (string, error) { return "tester", nil },
+	code := run(t.Context(), args, &console.Shell{
+		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &talk,
+		Environ: environ, Unset: func(string) error { return nil },
+		Now: now, Hostname: func() (string, error) { return "tester", nil },
 	})
 	return ran{args, exitCode(code), out.String(), talk.String()}
 }

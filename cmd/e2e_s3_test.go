@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kubeferry/kubeferry/remote/s3"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 	"github.com/kubeferry/kubeferry/scripts/servers/s3proc"
 )
@@ -99,9 +100,10 @@ func sent(proxy *s3proc.Proxy, name string) (n int64) {
 // objectSize is the size of an archive, by its receipt.
 func objectSize(t *testing.T, archive string) int64 {
 	t.Helper()
-	place, name, err := splitS3(archive)
+	at, err := s3.Parse(archive)
 	check(t, err)
-	listed := must(t, exitDone, "list", place, "--json").stdout
+	place, name := at.Split()
+	listed := must(t, exitDone, "list", place.Address(), "--json").stdout
 	_, rest, found := strings.Cut(listed, fmt.Sprintf(`"name":%q,"size":`, name))
 	var size int64
 	if _, err := fmt.Sscanf(rest, "%d", &size); !found || err != nil {

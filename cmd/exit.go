@@ -8,9 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"github.com/kubeferry/kubeferry/archive"
+	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
@@ -47,14 +46,6 @@ const (
 	exitInterrupted exitCode = 130
 )
 
-// Errors that only the command line knows.
-var (
-	errUsage       = errors.New("wrong usage")
-	errConfig      = errors.New("wrong configuration")
-	errInterrupted = errors.New("interrupted")
-	errTimeout     = errors.New("given up after the --timeout")
-)
-
 // An exit is one row of the table of exit codes.
 type exit struct {
 	code    exitCode
@@ -67,10 +58,10 @@ type exit struct {
 // without a class to a failure.
 var exits = []exit{
 	{exitDone, "done: complete, verified and durable", nil},
-	{exitFailure, "other failure", []error{errTimeout}},
-	{exitInterrupted, "interrupted, by whichever signal", []error{errInterrupted}},
-	{exitUsage, "wrong usage", []error{errUsage, kube.ErrFilter, kube.ErrUnknownKind, catalog.ErrLabel, catalog.ErrKeepsNothing, catalog.ErrAmbiguous, ferry.ErrAmbiguous, ferry.ErrUnlisted}},
-	{exitConfig, "wrong configuration", []error{errConfig, crypt.ErrKey, connect.ErrConfig, remote.ErrConfig}},
+	{exitFailure, "other failure", []error{console.ErrTimeout}},
+	{exitInterrupted, "interrupted, by whichever signal", []error{console.ErrInterrupted}},
+	{exitUsage, "wrong usage", []error{console.ErrUsage, kube.ErrFilter, kube.ErrUnknownKind, catalog.ErrLabel, catalog.ErrKeepsNothing, catalog.ErrAmbiguous, ferry.ErrAmbiguous, ferry.ErrUnlisted}},
+	{exitConfig, "wrong configuration", []error{console.ErrConfig, crypt.ErrKey, connect.ErrConfig, remote.ErrConfig}},
 	{exitKey, "wrong or missing decryption key", []error{crypt.ErrNoMatch, ferry.ErrNoKey}},
 	{exitIntegrity, "integrity failure", []error{crypt.ErrDamaged, archive.ErrDamaged, archive.ErrTooNew, etcdwalk.ErrInvariant, remote.ErrDigest}},
 	{exitPolicy, "refused by policy", []error{ferry.ErrPolicy, catalog.ErrMismatch, catalog.ErrReceipt}},
@@ -100,44 +91,6 @@ func codeOf(err error) exitCode {
 	return exitFailure
 }
 
-// interrupted marks err as the end of a run that a signal has stopped, or the
-// --timeout. whole is the context of the process, own that of the command.
-func interrupted(whole, own context.Context, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case whole.Err() != nil && errors.Is(err, context.Canceled):
-		return stopped(errInterrupted, err)
-	case own != nil && errors.Is(context.Cause(own), errTimeout) && errors.Is(err, context.DeadlineExceeded):
-		return stopped(context.Cause(own), err)
-	}
-	return err
-}
-
-// stopped puts why before err, without the words of package context, which say
-// the same once more.
-func stopped(why, err error) error {
-	text := err.Error()
-	for _, tail := range []error{context.Canceled, context.DeadlineExceeded} {
-		text = strings.TrimSuffix(strings.TrimSuffix(text, tail.Error()), ": ")
-	}
-	if text == "" {
-		return fmt.Errorf("%w%.0w", why, err)
-	}
-	return fmt.Errorf("%w: %s%.0w", why, text, err)
-}
-
-// usagef is an error of wrong usage. The verb %.0w adds a cause to an error and
-// nothing to its text.
-func usagef(format string, args ...any) error {
-	return fmt.Errorf("%w%.0w", fmt.Errorf(format, args...), errUsage)
-}
-
-// configf is an error of wrong configuration.
-func configf(format string, args ...any) error {
-	return fmt.Errorf("%w%.0w", fmt.Errorf(format, args...), errConfig)
-}
-
 // ends is the part of a command's help that lists the codes it can end with:
 // these, and those that every command has.
 func ends(codes ...exitCode) string {
@@ -157,31 +110,4 @@ func byCode() []exit {
 	rows := slices.Clone(exits)
 	slices.SortFunc(rows, func(a, b exit) int { return int(a.code - b.code) })
 	return rows
-}
-
-// newExitCodes shows the table of exit codes.
-func newExitCodes(p *printer) *cobra.Command {
-	var b strings.Builder
-	b.WriteString("Each command ends with one of these codes; treat unknown ones as failure.\n\n")
-	type result struct {
-		Code    exitCode `json:"code"`
-		Meaning string   `json:"meaning"`
-	}
-	var results []result
-	for _, row := range byCode() {
-		fmt.Fprintf(&b, "%5d  %s\n", row.code, row.meaning)
-		results = append(results, result{row.code, row.meaning})
-	}
-	return &cobra.Command{
-		Use:     "exit-codes",
-		Short:   "Tell what the exit codes mean",
-		Long:    strings.TrimSuffix(b.String(), "\n"),
-		Example: `  kubeferry exit-codes --json`,
-		Args:    noWords,
-		RunE: func(*cobra.Command, []string) error {
-			p.result = results
-			p.text(b.String())
-			return nil
-		},
-	}
 }

@@ -19,6 +19,7 @@ import (
 	client "go.etcd.io/etcd/client/v2"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 	"github.com/kubeferry/kubeferry/scripts/servers/s3proc"
 )
@@ -351,12 +352,12 @@ func (s *scene) run(line string) ran {
 	}
 	words = strings.Fields(strings.Join(words, " "))
 	var out, talk bytes.Buffer
-	sh := &shell{
-		stdin: strings.NewReader(""), stdout: &out, stderr: &talk, environ: []string{"TERM=dumb"},
-		unset: func(string) error { return nil }, now: time.Now, hostname: func() (string, error) { return "tester", nil },
+	sh := &console.Shell{
+		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &talk, Environ: []string{"TERM=dumb"},
+		Unset: func(string) error { return nil }, Now: time.Now, Hostname: func() (string, error) { return "tester", nil },
 	}
 	if strings.Contains(line, "--to - ") {
-		sh.stdout = fullDisk{}
+		sh.Stdout = fullDisk{}
 	}
 	code := run(s.t.Context(), words, sh)
 	return ran{words, exitCode(code), out.String(), talk.String()}

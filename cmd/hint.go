@@ -5,6 +5,7 @@ import (
 	"io/fs"
 
 	"github.com/kubeferry/kubeferry/archive"
+	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
@@ -24,7 +25,7 @@ var hints = []struct {
 	command string
 	text    string
 }{
-	{errInterrupted, "backup", "no unfinished archive is left under its name; run the same command again"},
+	{console.ErrInterrupted, "backup", "no unfinished archive is left under its name; run the same command again"},
 	{catalog.ErrReceiptLost, "", "kubeferry receipt PLACE/NAME -i IDENTITY makes the receipt of an archive anew; until then only list --all shows it. Let prune put receipts back: scripts/s3-policies has the right for S3"},
 	{ferry.ErrNoKey, "", "name the identity with -i FILE, or the passphrase with --passphrase or --passphrase-file"},
 	{crypt.ErrNoMatch, "", "the archive was made for other recipients, or with another passphrase; kubeferry list shows the archives of a folder"},

@@ -10,18 +10,22 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/kubeferry/kubeferry/crypt"
 )
 
 type keygenOptions struct {
+	s *flags.Settings
+
 	out         string
 	postQuantum bool
 	here        bool
 	root        string
 }
 
-func newKeygen(p *printer) *cobra.Command {
-	o := &keygenOptions{}
+func newKeygen(s *flags.Settings) *cobra.Command {
+	o := &keygenOptions{s: s}
 	c := &cobra.Command{
 		Use:   "keygen --out FILE",
 		Short: "Make a key pair: the identity into a file, the recipient on stdout",
@@ -32,33 +36,38 @@ Keep the identity off the machines that make backups: whoever breaks into one of
 them can then read no older archive.` + ends(exitNotFound, exitDenied, exitConflict),
 		Example: `  kubeferry keygen --out kubeferry.identity`,
 		Args:    noWords,
-		RunE:    func(*cobra.Command, []string) error { return o.run(p) },
+		RunE:    func(*cobra.Command, []string) error { return o.run() },
 	}
-	flags := c.Flags()
-	flags.StringVar(&o.out, "out", "", "file for the identity; it must not exist")
-	flags.BoolVar(&o.postQuantum, "post-quantum", false, "make a hybrid post-quantum pair (to open with age 1.3 or newer)")
-	flags.BoolVar(&o.here, "here", false, "allow it on a control-plane node")
-	flags.StringVar(&o.root, "root", "/", "where the control plane's files are looked for")
+	set := c.Flags()
+	set.StringVar(&o.out, "out", "", "file for the identity; it must not exist")
+	set.BoolVar(&o.postQuantum, "post-quantum", false, "make a hybrid post-quantum pair (to open with age 1.3 or newer)")
+	set.BoolVar(&o.here, "here", false, "allow it on a control-plane node")
+	set.StringVar(&o.root, "root", "/", "where the control plane's files are looked for")
 	return c
 }
 
-func (o *keygenOptions) run(p *printer) error {
+type keygenResult struct {
+	IdentityFile string `json:"identity_file"`
+	Recipient    string `json:"recipient"`
+}
+
+func (o *keygenOptions) run() error {
 	if o.out == "" {
-		return usagef("--out is missing: name a file for the identity, on another machine than the backed-up one")
+		return console.Usagef("--out is missing: name a file for the identity, on another machine than the backed-up one")
 	}
 	if sign, ok := o.controlPlane(); ok && !o.here {
-		return usagef("this looks like a control-plane node (%s): make the key on another machine, so that a break-in here cannot read old archives; --here does it all the same", sign)
+		return console.Usagef("this looks like a control-plane node (%s): make the key on another machine, so that a break-in here cannot read old archives; --here does it all the same", sign)
 	}
 	identity, recipient, err := crypt.Generate(o.postQuantum)
 	if err != nil {
 		return fmt.Errorf("making a key pair: %w", err)
 	}
-	if err := writeIdentity(o.out, p.sh.now(), identity, recipient); err != nil {
+	if err := writeIdentity(o.out, o.s.Now(), identity, recipient); err != nil {
 		return err
 	}
-	p.result = map[string]string{"identity_file": o.out, "recipient": recipient}
-	p.data("%s", recipient)
-	p.talk("The identity is in %s: keep it safe and off the machines that make backups.\nNext, on one of those: kubeferry backup -r %s --to DIR", o.out, recipient)
+	o.s.Result = keygenResult{o.out, recipient}
+	o.s.Data("%s", recipient)
+	o.s.Talk("The identity is in %s: keep it safe and off the machines that make backups.\nNext, on one of those: kubeferry backup -r %s --to DIR", o.out, recipient)
 	return nil
 }
 

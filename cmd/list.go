@@ -8,17 +8,21 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/kubeferry/kubeferry/remote/catalog"
+	"github.com/kubeferry/kubeferry/remote/dir"
 )
 
 type listOptions struct {
-	all    bool
-	bucket bucket
+	s     *flags.Settings
+	stock flags.Stock
+	all   bool
 }
 
-func newList(p *printer) *cobra.Command {
-	o := &listOptions{}
+func newList(s *flags.Settings) *cobra.Command {
+	o := &listOptions{s: s}
 	c := &cobra.Command{
 		Use:   "list PLACE",
 		Short: "List the archives in a place, by their receipts",
@@ -31,10 +35,10 @@ shows it. An archive whose receipt and size disagree is listed as broken, and
 makes the command exit with 3.` + ends(exitIncomplete, exitNotFound, exitStore, exitDenied),
 		Example: `  kubeferry list /var/backups/etcd`,
 		Args:    exactly(1, "PLACE, where the archives are"),
-		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), p, args[0]) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
 	}
 	c.Flags().BoolVar(&o.all, "all", false, "show archives without a receipt too")
-	o.bucket.addFlags(c.Flags())
+	o.stock.AddFlags(c.Flags(), s)
 	return c
 }
 
@@ -43,8 +47,8 @@ type listResult struct {
 	Unfinished []catalog.Fragment `json:"unfinished"`
 }
 
-func (o *listOptions) run(ctx context.Context, p *printer, place string) error {
-	store, err := o.bucket.store(ctx, p, place)
+func (o *listOptions) run(ctx context.Context, place string) error {
+	store, err := o.stock.Open(ctx, place, dir.Options{})
 	if err != nil {
 		return err
 	}
@@ -73,23 +77,23 @@ func (o *listOptions) run(ctx context.Context, p *printer, place string) error {
 		if r.CorruptSource {
 			state += ", of a corrupt source"
 		}
-		if until := r.RetainUntil; until.After(p.sh.now()) {
+		if until := r.RetainUntil; until.After(o.s.Now()) {
 			state += ", locked until " + until.Format(time.RFC3339)
 		}
 		rows = append(rows, []string{
-			item.Name, age(p.sh.now(), r.Created), bytesText(r.Size), strconv.FormatInt(r.Keys, 10),
+			item.Name, console.Age(o.s.Now(), r.Created), console.Bytes(r.Size), strconv.FormatInt(r.Keys, 10),
 			strconv.FormatInt(r.Revision, 10), r.Cluster, r.Scope(), state,
 		})
 	}
 	for _, f := range listing.Unfinished {
 		if o.all {
-			rows = append(rows, []string{f.Name, age(p.sh.now(), f.Modified), bytesText(f.Size), "-", "-", "-", "-", "no receipt"})
+			rows = append(rows, []string{f.Name, console.Age(o.s.Now(), f.Modified), console.Bytes(f.Size), "-", "-", "-", "-", "no receipt"})
 		}
 	}
-	p.result = listResult{Archives: append([]catalog.Item{}, listing.Items...), Unfinished: append([]catalog.Fragment{}, listing.Unfinished...)}
-	p.table(rows)
+	o.s.Result = listResult{Archives: append([]catalog.Item{}, listing.Items...), Unfinished: append([]catalog.Fragment{}, listing.Unfinished...)}
+	o.s.Table(rows)
 	if n := len(listing.Unfinished); n > 0 && !o.all {
-		p.talk("%d without a receipt not shown; --all shows them", n)
+		o.s.Talk("%d without a receipt not shown; --all shows them", n)
 	}
 	if unread != nil {
 		return fmt.Errorf("reading the receipts: %w", unread)

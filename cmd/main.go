@@ -20,6 +20,8 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/cmd/flags"
 	"google.golang.org/grpc/grpclog"
 )
 
@@ -52,7 +54,7 @@ func Main() int {
 	// The first signal asks for a clean end; a second one kills, as if there
 	// were no handler.
 	context.AfterFunc(ctx, stop)
-	return run(ctx, os.Args[1:], system())
+	return run(ctx, os.Args[1:], console.System())
 }
 
 // heeded are the signals that ask for a clean end: not those that whoever
@@ -68,24 +70,30 @@ func heeded() []os.Signal {
 }
 
 // run executes one command line in sh and returns its exit code.
-func run(ctx context.Context, args []string, sh *shell) int {
-	p := &printer{sh: sh}
-	root := newRoot(p)
+func run(ctx context.Context, args []string, sh *console.Shell) int {
+	s := &flags.Settings{Printer: &console.Printer{Shell: sh}}
+	root := newRoot(s)
 	root.SetArgs(append([]string{}, args...)) // cobra takes nil for the arguments of the process
-	root.SetIn(sh.stdin)
-	root.SetOut(p.out())
-	root.SetErr(sh.stderr)
+	root.SetIn(sh.Stdin)
+	root.SetOut(s.Out())
+	root.SetErr(sh.Stderr)
 	command, err := root.ExecuteContextC(ctx)
-	if err == nil && p.err != nil {
-		err = p.err
+	if err == nil {
+		err = s.Succeed(command.Name())
+	}
+	if err == nil {
+		return int(exitDone)
 	}
 	// A command line that cannot be parsed has not set this flag either.
-	p.json = p.json || errors.Is(err, errUsage) && wantsJSON(args, sh)
-	return p.finish(command.Name(), interrupted(ctx, command.Context(), err))
+	s.JSON = s.JSON || errors.Is(err, console.ErrUsage) && wantsJSON(args, sh)
+	err = console.Interrupted(ctx, command.Context(), err)
+	code := codeOf(err)
+	s.Fail(command.Name(), err, int(code), hintFor(command.Name(), err))
+	return int(code)
 }
 
 // wantsJSON tells whether --json was typed, or set by its variable.
-func wantsJSON(args []string, sh *shell) bool {
+func wantsJSON(args []string, sh *console.Shell) bool {
 	for _, word := range args {
 		switch word {
 		case "--":
@@ -94,7 +102,7 @@ func wantsJSON(args []string, sh *shell) bool {
 			return true
 		}
 	}
-	set, _ := sh.getenv(variable("json"))
+	set, _ := sh.Getenv(flags.Variable("json"))
 	on, err := strconv.ParseBool(set)
 	return on && err == nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
 
@@ -43,7 +44,7 @@ func TestNamesCannotSteerATerminal(t *testing.T) {
 	} {
 		r := runHere(t, args...)
 		for line := range strings.Lines(r.stdout + r.stderr) {
-			if line = strings.TrimSuffix(line, "\n"); printable(line) != line {
+			if line = strings.TrimSuffix(line, "\n"); console.Printable(line) != line {
 				t.Errorf("kubeferry %q prints %q", args, line)
 			}
 		}

@@ -7,21 +7,24 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 	"github.com/kubeferry/kubeferry/remote/dir"
 )
 
 type pruneOptions struct {
+	s          *flags.Settings
+	stock      flags.Stock
 	policy     catalog.Policy
 	incomplete bool
 	dryRun     bool
 	maxPercent int
-	bucket     bucket
 }
 
-func newPrune(p *printer) *cobra.Command {
-	o := &pruneOptions{}
+func newPrune(s *flags.Settings) *cobra.Command {
+	o := &pruneOptions{s: s}
 	c := &cobra.Command{
 		Use:   "prune PLACE",
 		Short: "Remove the archives that a policy does not keep",
@@ -45,10 +48,10 @@ lost and no other is risked: kubeferry receipt makes it anew.` +
   # after every backup
   kubeferry prune /var/backups/etcd --keep-last 48 --keep-within 14d`,
 		Args: exactly(1, "PLACE, where the archives are"),
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), p, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
 	}
-	flags := c.Flags()
-	flags.IntVar(&o.policy.Last, "keep-last", 0, "keep the newest N archives; -1: all, as for the next ones")
+	set := c.Flags()
+	set.IntVar(&o.policy.Last, "keep-last", 0, "keep the newest N archives; -1: all, as for the next ones")
 	for _, period := range []struct {
 		word   string
 		count  *int
@@ -60,48 +63,45 @@ lost and no other is risked: kubeferry receipt makes it anew.` +
 		{"monthly", &o.policy.Monthly, &o.policy.WithinMonthly},
 		{"yearly", &o.policy.Yearly, &o.policy.WithinYearly},
 	} {
-		flags.IntVar(period.count, "keep-"+period.word, 0, "keep the newest archive of each of the last N "+periods[period.word])
-		flags.Var(period.within, "keep-within-"+period.word, "keep the newest archive of each of the "+periods[period.word]+" in this time before the newest of all, such as 1y6m")
+		set.IntVar(period.count, "keep-"+period.word, 0, "keep the newest archive of each of the last N "+periods[period.word])
+		set.Var(period.within, "keep-within-"+period.word, "keep the newest archive of each of the "+periods[period.word]+" in this time before the newest of all, such as 1y6m")
 	}
-	flags.Var(&o.policy.Within, "keep-within", "keep all for this long before the newest, such as 14d or 2y5m7d3h")
-	flags.BoolVar(&o.incomplete, "incomplete", false, "also remove uploads that never ended, and archives without a receipt, once they are a day old")
-	flags.IntVar(&o.maxPercent, "max-delete-percent", 50, "refuse to remove more than this share of the archives at once")
-	flags.Var(newDryRun(&o.dryRun), "dry-run", "tell what would go, and why the rest stays; remove nothing")
-	flags.Lookup("dry-run").NoOptDefVal = "client"
-	o.bucket.addFlags(flags)
+	set.Var(&o.policy.Within, "keep-within", "keep all for this long before the newest, such as 14d or 2y5m7d3h")
+	set.BoolVar(&o.incomplete, "incomplete", false, "also remove uploads that never ended, and archives without a receipt, once they are a day old")
+	set.IntVar(&o.maxPercent, "max-delete-percent", 50, "refuse to remove more than this share of the archives at once")
+	flags.DryRun(set, &o.dryRun, "tell what would go, and why the rest stays; remove nothing")
+	o.stock.AddFlags(set, s)
 	return c
 }
 
 // periods are the periods of the rules, in the plural.
 var periods = map[string]string{"hourly": "hours", "daily": "days", "weekly": "weeks", "monthly": "months", "yearly": "years"}
 
-func (o *pruneOptions) run(ctx context.Context, p *printer, place string) error {
+func (o *pruneOptions) run(ctx context.Context, place string) error {
 	o.policy.Zone = time.Local
 	given := o.policy != catalog.Policy{Zone: time.Local}
 	if err := o.policy.Check(); err != nil && (given || !o.incomplete) {
-		return usagef("%w; say what to keep, such as --keep-daily 7", err)
+		return console.Usagef("%w; say what to keep, such as --keep-daily 7", err)
 	}
 	if o.maxPercent < 0 || o.maxPercent > 100 {
-		return usagef("--max-delete-percent=%d: it takes 0 to 100", o.maxPercent)
+		return console.Usagef("--max-delete-percent=%d: it takes 0 to 100", o.maxPercent)
 	}
-	store, err := o.bucket.store(ctx, p, place)
+	// A receipt goes back to where it was, whoever else can write there.
+	store, err := o.stock.Open(ctx, place, dir.Options{AllowShared: true})
 	if err != nil {
 		return err
 	}
-	if !isS3(place) { // a receipt goes back to where it was, whoever else can write there
-		store = dir.New(place, dir.Options{AllowShared: true})
-	}
 	done, err := ferry.Prune{
 		Store: store, Policy: o.policy, Archives: given, MaxPercent: o.maxPercent,
-		Incomplete: o.incomplete, DryRun: o.dryRun, Now: p.sh.now,
+		Incomplete: o.incomplete, DryRun: o.dryRun, Now: o.s.Now,
 	}.Run(ctx)
-	p.result = done
-	o.show(p, done)
+	o.s.Result = done
+	o.show(done)
 	return err
 }
 
 // show tells of each archive what became of it, and why.
-func (o *pruneOptions) show(p *printer, done ferry.Pruned) {
+func (o *pruneOptions) show(done ferry.Pruned) {
 	gone := "removed"
 	if o.dryRun {
 		gone = "would go"
@@ -125,14 +125,14 @@ func (o *pruneOptions) show(p *printer, done ferry.Pruned) {
 			case !v.Keep:
 				action = "not reached"
 			}
-			rows = append(rows, []string{v.Name, age(p.sh.now(), v.Receipt.Created), v.Receipt.Cluster, v.Receipt.Scope(), action, reason})
+			rows = append(rows, []string{v.Name, console.Age(o.s.Now(), v.Receipt.Created), v.Receipt.Cluster, v.Receipt.Scope(), action, reason})
 		}
 	}
 	for _, name := range done.Swept {
 		rows = append(rows, []string{name, "-", "-", "-", gone, "never finished"})
 	}
 	if len(rows) > 1 {
-		p.table(rows)
+		o.s.Table(rows)
 	}
-	p.talk("%d archives %s, %d unfinished %s, %d denied", len(done.Removed), gone, len(done.Swept), gone, len(done.Denied))
+	o.s.Talk("%d archives %s, %d unfinished %s, %d denied", len(done.Removed), gone, len(done.Swept), gone, len(done.Denied))
 }

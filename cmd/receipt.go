@@ -5,18 +5,21 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 	"github.com/kubeferry/kubeferry/remote/dir"
 )
 
 type receiptOptions struct {
-	opening opening
+	s       *flags.Settings
+	archive flags.Archive
 	shared  bool
 }
 
-func newReceipt(p *printer, s *settings) *cobra.Command {
-	o := &receiptOptions{}
+func newReceipt(s *flags.Settings) *cobra.Command {
+	o := &receiptOptions{s: s}
 	c := &cobra.Command{
 		Use:   "receipt ARCHIVE",
 		Short: "Make the receipt of an archive that has none",
@@ -30,11 +33,10 @@ keeps it locked. A receipt that is there already is never replaced.` +
 		Example: `  kubeferry backup -q --to - -r age1… > pulled.zip.age
   kubeferry receipt pulled.zip.age -i kubeferry.identity`,
 		Args: exactly(1, "ARCHIVE, the file to make a receipt for"),
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), p, s, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
 	}
 	c.Flags().BoolVar(&o.shared, "allow-shared-folder", false, "write into a folder that everybody can write to")
-	o.opening.stock.addFlags(c.Flags())
-	o.opening.unlocking.addFlags(c.Flags())
+	o.archive.AddFlags(c.Flags(), s)
 	return c
 }
 
@@ -43,36 +45,32 @@ type receiptResult struct {
 	Receipt catalog.Receipt `json:"receipt"`
 }
 
-func (o *receiptOptions) run(ctx context.Context, p *printer, s *settings, path string) error {
-	o.opening.whole = true // verified, and its digest taken
-	from, keys, err := o.opening.resolve(ctx, p, s, path)
+func (o *receiptOptions) run(ctx context.Context, path string) error {
+	from, keys, err := o.archive.Resolve(ctx, path, dir.Options{AllowShared: o.shared})
 	if err != nil {
 		return err
 	}
-	if !catalog.IsArchive(from.name) {
-		return usagef("%s: an archive that is listed is named *%s, or *%s in the clear", path, catalog.EncryptedSuffix, catalog.PlainSuffix)
+	if !catalog.IsArchive(from.Name) {
+		return console.Usagef("%s: an archive that is listed is named *%s, or *%s in the clear", path, catalog.EncryptedSuffix, catalog.PlainSuffix)
 	}
-	if !isS3(path) {
-		from.store = dir.New(from.folder, dir.Options{AllowShared: o.shared})
-	}
-	tell, stop := p.progress()
+	tell, stop := progress(o.s)
 	defer stop()
-	done, err := ferry.Receipting{Store: from.store, Name: from.name, Keys: keys, Progress: tell}.Run(ctx)
+	done, err := ferry.Receipting{Store: from.Store, Name: from.Name, Keys: keys, Progress: tell}.Run(ctx)
 	stop()
 	if err != nil {
 		return err
 	}
 	if n := done.Verified.Unstorable; n > 0 {
-		p.warn("%d values are in no form that Kubernetes stores, and a restore will refuse them without --raw, the first: %s", n, done.Verified.Examples[0])
+		o.s.Warn("%d values are in no form that Kubernetes stores, and a restore will refuse them without --raw, the first: %s", n, done.Verified.Examples[0])
 	}
 	if !done.Encrypted {
-		p.warn("%s is in the clear: nothing proves that it was not changed on purpose", path)
+		o.s.Warn("%s is in the clear: nothing proves that it was not changed on purpose", path)
 	}
 	if done.LockUnseen {
-		p.warn("whether the store keeps %s locked these credentials may not see (s3:GetObjectRetention); the receipt does not say", path)
+		o.s.Warn("whether the store keeps %s locked these credentials may not see (s3:GetObjectRetention); the receipt does not say", path)
 	}
 	made := done.Receipt
-	p.result = receiptResult{Path: from.path(catalog.ReceiptName(from.name)), Receipt: made}
-	p.data("%s", from.path(catalog.ReceiptName(from.name)))
+	o.s.Result = receiptResult{Path: from.Path(catalog.ReceiptName(from.Name)), Receipt: made}
+	o.s.Data("%s", from.Path(catalog.ReceiptName(from.Name)))
 	return nil
 }

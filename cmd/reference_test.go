@@ -14,16 +14,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 
+	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 	"github.com/kubeferry/kubeferry/scripts/servers/s3proc"
 )
 
 var update = flag.Bool("update", false, "write what the test would compare with")
 
+// nowhere are settings for commands that are looked at and not run.
+func nowhere() *flags.Settings {
+	return &flags.Settings{Printer: &console.Printer{Shell: &console.Shell{}}}
+}
+
 // commands are all that a user can see, the root first.
 func commands() []*cobra.Command {
-	p := &printer{sh: &shell{}}
-	all := []*cobra.Command{newRoot(p)}
+	all := []*cobra.Command{newRoot(nowhere())}
 	all[0].InitDefaultHelpCmd()
 	for _, c := range all[0].Commands() {
 		if !c.Hidden {
@@ -176,7 +182,7 @@ func TestReadmeRuns(t *testing.T) {
 			line, _, _ = strings.Cut(strings.TrimSpace(line), " #")
 			if name, ok := strings.CutPrefix(line, "export ETCDCTL_"); ok {
 				name, _, _ = strings.Cut(name, "=")
-				if newBackup(&printer{}, &settings{}).Flags().Lookup(strings.ToLower(name)) == nil {
+				if newBackup(nowhere()).Flags().Lookup(strings.ToLower(name)) == nil {
 					t.Errorf("%s stands for no flag", line)
 				}
 				continue
@@ -198,12 +204,10 @@ func TestReadmeConfigurationIsValid(t *testing.T) {
 		if err := os.WriteFile(path, []byte(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, _, err := loadConfig(path, &shell{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if chosen, err := c.pick("", path); err != nil || chosen.Name == "" {
-			t.Errorf("the default profile is %q: %v", chosen.Name, err)
+		must(t, exitDone, "version", "--config", path)
+		r := must(t, exitConfig, "version", "--config", path, "--profile", "no-such")
+		if !strings.Contains(r.stderr, path+"; it has: ") {
+			t.Errorf("the profiles are not named: %s", r.stderr)
 		}
 	}
 }

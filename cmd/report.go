@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/remote"
 )
@@ -48,7 +49,7 @@ type line struct {
 
 func newLine(told replay.Line) line {
 	l := line{Key: string(told.Key), Outcome: told.Fate, Reason: told.Reason, Revision: told.Revision}
-	if printable(l.Key) != l.Key {
+	if console.Printable(l.Key) != l.Key {
 		l.Bytes = told.Key
 	}
 	return l

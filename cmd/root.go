@@ -1,10 +1,7 @@
 package cmd
 
 import (
-	"context"
-	"fmt"
-	"time"
-
+	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/spf13/cobra"
 )
 
@@ -18,9 +15,7 @@ const (
 
 // newRoot builds the whole command line. Commands are listed here and nowhere
 // else.
-func newRoot(p *printer) *cobra.Command {
-	var timeout time.Duration
-	s := &settings{sh: p.sh}
+func newRoot(s *flags.Settings) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "kubeferry",
 		Short:         "Carry Kubernetes state out of etcd, and back",
@@ -30,40 +25,16 @@ func newRoot(p *printer) *cobra.Command {
 		Args:          knownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			if err := s.apply(cmd); err != nil {
-				return err
-			}
-			if p.logFormat != "text" && p.logFormat != "json" {
-				return usagef("--log-format=%s: it takes text or json", p.logFormat)
-			}
-			if timeout < 0 {
-				return usagef("--timeout=%s: it takes a time above 0", timeout)
-			}
-			if timeout > 0 {
-				// The process ends with the command; the timer needs no release.
-				ctx, cancel := context.WithTimeoutCause(cmd.Context(), timeout, fmt.Errorf("%w of %s", errTimeout, timeout))
-				context.AfterFunc(cmd.Context(), cancel)
-				cmd.SetContext(ctx)
-			}
-			return nil
+			return s.Apply(cmd)
 		},
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.SetFlagErrorFunc(flagError)
-	root.SetHelpFunc(showHelp(p))
+	root.SetFlagErrorFunc(flags.ParseError)
+	root.SetHelpFunc(showHelp(s))
 	help := newHelp()
 	help.GroupID = groupSetUp
 	root.SetHelpCommand(help)
-
-	flags := root.PersistentFlags()
-	flags.BoolVar(&p.json, "json", false, "print JSON lines; the last one carries the exit code")
-	flags.BoolVarP(&p.quiet, "quiet", "q", false, "print nothing but warnings and errors")
-	flags.BoolVarP(&p.verbose, "verbose", "v", false, "tell on stderr what is being done, and how")
-	flags.StringVar(&p.logFormat, "log-format", "text", "form of what -v tells: text or json")
-	flags.BoolVar(&s.noInput, "no-input", false, "never ask; an error names the flag that answers")
-	flags.StringVar(&s.config, "config", "", "configuration file (default /etc/kubeferry/config.yaml, then the user's)")
-	flags.StringVar(&s.profile, "profile", "", "profile of the configuration file (default its default_profile)")
-	flags.DurationVar(&timeout, "timeout", 0, "give up after this time (default: no limit for the whole run)")
+	s.AddFlags(root.PersistentFlags())
 
 	root.AddGroup(
 		&cobra.Group{ID: groupCarry, Title: "Carry:"},
@@ -72,13 +43,14 @@ func newRoot(p *printer) *cobra.Command {
 		&cobra.Group{ID: groupSetUp, Title: "Set up:"},
 	)
 	for group, commands := range map[string][]*cobra.Command{
-		groupCarry: {newBackup(p, s), newRestore(p, s)},
-		groupLook:  {newList(p), newDescribe(p, s)},
-		groupTrust: {newVerify(p, s), newCheck(p, s), newPrune(p), newReceipt(p, s)},
-		groupSetUp: {newKeygen(p), newDemo(p), newVersion(p), newCompletion(p), newExitCodes(p)},
+		groupCarry: {newBackup(s), newRestore(s)},
+		groupLook:  {newList(s), newDescribe(s)},
+		groupTrust: {newVerify(s), newCheck(s), newPrune(s), newReceipt(s)},
+		groupSetUp: {newKeygen(s), newDemo(s), newVersion(s), newCompletion(s), newExitCodes(s)},
 	} {
 		for _, c := range commands {
 			c.GroupID = group
+			flags.Complete(c)
 			root.AddCommand(c)
 		}
 	}

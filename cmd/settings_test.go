@@ -139,36 +139,6 @@ func TestWrongSettings(t *testing.T) {
 	}
 }
 
-// The variable may be read once, by us.
-func TestPassphraseVariableIsUnset(t *testing.T) {
-	var unset []string
-	sh := &shell{environ: []string{"KUBEFERRY_PASSPHRASE=correct horse"}, unset: func(name string) error {
-		unset = append(unset, name)
-		return nil
-	}}
-	pass, found, err := (&passphrase{fd: -1}).get(t.Context(), &settings{sh: sh}, false)
-	if err != nil || !found || pass.reveal() != "correct horse" {
-		t.Errorf("got %q, %v, %v", pass.reveal(), found, err)
-	}
-	if fmt.Sprint(unset) != "[KUBEFERRY_PASSPHRASE]" {
-		t.Errorf("unset are %v", unset)
-	}
-}
-
-func TestReadSecretTakesOffOneNewline(t *testing.T) {
-	for in, want := range map[string]string{"a": "a", "a\n": "a", "a\r\n": "a", "a\n\n": "a\n", " a ": " a ", "ä\n": "ä"} {
-		got, err := readSecret("secret", strings.NewReader(in))
-		if err != nil || got.reveal() != want {
-			t.Errorf("from %q: got %q, want %q: %v", in, got.reveal(), want, err)
-		}
-	}
-	for _, in := range []string{"", "\n", "\r\n", "a\x00", strings.Repeat("x", maxSecret+1)} {
-		if _, err := readSecret("secret", strings.NewReader(in)); codeOf(err) != exitUsage {
-			t.Errorf("from %d bytes: %v", len(in), err)
-		}
-	}
-}
-
 // E15: etcd's users.
 func TestEtcdUsers(t *testing.T) {
 	t.Parallel()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/kubeferry/kubeferry/cmd/console"
 )
 
 // FAULTS.md section 2: the numbers and their meanings are for ever.
@@ -145,7 +146,7 @@ var wrongUsage = []struct {
 	{"restore --from x --max-in-flight=33", 64, []string{"--max-in-flight=33", "1 to 32"}},
 	{"restore --from x --max-in-flight=-1", 64, []string{"1 to 32"}},
 	{"restore --from x --max-in-flight=many", 64, []string{"--max-in-flight"}},
-	{"restore --from x --on-conflict=merge", 64, []string{"fail, skip, overwrite, newer"}},
+	{"restore --from x --on-conflict=merge", 64, []string{"fail, skip, overwrite or newer"}},
 	{"restore --from x --scenario=migrate", 64, []string{"not supported yet"}},
 	{"verify", 64, []string{"ARCHIVE"}},
 	{"describe", 64, []string{"ARCHIVE"}},
@@ -243,7 +244,7 @@ func lastObject(t *testing.T, stdout string) map[string]any {
 		if err := json.Unmarshal([]byte(line), &last); err != nil {
 			t.Fatalf("not JSON: %v: %s", err, line)
 		}
-		if last["schema"] != float64(schemaVersion) || last["message_type"] == nil {
+		if last["schema"] != float64(console.NewMessage("").Schema) || last["message_type"] == nil {
 			t.Errorf("no schema, or no type: %s", line)
 		}
 	}
@@ -305,36 +306,9 @@ func TestFullStdoutIsNoSuccess(t *testing.T) {
 		}
 		defer full.Close()
 		var talk bytes.Buffer
-		code := run(t.Context(), args, &shell{stdout: full, stderr: &talk, now: time.Now})
+		code := run(t.Context(), args, &console.Shell{Stdout: full, Stderr: &talk, Now: time.Now})
 		if code != int(exitFailure) || !strings.Contains(talk.String(), "no space left") {
 			t.Errorf("%v ended with %d: %s", args, code, talk.String())
 		}
 	}
-}
-
-// M09: what an archive's maker has chosen cannot steer a terminal.
-func TestPrintableEscapes(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain ümläut": "plain ümläut",
-		"a\x1b[2Jb":    `a\u001b[2Jb`,
-		"a\rb\x00\x7f": `a\u000db\u0000\u007f`,
-		"\u202eabc":    `\u202eabc`,
-		"\u0085\u009b": `\u0085\u009b`,
-		"\xff":         `\ufffd`,
-	} {
-		if got := printable(in); got != want {
-			t.Errorf("printable(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
-func FuzzPrintable(f *testing.F) {
-	for _, seed := range []string{"", "a", "\x1b]0;x\x07", "\u202e", "\xff\xfe", "\u009b31m"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if out := printable(s); strings.IndexFunc(out, unprintable) >= 0 {
-			t.Errorf("printable(%q) = %q", s, out)
-		}
-	})
 }

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/spf13/cobra"
 )
 
@@ -19,7 +20,7 @@ type versionResult struct {
 	System  string `json:"system"`
 }
 
-func newVersion(p *printer) *cobra.Command {
+func newVersion(s *flags.Settings) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version",
@@ -35,8 +36,8 @@ func newVersion(p *printer) *cobra.Command {
 					}
 				}
 			}
-			p.result = r
-			p.data("%s", strings.Join(strings.Fields(fmt.Sprintf("kubeferry %s %s %s %s", r.Version, r.Commit, r.Go, r.System)), " "))
+			s.Result = r
+			s.Data("%s", strings.Join(strings.Fields(fmt.Sprintf("kubeferry %s %s %s %s", r.Version, r.Commit, r.Go, r.System)), " "))
 			return nil
 		},
 	}

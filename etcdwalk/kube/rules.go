@@ -20,24 +20,6 @@ const (
 // String returns the scenario's name.
 func (s Scenario) String() string { return [...]string{"same", "new"}[s] }
 
-// Set takes a scenario by its name.
-func (s *Scenario) Set(name string) error {
-	switch name {
-	case "same":
-		*s = ScenarioSame
-	case "new":
-		*s = ScenarioNew
-	case "migrate":
-		return errors.New("scenario migrate is not supported yet: its rules for another cluster's nodes, addresses and tokens do not exist")
-	default:
-		return fmt.Errorf("unknown scenario %q; known are same, new", name)
-	}
-	return nil
-}
-
-// Type returns the word for the value in help texts.
-func (s *Scenario) Type() string { return "scenario" }
-
 // A Severity says how a rule binds.
 type Severity int
 

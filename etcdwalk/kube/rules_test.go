@@ -9,28 +9,6 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 )
 
-func TestScenarioParsesItself(t *testing.T) {
-	for _, want := range []kube.Scenario{kube.ScenarioSame, kube.ScenarioNew} {
-		var got kube.Scenario
-		if err := got.Set(want.String()); err != nil || got != want {
-			t.Errorf("%s: got %s, %v", want, got, err)
-		}
-	}
-	s := kube.ScenarioNew
-	for typed, text := range map[string]string{
-		"migrate": "scenario migrate is not supported yet: its rules for another cluster's nodes, addresses and tokens do not exist",
-		"other":   `unknown scenario "other"; known are same, new`,
-		"":        `unknown scenario ""; known are same, new`,
-	} {
-		if err := s.Set(typed); err == nil || err.Error() != text {
-			t.Errorf("%q: got %v", typed, err)
-		}
-	}
-	if s != kube.ScenarioNew || s.Type() != "scenario" {
-		t.Errorf("%s is a %s", s, s.Type())
-	}
-}
-
 func TestJudge(t *testing.T) {
 	for _, c := range []struct {
 		key       string

@@ -2,14 +2,12 @@ package replay
 
 import (
 	"bytes"
-	"fmt"
-	"strings"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
 // A Policy says what happens to a key that the target holds with another
-// value. It is a flag value that parses itself.
+// value.
 type Policy int
 
 // The policies.
@@ -24,27 +22,6 @@ var policyNames = [...]string{"fail", "skip", "overwrite", "newer"}
 
 // String returns the policy's name.
 func (p Policy) String() string { return policyNames[p] }
-
-// Set takes a policy by its name. Velero's words none and update are taken for
-// skip and overwrite.
-func (p *Policy) Set(name string) error {
-	switch name {
-	case "none":
-		name = "skip"
-	case "update":
-		name = "overwrite"
-	}
-	for i, known := range policyNames {
-		if name == known {
-			*p = Policy(i)
-			return nil
-		}
-	}
-	return fmt.Errorf("unknown policy %q; known are %s", name, strings.Join(policyNames[:], ", "))
-}
-
-// Type returns the word for the value in help texts.
-func (p *Policy) Type() string { return "policy" }
 
 // An Action is what is to be done about one key.
 type Action int

@@ -54,24 +54,3 @@ func TestDecide(t *testing.T) {
 		}
 	}
 }
-
-func TestPolicyParsesItself(t *testing.T) {
-	for name, want := range map[string]replay.Policy{
-		"fail": replay.Fail, "skip": replay.Skip, "overwrite": replay.Overwrite, "newer": replay.Newer,
-		"none": replay.Skip, "update": replay.Overwrite,
-	} {
-		got := replay.Policy(-1)
-		if err := got.Set(name); err != nil || got != want {
-			t.Errorf("Set(%q) = %v, error %v; want %v", name, got, err, want)
-		}
-	}
-	p := replay.Newer
-	for _, name := range []string{"", "Fail", "force"} {
-		if err := p.Set(name); err == nil {
-			t.Errorf("Set(%q) = nil, want an error", name)
-		}
-	}
-	if p != replay.Newer {
-		t.Errorf("a refused name changed the policy to %v", p)
-	}
-}

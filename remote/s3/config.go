@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -25,17 +26,22 @@ type Location struct {
 	Prefix string // without a slash at either end; empty: the whole bucket
 	// Endpoint and Region are what the address says of them, or empty.
 	Endpoint, Region string
+
+	query string // as it was typed
 }
+
+// Scheme is what every address begins with.
+const Scheme = "s3://"
 
 // Parse takes an address apart: s3://bucket/prefix?endpoint=…&region=…. Bucket and
 // prefix are taken as they are, without any escapes.
 func Parse(address string) (Location, error) {
-	rest, ok := strings.CutPrefix(address, "s3://")
+	rest, ok := strings.CutPrefix(address, Scheme)
 	if !ok {
 		return Location{}, fmt.Errorf("parse the address: it does not begin with s3://: %w", fs.ErrInvalid)
 	}
-	rest, query, _ := strings.Cut(rest, "?")
 	var at Location
+	rest, at.query, _ = strings.Cut(rest, "?")
 	at.Bucket, at.Prefix, _ = strings.Cut(rest, "/")
 	if strings.ContainsAny(at.Bucket, "@:") { // which is not shown: it may be a secret
 		return Location{}, fmt.Errorf("parse the address: it begins with s3://BUCKET, and has no place for credentials: %w", fs.ErrInvalid)
@@ -49,11 +55,11 @@ func Parse(address string) (Location, error) {
 			return Location{}, fmt.Errorf("parse the address: the prefix %q: %w", at.Prefix, err)
 		}
 	}
-	return at, at.parseQuery(query)
+	return at, at.parseQuery()
 }
 
-func (at *Location) parseQuery(query string) error {
-	values, err := url.ParseQuery(query)
+func (at *Location) parseQuery() error {
+	values, err := url.ParseQuery(at.query)
 	if err != nil {
 		return fmt.Errorf("parse the address: what follows the question mark: %w", fs.ErrInvalid)
 	}
@@ -72,7 +78,31 @@ func (at *Location) parseQuery(query string) error {
 
 // String is the address without endpoint and region.
 func (at Location) String() string {
-	return strings.TrimSuffix("s3://"+at.Bucket+"/"+at.Prefix, "/")
+	return strings.TrimSuffix(Scheme+at.Bucket+"/"+at.Prefix, "/")
+}
+
+// Address is the whole address, with what it says of endpoint and region: Parse makes
+// the same location of it.
+func (at Location) Address() string {
+	if at.query == "" {
+		return at.String()
+	}
+	return at.String() + "?" + at.query
+}
+
+// Join is the location of what has that name here.
+func (at Location) Join(name string) Location {
+	at.Prefix = strings.TrimPrefix(at.Prefix+"/"+name, "/")
+	return at
+}
+
+// Split is the location that this one lies in, and its name there; the name is empty
+// for a whole bucket.
+func (at Location) Split() (Location, string) {
+	var name string
+	at.Prefix, name = path.Split(at.Prefix)
+	at.Prefix = strings.TrimSuffix(at.Prefix, "/")
+	return at, name
 }
 
 // Keys are credentials that were given and not found. Functions tell the secret ones,

@@ -440,3 +440,27 @@ func TestTLS(t *testing.T) { // S22
 		}
 	}
 }
+
+func TestLocationsAreTakenApartAndPutTogether(t *testing.T) {
+	for _, c := range []struct{ address, place, name string }{
+		{"s3://bucket/prod/eu/a.zip.age", "s3://bucket/prod/eu", "a.zip.age"},
+		{"s3://bucket/a.zip?endpoint=http://127.0.0.1:9000&region=eu", "s3://bucket?endpoint=http://127.0.0.1:9000&region=eu", "a.zip"},
+		{"s3://bucket", "s3://bucket", ""},
+		{"s3://bucket/", "s3://bucket", ""},
+	} {
+		at, err := Parse(c.address)
+		if err != nil {
+			t.Fatalf("%s: %v", c.address, err)
+		}
+		place, name := at.Split()
+		if place.Address() != c.place || name != c.name {
+			t.Errorf("%s: it lies in %s as %q, want %s and %q", c.address, place.Address(), name, c.place, c.name)
+		}
+		if name == "" {
+			continue
+		}
+		if back := place.Join(name); back != at || back.Address() != c.address {
+			t.Errorf("%s: put together again it is %s", c.address, back.Address())
+		}
+	}
+}

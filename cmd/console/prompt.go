@@ -1,4 +1,4 @@
-package cmd
+package console
 
 import (
 	"bufio"
@@ -11,19 +11,19 @@ import (
 	"golang.org/x/term"
 )
 
-// A question is what is asked for, how, and which flag answers it where nobody
+// A Question is what is asked for, how, and which flag answers it where nobody
 // can be asked.
-type question struct{ subject, text, instead string }
+type Question struct{ Subject, Text, Instead string }
 
 // ask puts a question to the person at the terminal, not to stdin, which may
 // be a pipe.
-func (s *settings) ask(ctx context.Context, q question, read func(tty *os.File) (string, error)) (string, error) {
-	if s.noInput {
-		return "", usagef("--no-input forbids to ask for the %s; use %s", q.subject, q.instead)
+func (p *Printer) ask(ctx context.Context, q Question, read func(tty *os.File) (string, error)) (string, error) {
+	if p.NoInput {
+		return "", Usagef("--no-input forbids to ask for the %s; use %s", q.Subject, q.Instead)
 	}
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil || !term.IsTerminal(int(tty.Fd())) {
-		return "", usagef("there is no terminal to ask for the %s; use %s", q.subject, q.instead)
+		return "", Usagef("there is no terminal to ask for the %s; use %s", q.Subject, q.Instead)
 	}
 	defer func() { _ = tty.Close() }() // it has nothing to tell
 	// A read from a terminal does not end with the context: put the echo back
@@ -32,7 +32,7 @@ func (s *settings) ask(ctx context.Context, q question, read func(tty *os.File) 
 	if err != nil {
 		return "", fmt.Errorf("asking on the terminal: %w", err)
 	}
-	if _, err := fmt.Fprint(tty, printable(q.text)+" "); err != nil {
+	if _, err := fmt.Fprint(tty, Printable(q.Text)+" "); err != nil {
 		return "", fmt.Errorf("asking on the terminal: %w", err)
 	}
 	type answer struct {
@@ -56,10 +56,10 @@ func (s *settings) ask(ctx context.Context, q question, read func(tty *os.File) 
 	}
 }
 
-// confirm asks for the word yes.
-func (s *settings) confirm(ctx context.Context, text string) (bool, error) {
-	q := question{"word yes", text + ` Type "yes" to go on:`, "--yes"}
-	answer, err := s.ask(ctx, q, func(tty *os.File) (string, error) {
+// Confirm asks for the word yes.
+func (p *Printer) Confirm(ctx context.Context, text string) (bool, error) {
+	q := Question{"word yes", text + ` Type "yes" to go on:`, "--yes"}
+	answer, err := p.ask(ctx, q, func(tty *os.File) (string, error) {
 		line, err := bufio.NewReader(tty).ReadString('\n')
 		if err != nil {
 			return "", fmt.Errorf("reading the answer: %w", err)
@@ -69,9 +69,9 @@ func (s *settings) confirm(ctx context.Context, text string) (bool, error) {
 	return strings.TrimSpace(answer) == "yes", err
 }
 
-// askSecret asks for a secret without echo.
-func (s *settings) askSecret(ctx context.Context, q question) (secret, error) {
-	text, err := s.ask(ctx, q, func(tty *os.File) (string, error) {
+// AskSecret asks for a secret without echo.
+func (p *Printer) AskSecret(ctx context.Context, q Question) (Secret, error) {
+	text, err := p.ask(ctx, q, func(tty *os.File) (string, error) {
 		b, err := term.ReadPassword(int(tty.Fd()))
 		if err == nil {
 			_, err = fmt.Fprintln(tty)
@@ -79,7 +79,7 @@ func (s *settings) askSecret(ctx context.Context, q question) (secret, error) {
 		return string(b), err
 	})
 	if err != nil {
-		return secret{}, err
+		return Secret{}, err
 	}
-	return readSecret(q.subject, strings.NewReader(text))
+	return readSecret(q.Subject, strings.NewReader(text))
 }

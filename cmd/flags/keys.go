@@ -1,4 +1,4 @@
-package cmd
+package flags
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/crypt"
 )
@@ -14,12 +15,15 @@ import (
 // A passphrase is the flags that lead to one. It is never a flag's value:
 // everybody can read the command line.
 type passphrase struct {
+	s *Settings
+
 	prompt        bool
 	file, command string
 	fd            int
 }
 
-func (f *passphrase) addFlags(flags *pflag.FlagSet) {
+func (f *passphrase) addFlags(flags *pflag.FlagSet, s *Settings) {
+	f.s = s
 	flags.BoolVarP(&f.prompt, "passphrase", "p", false, "ask for a passphrase on the terminal")
 	flags.StringVar(&f.file, "passphrase-file", "", "file with the passphrase, mode 0600")
 	flags.StringVar(&f.command, "passphrase-command", "", "command that prints the passphrase (run without a shell)")
@@ -32,21 +36,21 @@ var passphraseFlags = []string{"passphrase-file", "passphrase-command", "passphr
 
 // chosen is the flag that leads to the passphrase: one that was typed goes
 // before those that are set otherwise. Empty: none of them.
-func (f *passphrase) chosen(s *settings) (string, error) {
+func (f *passphrase) chosen() (string, error) {
 	given := map[string]bool{
 		"passphrase-file": f.file != "", "passphrase-command": f.command != "", "passphrase-fd": f.fd >= 0, "passphrase": f.prompt,
 	}
 	var typed, set []string
 	for _, flag := range passphraseFlags {
 		switch {
-		case given[flag] && s.typed(flag):
+		case given[flag] && f.s.Typed(flag):
 			typed = append(typed, flag)
 		case given[flag]:
 			set = append(set, flag)
 		}
 	}
 	if len(typed) > 1 {
-		return "", usagef("--%s and --%s both lead to a passphrase; leave one of them out", typed[0], typed[1])
+		return "", console.Usagef("--%s and --%s both lead to a passphrase; leave one of them out", typed[0], typed[1])
 	}
 	if all := append(typed, set...); len(all) > 0 {
 		return all[0], nil
@@ -56,51 +60,51 @@ func (f *passphrase) chosen(s *settings) (string, error) {
 
 // get finds the passphrase; found is false if none was asked for. When it is
 // to be chosen, a prompt asks twice.
-func (f *passphrase) get(ctx context.Context, s *settings, choose bool) (pass secret, found bool, err error) {
-	flag, err := f.chosen(s)
+func (f *passphrase) get(ctx context.Context, choose bool) (pass console.Secret, found bool, err error) {
+	flag, err := f.chosen()
 	if err != nil {
-		return secret{}, false, err
+		return console.Secret{}, false, err
 	}
 	switch flag {
 	case "passphrase-file":
-		pass, err = readSecretFile("passphrase", f.file, s.sh)
+		pass, err = console.ReadSecretFile("passphrase", f.file, f.s.Shell)
 	case "passphrase-command":
-		pass, err = secretFromCommand(ctx, "passphrase", f.command, s.sh)
+		pass, err = console.SecretFromCommand(ctx, "passphrase", f.command, f.s.Shell)
 	case "passphrase-fd":
-		pass, err = secretFromDescriptor("passphrase", f.fd)
+		pass, err = console.SecretFromDescriptor("passphrase", f.fd)
 	case "passphrase":
-		pass, err = askPassphrase(ctx, s, choose)
+		pass, err = f.ask(ctx, choose)
 	default:
-		return surroundingPassphrase(s.sh)
+		return surroundingPassphrase(f.s.Shell)
 	}
 	return pass, true, err
 }
 
 // surroundingPassphrase is the one that systemd hands over, or that a variable
 // holds.
-func surroundingPassphrase(sh *shell) (pass secret, found bool, err error) {
-	if folder, ok := sh.getenv("CREDENTIALS_DIRECTORY"); ok {
+func surroundingPassphrase(sh *console.Shell) (pass console.Secret, found bool, err error) {
+	if folder, ok := sh.Getenv("CREDENTIALS_DIRECTORY"); ok {
 		if credential := filepath.Join(folder, "passphrase"); isFile(credential) {
-			pass, err = readSecretFile("passphrase", credential, sh)
+			pass, err = console.ReadSecretFile("passphrase", credential, sh)
 			return pass, true, err
 		}
 	}
-	value, ok := sh.getenv("KUBEFERRY_PASSPHRASE")
+	value, ok := sh.Getenv("KUBEFERRY_PASSPHRASE")
 	if !ok {
-		return secret{}, false, nil
+		return console.Secret{}, false, nil
 	}
 	// Children and /proc readers need not see it any longer.
-	return secret{value}, true, sh.unset("KUBEFERRY_PASSPHRASE")
+	return console.NewSecret(value), true, sh.Unset("KUBEFERRY_PASSPHRASE")
 }
 
-func askPassphrase(ctx context.Context, s *settings, choose bool) (secret, error) {
-	pass, err := s.askSecret(ctx, question{"passphrase", "Passphrase:", "--passphrase-file"})
+func (f *passphrase) ask(ctx context.Context, choose bool) (console.Secret, error) {
+	pass, err := f.s.AskSecret(ctx, console.Question{Subject: "passphrase", Text: "Passphrase:", Instead: "--passphrase-file"})
 	if err != nil || !choose {
 		return pass, err
 	}
-	again, err := s.askSecret(ctx, question{"passphrase", "The same again:", "--passphrase-file"})
+	again, err := f.s.AskSecret(ctx, console.Question{Subject: "passphrase", Text: "The same again:", Instead: "--passphrase-file"})
 	if err == nil && again != pass {
-		err = usagef("the two passphrases differ")
+		err = console.Usagef("the two passphrases differ")
 	}
 	return pass, err
 }
@@ -110,47 +114,54 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// A sealing is the flags that say for whom an archive is encrypted.
-type sealing struct {
+// A Sealing is the flags that say for whom an archive is encrypted.
+type Sealing struct {
+	s *Settings
+
 	recipients, files []string
 	passphrase        passphrase
 	none              bool
 }
 
-func (f *sealing) addFlags(flags *pflag.FlagSet) {
+// AddFlags adds the flags.
+func (f *Sealing) AddFlags(flags *pflag.FlagSet, s *Settings) {
+	f.s = s
 	flags.StringSliceVarP(&f.recipients, "recipient", "r", nil, "age recipient (age1…) that can open the archive; repeatable")
 	flags.StringSliceVarP(&f.files, "recipients-file", "R", nil, "file with age recipients, one a line; repeatable")
-	f.passphrase.addFlags(flags)
+	f.passphrase.addFlags(flags, s)
 	flags.BoolVar(&f.none, "no-encrypt", false, "write the archive in the clear; warns on each run")
 }
 
-// keys returns whom to encrypt for; none if the archive is to be in the clear.
+// Encrypts tells whether the archive is to be encrypted.
+func (f *Sealing) Encrypts() bool { return !f.none }
+
+// Recipients are those to encrypt for; none if the archive is to be in the clear.
 // What was typed goes before what a profile, a variable or systemd sets.
-func (f *sealing) keys(ctx context.Context, p *printer, s *settings) ([]crypt.Recipient, error) {
+func (f *Sealing) Recipients(ctx context.Context) ([]crypt.Recipient, error) {
 	named := len(f.recipients)+len(f.files) > 0
-	typedKey, typedPass := s.typed("recipient", "recipients-file"), s.typed(passphraseFlags...)
+	typedKey, typedPass := f.s.Typed("recipient", "recipients-file"), f.s.Typed(passphraseFlags...)
 	switch {
-	case f.none && (typedKey || typedPass || named && !s.typed("no-encrypt")):
-		return nil, usagef("--no-encrypt contradicts recipients and passphrases; leave one of them out")
+	case f.none && (typedKey || typedPass || named && !f.s.Typed("no-encrypt")):
+		return nil, console.Usagef("--no-encrypt contradicts recipients and passphrases; leave one of them out")
 	case f.none:
-		p.warn("--no-encrypt: whoever can read the archive can read every Secret in it")
+		f.s.Warn("--no-encrypt: whoever can read the archive can read every Secret in it")
 		return nil, nil
 	case typedKey && typedPass:
 		return nil, errMixed
 	case typedKey:
 		return f.public()
 	}
-	pass, found, err := f.passphrase.get(ctx, s, true)
+	pass, found, err := f.passphrase.get(ctx, true)
 	switch {
 	case err != nil:
 		return nil, err
 	case found && named && !typedPass:
 		return nil, errMixed
 	case found:
-		r, err := crypt.PassphraseRecipient(pass.reveal(), crypt.Work)
+		r, err := crypt.PassphraseRecipient(pass.Reveal(), crypt.Work)
 		return []crypt.Recipient{r}, err
 	case !named:
-		return nil, usagef(`nobody could open this archive: no recipient is given. Choose one of
+		return nil, console.Usagef(`nobody could open this archive: no recipient is given. Choose one of
   kubeferry keygen --out kubeferry.identity      makes a key pair; then backup -r age1…
   backup --passphrase (or --passphrase-file F)   encrypts with a passphrase
   backup --no-encrypt                            writes every Secret in the clear`)
@@ -159,21 +170,10 @@ func (f *sealing) keys(ctx context.Context, p *printer, s *settings) ([]crypt.Re
 }
 
 // errMixed refuses what age refuses too.
-var errMixed = usagef("a passphrase cannot be combined with recipients (age refuses to mix them); leave one of them out")
-
-// opener is the flag that opens what was encrypted to the recipients.
-func opener(recipients []crypt.Recipient) string {
-	switch {
-	case len(recipients) == 0:
-		return ""
-	case recipients[0].IsPassphrase():
-		return " --passphrase"
-	}
-	return " -i IDENTITY"
-}
+var errMixed = console.Usagef("a passphrase cannot be combined with recipients (age refuses to mix them); leave one of them out")
 
 // public reads the recipients that were named.
-func (f *sealing) public() ([]crypt.Recipient, error) {
+func (f *Sealing) public() ([]crypt.Recipient, error) {
 	var recipients []crypt.Recipient
 	for _, word := range f.recipients {
 		r, err := crypt.ParseRecipient(word, "--recipient")
@@ -185,7 +185,7 @@ func (f *sealing) public() ([]crypt.Recipient, error) {
 	for _, path := range f.files {
 		file, err := os.Open(path)
 		if err != nil {
-			return nil, configf("opening the recipients file: %w", err)
+			return nil, console.Configf("opening the recipients file: %w", err)
 		}
 		found, err := crypt.ParseRecipients(file, path)
 		_ = file.Close() // only read
@@ -197,30 +197,34 @@ func (f *sealing) public() ([]crypt.Recipient, error) {
 	return recipients, crypt.Compatible(recipients...)
 }
 
-// An unlocking is the flags that say with what an archive is decrypted.
-type unlocking struct {
+// An Unlocking is the flags that say with what an archive is decrypted.
+type Unlocking struct {
+	s *Settings
+
 	identities  []string
 	passphrase  passphrase
 	unencrypted bool
 }
 
-func (f *unlocking) addFlags(flags *pflag.FlagSet) {
+// AddFlags adds the flags.
+func (f *Unlocking) AddFlags(flags *pflag.FlagSet, s *Settings) {
+	f.s = s
 	flags.StringSliceVarP(&f.identities, "identity", "i", nil, "file with the age identity that opens the archive, mode 0600; repeatable")
-	f.passphrase.addFlags(flags)
+	f.passphrase.addFlags(flags, s)
 	flags.BoolVar(&f.unencrypted, "accept-unencrypted", false, "take an archive in the clear although a key is given")
 }
 
-// open returns what an archive is opened with.
-func (f *unlocking) open(ctx context.Context, s *settings) (ferry.Keys, error) {
-	ids, err := f.keys(ctx, s)
+// Keys are what an archive is opened with.
+func (f *Unlocking) Keys(ctx context.Context) (ferry.Keys, error) {
+	ids, err := f.open(ctx)
 	return ferry.Keys{Identities: ids, AcceptUnencrypted: f.unencrypted}, err
 }
 
-// keys returns the identities to open an archive with; none if none was named.
-func (f *unlocking) keys(ctx context.Context, s *settings) ([]crypt.Identity, error) {
+// open returns the identities to open an archive with; none if none was named.
+func (f *Unlocking) open(ctx context.Context) ([]crypt.Identity, error) {
 	var ids []crypt.Identity
 	for _, path := range f.identities {
-		file, err := openSecretFile("identity", path, s.sh)
+		file, err := console.OpenSecretFile("identity", path, f.s.Shell)
 		if err != nil {
 			return nil, err
 		}
@@ -231,7 +235,7 @@ func (f *unlocking) keys(ctx context.Context, s *settings) ([]crypt.Identity, er
 		}
 		ids = append(ids, found...)
 	}
-	pass, found, err := f.passphrase.get(ctx, s, false)
+	pass, found, err := f.passphrase.get(ctx, false)
 	if err != nil || !found {
 		return ids, err
 	}
@@ -239,6 +243,6 @@ func (f *unlocking) keys(ctx context.Context, s *settings) ([]crypt.Identity, er
 	if f.passphrase.prompt {
 		work = crypt.MaxWorkInteractive
 	}
-	id, err := crypt.PassphraseIdentity(pass.reveal(), work)
+	id, err := crypt.PassphraseIdentity(pass.Reveal(), work)
 	return append(ids, id), err
 }

@@ -1,19 +1,22 @@
-package cmd
+package flags
 
 import (
 	"context"
-	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd2"
 )
 
-// A connection is the flags that name a cluster, spelt as etcdctl spells them.
-type connection struct {
+// A Connection is the flags that name a cluster, spelt as etcdctl spells them.
+type Connection struct {
+	s *Settings
+
 	endpoints                     []string
 	caCert, cert, key             string
 	user                          string
@@ -24,13 +27,15 @@ type connection struct {
 	skipVerify, insecure          bool
 	discovery                     connect.Discovery
 
-	api       string
-	maxAnswer int64 // bytes of an answer of API v2
+	api       etcdwalk.API // empty: auto
+	maxAnswer int64        // bytes of an answer of API v2
 }
 
 const defaultEndpoint = "127.0.0.1:2379"
 
-func (c *connection) addFlags(flags *pflag.FlagSet) {
+// AddFlags adds the flags.
+func (c *Connection) AddFlags(set *pflag.FlagSet, s *Settings) {
+	c.s = s
 	own := pflag.NewFlagSet("connection", pflag.ContinueOnError)
 	own.StringSliceVar(&c.endpoints, "endpoints", []string{defaultEndpoint}, "etcd endpoints, comma separated")
 	own.StringVar(&c.caCert, "cacert", "", "CA bundle that the server's certificate is checked with")
@@ -48,15 +53,17 @@ func (c *connection) addFlags(flags *pflag.FlagSet) {
 	own.StringVar(&c.discovery.Name, "discovery-srv-name", "", "name of the service in the SRV records")
 	own.BoolVar(&c.discovery.Insecure, "insecure-discovery", false, "take endpoints over plain text from SRV records")
 	own.VisitAll(func(f *pflag.Flag) { f.Annotations = map[string][]string{etcdctlFlag: nil} })
-	flags.StringVar(&c.api, "api", apiAuto, "etcd API that holds the cluster: v3, v2, or auto, which looks")
-	flags.Int64Var(&c.maxAnswer, "max-v2-answer", etcd2.DefaultMaxAnswer, "most bytes that API v2 may answer at once; it has no pages")
+	Enum(set, &c.api, "api", "etcd API that holds the cluster",
+		Choice[etcdwalk.API]{Word: "auto", Help: "look which of them holds it"},
+		Choice[etcdwalk.API]{Word: "v3", Value: etcdwalk.V3, Help: "etcd 3"}, Choice[etcdwalk.API]{Word: "v2", Value: etcdwalk.V2, Help: "the API of etcd 2, up to etcd 3.5"})
+	set.Int64Var(&c.maxAnswer, "max-v2-answer", etcd2.DefaultMaxAnswer, "most bytes that API v2 may answer at once; it has no pages")
 	own.StringVar(&c.passwordFile, "password-file", "", "file with the etcd user's password, mode 0600")
 	_ = own.MarkHidden("password") // the flag was defined above
-	flags.AddFlagSet(own)
+	set.AddFlagSet(own)
 }
 
-func (c *connection) resolve(ctx context.Context, p *printer, s *settings) (connect.Config, error) {
-	user, password, err := c.credentials(ctx, s)
+func (c *Connection) config(ctx context.Context) (connect.Config, error) {
+	user, password, err := c.credentials(ctx)
 	if err != nil {
 		return connect.Config{}, err
 	}
@@ -65,67 +72,54 @@ func (c *connection) resolve(ctx context.Context, p *printer, s *settings) (conn
 		"keepalive-time": c.keepaliveTime, "keepalive-timeout": c.keepaliveLimit,
 	} {
 		if d <= 0 {
-			return connect.Config{}, usagef("--%s=%s: it takes a time above 0", flag, d)
+			return connect.Config{}, console.Usagef("--%s=%s: it takes a time above 0", flag, d)
 		}
 	}
 	if (c.cert == "") != (c.key == "") {
-		return connect.Config{}, usagef("--cert and --key go together")
+		return connect.Config{}, console.Usagef("--cert and --key go together")
 	}
-	serverName := ""
-	if c.discovery.Domain != "" && s.origin("endpoints") == "default" {
-		if c.endpoints, err = c.discovery.Endpoints(ctx); err != nil {
+	endpoints, serverName := c.endpoints, ""
+	if c.discovers() {
+		if endpoints, err = c.discovery.Endpoints(ctx); err != nil {
 			return connect.Config{}, err // DNS does not answer, or its records cannot be used
 		}
-		s.origins["endpoints"] = "the SRV records of " + c.discovery.Domain
 		serverName = c.discovery.ServerName()
 	}
 	return connect.Config{
-		Endpoints: c.endpoints,
+		Endpoints: endpoints,
 		CACert:    c.caCert, Cert: c.cert, Key: c.key, ServerName: serverName,
 		InsecureSkipTLSVerify: c.skipVerify, InsecureTransport: c.insecure,
-		Username: user, Password: password.reveal,
+		Username: user, Password: password.Reveal,
 		DialTimeout: c.dialTimeout, CommandTimeout: c.commandTimeout,
 		KeepaliveTime: c.keepaliveTime, KeepaliveTimeout: c.keepaliveLimit,
-		Log: p.log(), Warn: p.once(),
+		Log: c.s.Log(), Warn: c.s.WarnOnce(),
 	}, nil
 }
 
 // credentials finds the user's password. etcdctl takes name:password as one
 // word; here that is allowed in the environment only.
-func (c *connection) credentials(ctx context.Context, s *settings) (user string, password secret, err error) {
-	if c.password != "" && s.origin("password") == "--password" {
-		return "", secret{}, usagef("--password is refused: everybody on this machine can read it (ps); use --password-file, KUBEFERRY_PASSWORD or the prompt")
+func (c *Connection) credentials(ctx context.Context) (user string, password console.Secret, err error) {
+	if c.password != "" && c.s.Origin("password") == "--password" {
+		return "", console.Secret{}, console.Usagef("--password is refused: everybody on this machine can read it (ps); use --password-file, KUBEFERRY_PASSWORD or the prompt")
 	}
 	user, inline, both := strings.Cut(c.user, ":")
-	switch origin := s.origin("user"); {
+	switch origin := c.s.Origin("user"); {
 	case both && (origin == "KUBEFERRY_USER" || origin == "ETCDCTL_USER"):
-		return user, secret{inline}, nil
+		return user, console.NewSecret(inline), nil
 	case both && origin != "--user":
-		return "", secret{}, configf("the user of %s takes the name alone; name a file with password_file", origin)
+		return "", console.Secret{}, console.Configf("the user of %s takes the name alone; name a file with password_file", origin)
 	case both:
-		return "", secret{}, usagef("--user takes the name alone: everybody on this machine can read a password there (ps); use --password-file, KUBEFERRY_PASSWORD or the prompt")
+		return "", console.Secret{}, console.Usagef("--user takes the name alone: everybody on this machine can read a password there (ps); use --password-file, KUBEFERRY_PASSWORD or the prompt")
 	}
 	switch {
 	case user == "":
-		return "", secret{}, nil
+		return "", console.Secret{}, nil
 	case c.passwordFile != "":
-		password, err = readSecretFile("password", c.passwordFile, s.sh)
+		password, err = console.ReadSecretFile("password", c.passwordFile, c.s.Shell)
 	case c.password != "": // from KUBEFERRY_PASSWORD or ETCDCTL_PASSWORD
-		password = secret{c.password}
+		password = console.NewSecret(c.password)
 	default:
-		password, err = s.askSecret(ctx, question{"password of etcd user " + user, "Password of etcd user " + user + ":", "--password-file"})
+		password, err = c.s.AskSecret(ctx, console.Question{Subject: "password of etcd user " + user, Text: "Password of etcd user " + user + ":", Instead: "--password-file"})
 	}
 	return user, password, err
-}
-
-// log is where drivers tell what they do: on stderr with -v, else nowhere.
-func (p *printer) log() *slog.Logger {
-	switch {
-	case !p.verbose:
-		return slog.New(slog.DiscardHandler)
-	case p.logFormat == "json":
-		return slog.New(slog.NewJSONHandler(p.sh.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	default:
-		return slog.New(slog.NewTextHandler(p.sh.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	}
 }

@@ -1,4 +1,4 @@
-package cmd
+package flags
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/spf13/viper"
 )
 
@@ -56,7 +57,7 @@ func (p profile) flags() map[string]string {
 // loadConfig reads the configuration file: the one that is named, or else the
 // first of the usual ones that is there. It returns the file's path; empty if
 // there is none.
-func loadConfig(named string, sh *shell) (config, string, error) {
+func loadConfig(named string, sh *console.Shell) (config, string, error) {
 	path := named
 	for _, usual := range usualConfigs(sh) {
 		if path != "" {
@@ -65,7 +66,7 @@ func loadConfig(named string, sh *shell) (config, string, error) {
 		if _, err := os.Stat(usual); err == nil {
 			path = usual
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return config{}, "", configf("looking for a configuration file: %w", err)
+			return config{}, "", console.Configf("looking for a configuration file: %w", err)
 		}
 	}
 	if path == "" {
@@ -78,13 +79,13 @@ func loadConfig(named string, sh *shell) (config, string, error) {
 	}
 	var c config
 	if err := v.ReadInConfig(); err != nil {
-		return c, path, configf("reading the configuration file %s: %w", path, err)
+		return c, path, console.Configf("reading the configuration file %s: %w", path, err)
 	}
 	if err := checkKeys(v.AllSettings()); err != nil {
-		return c, path, configf("reading the configuration file %s: %w", path, err)
+		return c, path, console.Configf("reading the configuration file %s: %w", path, err)
 	}
 	if err := v.UnmarshalExact(&c); err != nil {
-		return c, path, configf("reading the configuration file %s: %w", path, err)
+		return c, path, console.Configf("reading the configuration file %s: %w", path, err)
 	}
 	return c, path, nil
 }
@@ -115,18 +116,18 @@ func knownKeys(values map[string]any, fields reflect.Type) error {
 		case key == "password" || key == "passphrase" || key == "identity":
 			return fmt.Errorf("%q: the file holds no secrets; name a file that does (password_file, identity_file, KUBEFERRY_PASSPHRASE_FILE)", key)
 		default:
-			return fmt.Errorf("unknown key %q%s", key, didYouMean(key, known))
+			return fmt.Errorf("unknown key %q%s", key, DidYouMean(key, known))
 		}
 	}
 	return nil
 }
 
-func usualConfigs(sh *shell) []string {
+func usualConfigs(sh *console.Shell) []string {
 	paths := []string{"/etc/kubeferry/config.yaml"}
-	if home, ok := sh.getenv("XDG_CONFIG_HOME"); ok {
+	if home, ok := sh.Getenv("XDG_CONFIG_HOME"); ok {
 		return append(paths, filepath.Join(home, "kubeferry", "config.yaml"))
 	}
-	if home, ok := sh.getenv("HOME"); ok {
+	if home, ok := sh.Getenv("HOME"); ok {
 		return append(paths, filepath.Join(home, ".config", "kubeferry", "config.yaml"))
 	}
 	return paths
@@ -144,12 +145,12 @@ func (c config) pick(name, path string) (profile, error) {
 	var known []string
 	for _, p := range c.Profiles {
 		if slices.Contains(known, p.Name) {
-			return profile{}, configf("profile %q stands twice in %s", p.Name, path)
+			return profile{}, console.Configf("profile %q stands twice in %s", p.Name, path)
 		}
 		known = append(known, p.Name)
 	}
 	if name == "" && len(known) > 0 {
-		return profile{}, configf("%s has profiles and %w: name one of them with --profile: %s", path, errNoDefault, strings.Join(known, ", "))
+		return profile{}, console.Configf("%s has profiles and %w: name one of them with --profile: %s", path, errNoDefault, strings.Join(known, ", "))
 	}
 	if name == "" {
 		return profile{}, nil
@@ -160,7 +161,7 @@ func (c config) pick(name, path string) (profile, error) {
 		}
 	}
 	if path == "" {
-		return profile{}, configf("profile %q: there is no configuration file; name one with --config", name)
+		return profile{}, console.Configf("profile %q: there is no configuration file; name one with --config", name)
 	}
-	return profile{}, configf("profile %q is not in %s; it has: %s", name, path, strings.Join(known, ", "))
+	return profile{}, console.Configf("profile %q is not in %s; it has: %s", name, path, strings.Join(known, ", "))
 }

@@ -1,4 +1,4 @@
-package cmd
+package flags
 
 import (
 	"slices"
@@ -6,17 +6,19 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 )
 
-// A selecting is the flags that say which objects are wanted, spelt as kubectl
+// A Selecting is the flags that say which objects are wanted, spelt as kubectl
 // and Velero spell them. Words without a flag say the same as --include.
-type selecting struct {
+type Selecting struct {
 	include, exclude, namespaces, prefixes []string
 	all                                    bool
 }
 
-func (f *selecting) addFlags(flags *pflag.FlagSet) {
+// AddFlags adds the flags.
+func (f *Selecting) AddFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&f.include, "include", nil, "only these: TYPE, TYPE/NAME (pods, deploy, cm/settings, widgets.example.com); repeatable")
 	flags.StringSliceVar(&f.exclude, "exclude", nil, "not these: TYPE, TYPE/NAME; repeatable")
 	flags.StringSliceVarP(&f.namespaces, "namespace", "n", nil, "only objects in these namespaces; repeatable")
@@ -25,8 +27,8 @@ func (f *selecting) addFlags(flags *pflag.FlagSet) {
 	flags.SetNormalizeFunc(veleroNames)
 }
 
-// empty tells whether none of the flags is given.
-func (f *selecting) empty() bool {
+// Empty tells whether none of the flags is given.
+func (f *Selecting) Empty() bool {
 	return !f.all && len(f.include)+len(f.exclude)+len(f.namespaces)+len(f.prefixes) == 0
 }
 
@@ -43,13 +45,13 @@ func veleroNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	return pflag.NormalizedName(name)
 }
 
-// query is what the words and flags select.
-func (f *selecting) query(words []string) (kube.Query, error) {
+// Query is what the words and flags select.
+func (f *Selecting) Query(words []string) (kube.Query, error) {
 	if slices.Contains(words, "") {
-		return kube.Query{}, usagef("a word is empty%s", unsetVariable)
+		return kube.Query{}, console.Usagef("a word is empty%s", UnsetVariable)
 	}
 	if f.all && len(f.namespaces) > 0 {
-		return kube.Query{}, usagef("-A and -n contradict each other; leave one of them out")
+		return kube.Query{}, console.Usagef("-A and -n contradict each other; leave one of them out")
 	}
 	return kube.Filter{
 		Include:    append(append([]string{}, words...), f.include...),
@@ -59,9 +61,9 @@ func (f *selecting) query(words []string) (kube.Query, error) {
 	}.Compile()
 }
 
-// completeKinds completes words that name objects: the kinds that are compiled
+// CompleteKinds completes words that name objects: the kinds that are compiled
 // into Kubernetes, as kubectl names them.
-func completeKinds(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+func CompleteKinds(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	var names []cobra.Completion
 	for _, kind := range kube.Known() {
 		names = append(names, kind.Name())

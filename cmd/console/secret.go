@@ -1,4 +1,4 @@
-package cmd
+package console
 
 import (
 	"bytes"
@@ -13,45 +13,45 @@ import (
 	"syscall"
 )
 
-// A secret is a string that does not print itself.
-type secret struct{ value string }
+// A Secret is a string that does not print itself.
+type Secret struct{ value string }
 
 const redacted = "[redacted]"
 
 // String implements fmt.Stringer.
-func (secret) String() string { return redacted }
+func (Secret) String() string { return redacted }
 
 // GoString implements fmt.GoStringer.
-func (secret) GoString() string { return redacted }
+func (Secret) GoString() string { return redacted }
 
 // Format implements fmt.Formatter, whatever the verb.
-func (secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // MarshalText implements encoding.TextMarshaler, and so JSON and slog.
-func (secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// reveal returns the string itself.
-func (s secret) reveal() string { return s.value }
+// Reveal returns the string itself.
+func (s Secret) Reveal() string { return s.value }
 
 // maxSecret bounds what is read as one secret, in bytes.
 const maxSecret = 64 << 10
 
-// readSecretFile reads a secret from a file that nobody else may read.
-func readSecretFile(what, path string, sh *shell) (secret, error) {
-	f, err := openSecretFile(what, path, sh)
+// ReadSecretFile reads a secret from a file that nobody else may read.
+func ReadSecretFile(what, path string, sh *Shell) (Secret, error) {
+	f, err := OpenSecretFile(what, path, sh)
 	if err != nil {
-		return secret{}, err
+		return Secret{}, err
 	}
 	defer func() { _ = f.Close() }() // only read
 	return readSecret(what+" file "+path, f)
 }
 
-// openSecretFile opens a file that holds secrets. It must be a regular file of
+// OpenSecretFile opens a file that holds secrets. It must be a regular file of
 // this user or of root, closed to group and others; credentials that systemd
 // hands over are exempt. Links are not followed.
-func openSecretFile(what, path string, sh *shell) (*os.File, error) {
+func OpenSecretFile(what, path string, sh *Shell) (*os.File, error) {
 	handedOver := false
-	if folder, ok := sh.getenv("CREDENTIALS_DIRECTORY"); ok {
+	if folder, ok := sh.Getenv("CREDENTIALS_DIRECTORY"); ok {
 		handedOver = filepath.Dir(filepath.Clean(path)) == filepath.Clean(folder)
 	}
 	flags := os.O_RDONLY | syscall.O_NONBLOCK
@@ -60,14 +60,14 @@ func openSecretFile(what, path string, sh *shell) (*os.File, error) {
 	}
 	f, err := os.OpenFile(path, flags, 0)
 	if errors.Is(err, syscall.ELOOP) {
-		return nil, configf("the %s file %s is a symbolic link; name the file that it points to", what, path)
+		return nil, Configf("the %s file %s is a symbolic link; name the file that it points to", what, path)
 	}
 	if err != nil {
-		return nil, configf("opening the %s file: %w", what, err)
+		return nil, Configf("opening the %s file: %w", what, err)
 	}
 	if err := checkSecretFile(f, handedOver); err != nil {
 		_ = f.Close() // only read
-		return nil, configf("the %s file %s %w", what, path, err)
+		return nil, Configf("the %s file %s %w", what, path, err)
 	}
 	return f, nil
 }
@@ -96,52 +96,55 @@ func checkSecretFile(f *os.File, handedOver bool) error {
 }
 
 // readSecret takes one secret from r, without the newline that ends it.
-func readSecret(what string, r io.Reader) (secret, error) {
+func readSecret(what string, r io.Reader) (Secret, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxSecret+1))
 	switch {
 	case err != nil:
-		return secret{}, configf("reading the %s: %w", what, err)
+		return Secret{}, Configf("reading the %s: %w", what, err)
 	case len(b) > maxSecret:
-		return secret{}, usagef("the %s is longer than %d bytes", what, maxSecret)
+		return Secret{}, Usagef("the %s is longer than %d bytes", what, maxSecret)
 	}
 	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r"))
 	switch {
 	case len(b) == 0:
-		return secret{}, usagef("the %s is empty", what)
+		return Secret{}, Usagef("the %s is empty", what)
 	case bytes.IndexByte(b, 0) >= 0:
-		return secret{}, usagef("the %s holds a NUL byte", what)
+		return Secret{}, Usagef("the %s holds a NUL byte", what)
 	}
-	return secret{string(b)}, nil
+	return Secret{string(b)}, nil
 }
 
-// secretFromCommand takes a secret from the output of a command. The words are
+// SecretFromCommand takes a secret from the output of a command. The words are
 // split at spaces and run without a shell.
-func secretFromCommand(ctx context.Context, what, line string, sh *shell) (secret, error) {
+func SecretFromCommand(ctx context.Context, what, line string, sh *Shell) (Secret, error) {
 	words := strings.Fields(line)
 	if len(words) == 0 {
-		return secret{}, usagef("the command for the %s is empty", what)
+		return Secret{}, Usagef("the command for the %s is empty", what)
 	}
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
-	cmd.Stderr = sh.stderr
+	cmd.Stderr = sh.Stderr
 	out, err := cmd.Output()
 	switch {
 	case ctx.Err() != nil:
-		return secret{}, fmt.Errorf("running the command for the %s, %s: %w", what, words[0], ctx.Err())
+		return Secret{}, fmt.Errorf("running the command for the %s, %s: %w", what, words[0], ctx.Err())
 	case err != nil:
-		return secret{}, usagef("the command for the %s, %s, failed: %w", what, words[0], err)
+		return Secret{}, Usagef("the command for the %s, %s, failed: %w", what, words[0], err)
 	}
 	return readSecret(what+" printed by "+words[0], bytes.NewReader(out))
 }
 
-// secretFromDescriptor takes a secret from a file that the caller has opened.
-func secretFromDescriptor(what string, fd int) (secret, error) {
+// SecretFromDescriptor takes a secret from a file that the caller has opened.
+func SecretFromDescriptor(what string, fd int) (Secret, error) {
 	what = fmt.Sprintf("%s on descriptor %d", what, fd)
 	// A number that the caller did not open can be one of the Go runtime's own.
 	var stat syscall.Stat_t
 	if err := syscall.Fstat(fd, &stat); err != nil || stat.Mode&syscall.S_IFMT == 0 {
-		return secret{}, usagef("the %s: nothing is open there; in a shell: --passphrase-fd %d %d<FILE", what, fd, fd)
+		return Secret{}, Usagef("the %s: nothing is open there; in a shell: --passphrase-fd %d %d<FILE", what, fd, fd)
 	}
 	f := os.NewFile(uintptr(fd), what)
 	defer func() { _ = f.Close() }() // only read
 	return readSecret(what, f)
 }
+
+// NewSecret is a secret that is known already, such as the value of a variable.
+func NewSecret(value string) Secret { return Secret{value} }

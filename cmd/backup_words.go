@@ -1,0 +1,136 @@
+package cmd
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/cmd/flags"
+	"github.com/kubeferry/kubeferry/crypt"
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/remote/catalog"
+)
+
+// opener is the flag that opens what was encrypted to the recipients.
+func opener(recipients []crypt.Recipient) string {
+	switch {
+	case len(recipients) == 0:
+		return ""
+	case recipients[0].IsPassphrase():
+		return " --passphrase"
+	}
+	return " -i IDENTITY"
+}
+
+// warn says what there is to know of an archive that was published all the same.
+func (o *backupOptions) warn(done ferry.BackedUp) {
+	if n := done.ReadBack.Unstorable; n > 0 {
+		o.s.Warn("%d values are in no form that Kubernetes stores, and a restore will refuse them without --raw, the first: %s", n, done.ReadBack.Examples[0])
+	}
+	o.warnOfIdentity(done)
+	o.warnOfSource(done.Source.Alarms, done.Outcome.Doubts)
+	if o.members && done.Members < 2 {
+		o.s.Warn("--verify-members compared nothing: it takes two endpoints or more, and with etcd's users the right of root")
+	}
+	if out := done.Outcome; !out.Consistent {
+		o.s.Warn("the keys are of no single moment: somebody wrote between index %d and %d, in %d attempts", out.FirstIndex, out.LastIndex, out.Restarts+1)
+	}
+}
+
+// warnOfIdentity says what follows when nothing tells which cluster was backed up.
+func (o *backupOptions) warnOfIdentity(done ferry.BackedUp) {
+	id := done.Source.Identity()
+	switch {
+	case id.State == etcdwalk.IdentityUID:
+	case done.Source.ClusterID == 0:
+		o.s.Warn("which cluster this is cannot be told: kube-system's UID under %s is %s, and this etcd has no cluster id. prune keeps each such archive, and latest does not choose among them", id.Prefix, id)
+	case id.State == etcdwalk.IdentityUnreadable && o.cluster == "":
+		o.s.Warn("which cluster this is cannot be told: kube-system's UID under %s is %s. Set --cluster NAME. "+
+			"Without it this archive has the label %s, which was made and other clusters can have too: prune keeps each such archive, and latest does not choose among them. "+
+			"Earlier archives of this cluster may have another label (kubeferry list shows them): that label goes on with their series, as long as etcd's id is the same",
+			id.Prefix, id, done.Receipt.Cluster)
+	}
+}
+
+// warnOfSource says what is wrong with the cluster, though it was read.
+func (o *backupOptions) warnOfSource(alarms []etcdwalk.Alarm, doubts []string) {
+	for _, alarm := range alarms {
+		switch alarm {
+		case etcdwalk.AlarmNoSpace:
+			o.s.Warn("the cluster has raised the alarm NOSPACE: it takes no writes until it is compacted, defragmented and disarmed")
+		case etcdwalk.AlarmCorrupt:
+			o.s.Warn("the cluster has raised the alarm CORRUPT: what was read may not be what other members hold")
+		}
+	}
+	for _, doubt := range doubts {
+		o.s.Warn("the cluster may be corrupt: %s", doubt)
+	}
+}
+
+// outsideText says what was not taken because it lies beside the prefixes.
+func outsideText(o *etcdwalk.Outside) string {
+	if o == nil || o.Keys == 0 {
+		return ""
+	}
+	left, parts := o.Keys, []string{}
+	for i, under := range o.Under {
+		if i == mostSegments {
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s %d", under.Segment, under.Keys))
+		left -= under.Keys
+	}
+	if left > 0 {
+		parts = append(parts, fmt.Sprintf("others %d", left))
+	}
+	return fmt.Sprintf("Not taken, since beside these prefixes: %s (%s); --prefix / takes all keys.", console.Count(o.Keys, "key"), strings.Join(parts, ", "))
+}
+
+// mostSegments is how many first segments a summary names.
+const mostSegments = 6
+
+// report tells the end: the path on stdout, one line of figures on stderr.
+func (o *backupOptions) report(to flags.Place, done ferry.BackedUp, opener string) error {
+	r, path := done.Receipt, to.Path(done.Receipt.Name)
+	if to.Stdout { // where the archive is, nothing else may go
+		o.s.Talk("%s, %d keys of %d kinds at %s in %s; stdout keeps no receipt and was not read back",
+			console.Bytes(r.Size), r.Keys, r.Kinds, moment(done.Outcome, r.Revision), done.Duration.Round(time.Millisecond))
+		return nil
+	}
+	checked := "verified"
+	notes := to.Notes()
+	if notes.NotCreateOnly {
+		o.s.Warn("this S3 store does not keep two writers from one name; only the random part of an archive's name does")
+	}
+	if notes.NotReadBack > 0 {
+		checked = "not read back (these credentials may only write)"
+	}
+	o.s.Result = backupResult{Path: path, Receipt: r, Outcome: done.Outcome, Outside: done.Outside, Checked: checked, Seconds: done.Duration.Seconds(), WalkSeconds: done.Walk.Seconds()}
+	o.s.Data("%s", path)
+	o.s.Talk("%s: %s, %d keys of %d kinds at %s in %s, %s. Next: kubeferry describe %s%s",
+		path, console.Bytes(r.Size), r.Keys, r.Kinds, moment(done.Outcome, r.Revision), done.Duration.Round(time.Millisecond), checked, path, opener)
+	o.tellOutside(done.Outside)
+	return nil
+}
+
+// tellOutside says on a terminal what was not taken.
+func (o *backupOptions) tellOutside(outside *etcdwalk.Outside) {
+	if text := outsideText(outside); text != "" {
+		o.s.Talk("%s", text)
+	}
+}
+
+type backupResult struct {
+	Path    string           `json:"path"`
+	Receipt catalog.Receipt  `json:"receipt"`
+	Outcome etcdwalk.Outcome `json:"outcome"`
+	// Outside is what lies beside the prefixes; absent: not known, or a part was
+	// asked for.
+	Outside *etcdwalk.Outside `json:"outside,omitempty"`
+	Checked string            `json:"checked"`
+	Seconds float64           `json:"seconds"`
+	// WalkSeconds is how long the cluster was read, without what came after it.
+	WalkSeconds float64 `json:"walk_seconds"`
+}

@@ -1,0 +1,125 @@
+package flags
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/remote/catalog"
+	"github.com/kubeferry/kubeferry/remote/s3"
+)
+
+// bucket is the flags about how a place in S3 is reached.
+type bucket struct {
+	s      *Settings
+	config s3.Config
+}
+
+func (b *bucket) addFlags(set *pflag.FlagSet, s *Settings) {
+	b.s = s
+	set.StringVar(&b.config.Endpoint, "s3-endpoint", "", "URL of the S3 store (default AWS_ENDPOINT_URL_S3, the profile's, AWS)")
+	set.StringVar(&b.config.Region, "s3-region", "", "region of the bucket (default AWS_REGION, the profile's)")
+	set.StringVar(&b.config.CACert, "s3-cacert", "", "CA certificates of the S3 store, PEM (default AWS_CA_BUNDLE)")
+	set.StringVar(&b.config.Profile, "s3-profile", "", "profile of the AWS files with the credentials (default AWS_PROFILE)")
+	set.StringVar(&b.config.CredentialsFile, "s3-credentials-file", "", "file of credentials in AWS's form (default AWS_SHARED_CREDENTIALS_FILE)")
+	Enum(set, &b.config.Addressing, "s3-addressing", "where the bucket's name stands in URLs (default host with AWS, else path)",
+		Choice[string]{Word: "path", Value: "path", Help: "after the host"}, Choice[string]{Word: "host", Value: "host", Help: "in the host's name"})
+	set.BoolVar(&b.config.AllowHTTP, "s3-allow-http", false, "speak plain http with an S3 store on another machine")
+	set.StringVar(&b.config.SpoolDir, "spool-dir", "", "folder for what is on its way to or from S3, encrypted as it is (default the system's temporary folder)")
+}
+
+// open opens a place in S3, whose objects get the properties that the lock says.
+func (b *bucket) open(ctx context.Context, at s3.Location, lock lock) (_ *s3.Store, err error) {
+	config := b.config
+	config.LockMode, config.RetainUntil, config.Tags = lock.mode, lock.until, lock.tags
+	if config.Profile == "" && config.CredentialsFile == "" {
+		if config.Keys, err = keysOfService(b.s.Shell); err != nil {
+			return nil, err
+		}
+	}
+	config.Log = b.s.Log()
+	store, err := s3.Open(ctx, at, config)
+	if errors.Is(err, fs.ErrInvalid) {
+		return nil, console.Usagef("%w", err)
+	}
+	return store, err
+}
+
+// keysOfService are the credentials that systemd hands over; none if it does not.
+func keysOfService(sh *console.Shell) (s3.Keys, error) {
+	folder, ok := sh.Getenv("CREDENTIALS_DIRECTORY")
+	access, key := filepath.Join(folder, "s3-access-key"), filepath.Join(folder, "s3-secret-key")
+	if !ok || !isFile(access) && !isFile(key) {
+		return s3.Keys{}, nil
+	}
+	id, err := console.ReadSecretFile("S3 access key", access, sh)
+	if err != nil {
+		return s3.Keys{}, err
+	}
+	pass, err := console.ReadSecretFile("S3 secret key", key, sh)
+	return s3.Keys{AccessKey: id.Reveal(), SecretKey: pass.Reveal}, err
+}
+
+// publishing is the flags about what objects in S3 are to be like.
+type publishing struct {
+	retainUntil, retainMode string
+	retainFor               catalog.Span
+	tags                    map[string]string
+}
+
+func (f *publishing) addFlags(set *pflag.FlagSet, b *bucket) {
+	set.StringVar(&b.config.Encryption, "s3-encryption", "", "encryption at the S3 store: AES256 or aws:kms (default the bucket's)")
+	set.StringVar(&b.config.KMSKey, "s3-kms-key", "", "key for --s3-encryption=aws:kms (default the bucket's)")
+	set.StringVar(&b.config.StorageClass, "s3-storage-class", "", "storage class of the objects (default the bucket's)")
+	set.StringToStringVar(&f.tags, "s3-tag", nil, "tag of the objects, as KEY=VALUE; repeatable")
+	set.StringVar(&f.retainUntil, "retain-until", "", "until when the S3 store must keep the archive, such as 2027-01-31 or 2027-01-31T12:00:00Z")
+	set.Var(&f.retainFor, "retain-for", "how long the S3 store must keep the archive, such as 30d or 1y")
+	Enum(set, &f.retainMode, "retain-mode", "who may shorten that (default governance)",
+		Choice[string]{Word: "governance", Value: "GOVERNANCE", Help: "who has the right to bypass it"},
+		Choice[string]{Word: "compliance", Value: "COMPLIANCE", Help: "nobody"})
+}
+
+// A lock says what becomes of an object beside its bytes.
+type lock struct {
+	mode  string // empty: it is not locked
+	until time.Time
+	tags  map[string]string
+}
+
+// lock is what the flags say, as of now.
+func (f *publishing) lock(now time.Time) (lock, error) {
+	l := lock{mode: f.retainMode, tags: f.tags}
+	switch {
+	case f.retainUntil != "" && f.retainFor != catalog.Span{}:
+		return lock{}, console.Usagef("--retain-until and --retain-for both say how long; leave one of them out")
+	case f.retainUntil != "":
+		until, err := time.Parse(time.RFC3339, f.retainUntil)
+		if err != nil {
+			until, err = time.ParseInLocation(time.DateOnly, f.retainUntil, time.Local)
+		}
+		if err != nil || !until.After(now) {
+			return lock{}, console.Usagef("--retain-until=%s: it takes a date in the future, such as 2027-01-31 or 2027-01-31T12:00:00Z", f.retainUntil)
+		}
+		l.until = until.UTC().Truncate(time.Second)
+	case f.retainFor != catalog.Span{}:
+		l.until = f.retainFor.After(now).UTC().Truncate(time.Second)
+	case f.retainMode != "":
+		return lock{}, console.Usagef("--retain-mode says how, but not how long: add --retain-for or --retain-until")
+	default:
+		return l, nil
+	}
+	if l.mode == "" {
+		l.mode = "GOVERNANCE"
+	}
+	return l, nil
+}
+
+// locks tells whether a lock was asked for, which only S3 has.
+func (f *publishing) locks() bool {
+	return f.retainUntil != "" || f.retainFor != catalog.Span{} || f.retainMode != ""
+}

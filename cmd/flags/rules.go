@@ -1,0 +1,55 @@
+package flags
+
+import (
+	"github.com/spf13/pflag"
+
+	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+)
+
+// Rules are the flags that say what may be written into a cluster, and how.
+type Rules struct {
+	s *Settings
+
+	Policy    replay.Policy
+	Scenario  kube.Scenario
+	ClusterIs []string // what the target is said to be; empty: nothing
+	Regrant   bool     // keys under a lease are written too
+	Raw       bool     // values in no form that Kubernetes stores are written too
+	InFlight  int      // 0: one, throttled by how fast the cluster answers
+}
+
+// AddFlags adds the flags.
+func (f *Rules) AddFlags(set *pflag.FlagSet, s *Settings) {
+	f.s = s
+	Enum(set, &f.Policy, "on-conflict", "when the target holds another value",
+		Choice[replay.Policy]{Word: "fail", Value: replay.Fail, Help: "write nothing at all"},
+		Choice[replay.Policy]{Word: "skip", Value: replay.Skip, Help: "leave it", Alias: []string{"none"}}, // Velero's words
+		Choice[replay.Policy]{Word: "overwrite", Value: replay.Overwrite, Help: "replace it", Alias: []string{"update"}},
+		Choice[replay.Policy]{Word: "newer", Value: replay.Newer, Help: "take the newer value, by revision"})
+	Enum(set, &f.Scenario, "scenario", "what the target is to the archive",
+		Choice[kube.Scenario]{Word: "same", Value: kube.ScenarioSame, Help: "the same cluster, after an accident"},
+		Choice[kube.Scenario]{Word: "new", Value: kube.ScenarioNew, Help: "a fresh etcd, its API server stopped"},
+		Choice[kube.Scenario]{Word: "migrate", Refused: "it is not supported yet: its rules for another cluster's nodes, addresses and tokens do not exist"})
+	set.StringSliceVar(&f.ClusterIs, "cluster-is", nil, "what the target is, as the plan shows it: the UID of its kube-system, or its etcd cluster id where that cannot be read; another target is refused")
+	Enum(set, &f.Regrant, "leases", "keys under an etcd lease",
+		Choice[bool]{Word: "skip", Help: "leave them out"},
+		Choice[bool]{Word: "regrant", Value: true, Help: "grant their remaining time again"})
+	set.IntVar(&f.InFlight, "max-in-flight", 0, "batches of up to 128 keys on the way at once, 1 to 32; 16 suits an empty target. Without it one, made smaller while the cluster answers slowly, so that a live cluster does not feel it")
+	set.BoolVar(&f.Raw, "raw", false, "write values too that no API server could read")
+}
+
+// mostInFlight bounds --max-in-flight: more helps no target, and costs memory.
+const mostInFlight = 32
+
+// Check refuses rules that contradict each other.
+func (f *Rules) Check() error {
+	switch {
+	case f.Scenario == kube.ScenarioNew && f.s.Typed("cluster-is"):
+		return console.Usagef("--cluster-is says which cluster the target is; with --scenario=new it is none yet")
+	case f.s.Origin("max-in-flight") != "default" && (f.InFlight < 1 || f.InFlight > mostInFlight):
+		return console.Usagef("--max-in-flight=%d: it takes 1 to %d", f.InFlight, mostInFlight)
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+package flags
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/remote"
+	"github.com/kubeferry/kubeferry/remote/catalog"
+	"github.com/kubeferry/kubeferry/remote/dir"
+	"github.com/kubeferry/kubeferry/remote/s3"
+)
+
+// A Source is the flags that say which archive is meant, and with what it is
+// decrypted.
+type Source struct {
+	Archive
+
+	query catalog.Query
+	store string // the place of archives that are named by what a listing tells of them
+}
+
+// An Archive is the flags of a Source for an archive that is named by its path alone.
+type Archive struct {
+	s         *Settings
+	bucket    bucket
+	unlocking Unlocking
+}
+
+// AddFlags adds the flags.
+func (f *Archive) AddFlags(set *pflag.FlagSet, s *Settings) {
+	f.s = s
+	f.bucket.addFlags(set, s)
+	f.unlocking.AddFlags(set, s)
+}
+
+// AddFlags adds the flags.
+func (f *Source) AddFlags(set *pflag.FlagSet, s *Settings) {
+	set.StringVar(&f.store, "store", "", "place that holds the archive, which is then named as latest, latest~1, the beginning of its id, or its name there")
+	AddQuery(set, &f.query)
+	f.Archive.AddFlags(set, s)
+}
+
+// AddQuery adds the flags that say which series of archives is meant.
+func AddQuery(flags *pflag.FlagSet, q *catalog.Query) {
+	flags.StringVar(&q.Cluster, "cluster", "", "only archives of this cluster count, for latest and checks: its label, or the UID or id that it is known by (default each)")
+	flags.StringVar(&q.Selection, "selection", "", "only archives of this selection count, for latest and checks: its text in a list, or the beginning of its digest (default whole, or what was taken on three days)")
+}
+
+// An Opened archive knows how the user can name it again.
+type Opened struct {
+	*ferry.Archive
+	Path string
+}
+
+// Open opens the archive that a word names. One that will be read as a whole, and more
+// than once, is fetched first if it is in S3.
+func (f *Source) Open(ctx context.Context, word string, whole bool) (*Opened, error) {
+	if err := f.check(word); err != nil {
+		return nil, err
+	}
+	resolve := f.find
+	if f.store == "" {
+		resolve = f.Archive.find
+	}
+	from, err := resolve(ctx, word, whole)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := f.unlocking.Keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a, err := ferry.Open(ctx, from.Store, from.Name, keys)
+	if err != nil {
+		return nil, err
+	}
+	opened := &Opened{a, from.Path(from.Name)}
+	if !a.Encrypted {
+		f.s.Warn("%s is in the clear: nothing proves that it was not changed on purpose", opened.Path)
+	}
+	if a.Corrupt() {
+		f.s.Warn("%s was made of a cluster that called itself corrupt, or whose members disagreed", opened.Path)
+	}
+	return opened, nil
+}
+
+// check refuses a query for an archive that was named in another way.
+func (f *Source) check(word string) error {
+	if !f.s.Typed("cluster", "selection") || f.store != "" && catalog.IsReference(word) {
+		return nil
+	}
+	return console.Usagef("--cluster and --selection say which archives latest is taken from; %s names one in another way", word)
+}
+
+// Resolve finds an archive by its path, and what opens it. The options are for one in
+// a folder.
+func (f *Archive) Resolve(ctx context.Context, word string, options dir.Options) (Place, ferry.Keys, error) {
+	from, err := f.find(ctx, word, true)
+	if err != nil {
+		return Place{}, ferry.Keys{}, err
+	}
+	if from.at.far == nil {
+		from.Store = dir.New(from.at.path, options)
+	}
+	keys, err := f.unlocking.Keys(ctx)
+	return from, keys, err
+}
+
+// find resolves the path of an archive that is there.
+func (f *Archive) find(ctx context.Context, word string, whole bool) (Place, error) {
+	at, err := parseAddress(word)
+	switch {
+	case err != nil:
+		return Place{}, err
+	case at.far != nil:
+		in, name, err := at.split()
+		if err == nil && !at.isArchive() {
+			err = console.Usagef("%s is no archive; kubeferry list shows those of a place: name one, or say --store %s and latest", word, word)
+		}
+		if err != nil {
+			return Place{}, err
+		}
+		store, err := f.bucket.open(ctx, *in.far, lock{})
+		if err != nil {
+			return Place{}, err
+		}
+		return within(store, name, in, whole), nil
+	case catalog.IsReference(word):
+		return Place{}, console.Usagef("%q is one of many: --store names the place whose archives are meant", word)
+	}
+	info, err := os.Stat(word)
+	switch {
+	case err != nil:
+		return Place{}, fmt.Errorf("opening the archive: %w", err)
+	case info.IsDir():
+		return Place{}, console.Usagef("%s is a folder; kubeferry list %s shows the archives in it: name one, or say --store %s and latest", word, word, word)
+	case !info.Mode().IsRegular():
+		return Place{}, console.Usagef("%s is not a file", word)
+	}
+	in, name, err := at.split()
+	return Place{Store: dir.New(in.path, dir.Options{}), Name: name, at: in}, err
+}
+
+// find looks an archive up in the store.
+func (f *Source) find(ctx context.Context, word string, whole bool) (Place, error) {
+	stock := Stock{f.bucket}
+	store, err := stock.Open(ctx, f.store, dir.Options{})
+	if err != nil {
+		return Place{}, err
+	}
+	listing, err := catalog.List(ctx, store)
+	if err != nil {
+		return Place{}, fmt.Errorf("listing %s: %w", f.store, err)
+	}
+	item, err := listing.Find(word, f.query)
+	if err != nil {
+		return Place{}, fmt.Errorf("looking for an archive in %s: %w", f.store, err)
+	}
+	at, err := parseAddress(f.store)
+	f.s.Talk("%s in %s is %s, of %s%s.", word, f.store, item.Name, item.Receipt.Created.Format(time.RFC3339), partOf(item.Receipt))
+	return within(store, item.Name, at, whole), err
+}
+
+// partOf says of which selection an archive is, if it is not of the whole.
+func partOf(r catalog.Receipt) string {
+	if r.Whole {
+		return ""
+	}
+	return ", with the selection " + r.Scope()
+}
+
+// within is an archive in a store.
+func within(store remote.Store, name string, at address, whole bool) Place {
+	if far, ok := store.(*s3.Store); ok && whole {
+		store = far.Fetched()
+	}
+	return Place{Store: store, Name: name, at: at}
+}

@@ -1,0 +1,61 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/cmd/flags"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+)
+
+func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r ferry.Restore, planned *ferry.Planned, report *report, watch *stopwatch) error {
+	writes := planned.Counts[replay.Created] + planned.Counts[replay.Replaced]
+	if !o.yes && writes > 0 {
+		question := fmt.Sprintf("Create %d and replace %d keys in %s?", planned.Counts[replay.Created], planned.Counts[replay.Replaced], target(cluster, planned.Target))
+		sure, err := o.s.Confirm(ctx, question)
+		if err != nil {
+			return o.nothingWritten(err)
+		}
+		if !sure {
+			return o.nothingWritten(fmt.Errorf("the answer was not yes: %w", console.ErrInterrupted))
+		}
+	}
+	if o.s.Err() != nil {
+		return o.nothingWritten(o.s.Err()) // nobody has seen the plan
+	}
+	// The plan's lines give way to what really becomes of each key.
+	if err := report.restart(); err != nil {
+		return o.nothingWritten(err)
+	}
+	tell, stop := progress(o.s)
+	defer stop()
+	r.Progress = tell
+	watch.lap() // nor is waiting for an answer
+	done, err := r.Apply(ctx, planned)
+	o.steps.Apply = watch.lap()
+	stop()
+	written := done.Counts[replay.Created] + done.Counts[replay.Replaced]
+	o.s.Result = restoreResult{Target: planned.Target, Plan: planned.Tally, Applied: &done, Steps: o.steps, Keys: noteworthy(done.Tally)}
+	if err != nil {
+		return o.explain(done, written, err)
+	}
+	o.s.Data("Done:   %s", countsText(done.Counts))
+	o.s.Talk("%d keys written, %s in %s; %d leases granted.", written, console.Bytes(done.Bytes), o.steps.Apply.took.Round(time.Millisecond), done.Leases)
+	return nil
+}
+
+// explain tells the state that an apply was left in.
+func (o *restoreOptions) explain(done replay.Summary, written int64, err error) error {
+	o.s.Data("Done:   %s", countsText(done.Counts))
+	o.examples(done.Tally)
+	if unsure := done.Counts[replay.Unsure]; unsure > 0 {
+		return fmt.Errorf("%d keys were written, and perhaps %d more whose answers were lost; running the same command again finds out: %w", written, unsure, err)
+	}
+	if written == 0 {
+		return fmt.Errorf("nothing was written: %w", err)
+	}
+	return fmt.Errorf("%d keys were written; running the same command again finishes the rest: %w", written, err)
+}

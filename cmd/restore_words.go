@@ -1,0 +1,107 @@
+package cmd
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/cmd/flags"
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+)
+
+// restoreResult is the end of a restore for scripts. Keys are the first of each
+// outcome that needs a look, as they are shown to people.
+type restoreResult struct {
+	Target  etcdwalk.Info   `json:"target"`
+	Plan    replay.Tally    `json:"plan"`
+	Applied *replay.Summary `json:"applied,omitempty"`
+	Steps   steps           `json:"steps"`
+	Keys    []line          `json:"keys,omitempty"`
+}
+
+// show prints the plan, with the target it is for.
+func (o *restoreOptions) show(cluster *flags.Cluster, planned *ferry.Planned) {
+	o.s.Result = restoreResult{Target: planned.Target, Plan: planned.Tally, Steps: o.steps, Keys: noteworthy(planned.Tally)}
+	o.s.Data("Target: %s", target(cluster, planned.Target))
+	if planned.Confirmed {
+		o.s.Warn("nothing proves that the archive is of this cluster; that it is meant says --cluster-is (from %s)", o.s.Origin("cluster-is"))
+	}
+	if len(o.rules.ClusterIs) > 0 && o.rules.Scenario == kube.ScenarioNew {
+		o.s.Warn("--cluster-is (from %s) does not count with --scenario=new: a fresh cluster is none yet", o.s.Origin("cluster-is"))
+	}
+	if planned.Counts.Total() == 0 {
+		return
+	}
+	o.s.Data("Plan:   %s; %s to write", countsText(planned.Counts), console.Bytes(planned.Bytes))
+	o.examples(planned.Tally)
+}
+
+// target names the cluster.
+func target(cluster *flags.Cluster, info etcdwalk.Info) string {
+	return fmt.Sprintf("%s, etcd cluster %s, kube-system UID %s", cluster.Address, info.ClusterID, identityText(info))
+}
+
+// outcomes are all outcomes in the order in which they are told.
+var outcomes = []replay.Fate{
+	replay.Created, replay.Replaced, replay.Unchanged, replay.Skipped, replay.Leased, replay.Expired,
+	replay.Excluded, replay.Refused, replay.Conflicting, replay.Failure, replay.Unsure, replay.Unreached,
+}
+
+// countsText lists the outcomes that occurred.
+func countsText(counts replay.Counts) string {
+	var parts []string
+	for _, outcome := range outcomes {
+		if n := counts[outcome]; n > 0 {
+			part := fmt.Sprintf("%d %s", n, outcome)
+			if outcome == replay.Leased {
+				part += " (left out; --leases=regrant brings them back)"
+			}
+			parts = append(parts, part)
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// telling are the outcomes of which the number does not say it all.
+func telling() []replay.Fate {
+	return slices.DeleteFunc(slices.Clone(outcomes), func(o replay.Fate) bool {
+		return o == replay.Leased || o == replay.Unreached
+	})
+}
+
+// noteworthy are the first keys of each outcome that needs a look.
+func noteworthy(t replay.Tally) []line {
+	var lines []line
+	for _, outcome := range telling() {
+		for _, r := range t.Examples[outcome] {
+			lines = append(lines, newLine(r))
+		}
+	}
+	return lines
+}
+
+// examples shows the noteworthy keys.
+func (o *restoreOptions) examples(t replay.Tally) {
+	for _, outcome := range telling() {
+		for _, r := range t.Examples[outcome] {
+			o.s.Data("  %-9s %s%s", outcome, console.Printable(string(r.Key)), because(r.Reason))
+		}
+		if more := t.Counts[outcome] - int64(len(t.Examples[outcome])); len(t.Examples[outcome]) > 0 && more > 0 {
+			o.s.Data("  %-9s … and %d more; --report FILE lists them all", outcome, more)
+		}
+	}
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
