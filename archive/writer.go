@@ -126,7 +126,7 @@ func (w *Writer) put(ctx context.Context, e etcdwalk.Entry) error {
 	}
 	class := w.classify(e.Key)
 	if class.Kind != "" && !class.Range.Contains(e.Key) {
-		return fmt.Errorf("key %.200q is not in the range of its kind %s: %w", e.Key, class.Kind, etcdwalk.ErrInvariant)
+		return fmt.Errorf("key %.200q is not in the range of its kind %s%.0w", e.Key, class.Kind, etcdwalk.ErrInvariant)
 	}
 	size := recordSize(e)
 	if size > maxSegment {
@@ -148,7 +148,7 @@ func (w *Writer) put(ctx context.Context, e etcdwalk.Entry) error {
 // admit checks what the source promised of e.
 func (w *Writer) admit(e etcdwalk.Entry) error {
 	if len(e.Key) == 0 {
-		return fmt.Errorf("an entry without a key: %w", etcdwalk.ErrInvariant)
+		return fmt.Errorf("an entry without a key%.0w", etcdwalk.ErrInvariant)
 	}
 	if err := w.order.Check(etcdwalk.Ranges{{}}, e.Key); err != nil {
 		return err
@@ -158,10 +158,10 @@ func (w *Writer) admit(e etcdwalk.Entry) error {
 	}
 	r, err := etcdwalk.ParseRecord(e.Record)
 	if err != nil {
-		return fmt.Errorf("key %.200q: %w: %w", e.Key, err, etcdwalk.ErrInvariant)
+		return fmt.Errorf("key %.200q: %w%.0w", e.Key, err, etcdwalk.ErrInvariant)
 	}
 	if !sameEntry(r, e) {
-		return fmt.Errorf("key %.200q: its record says something else: %w", e.Key, etcdwalk.ErrInvariant)
+		return fmt.Errorf("key %.200q: its record says something else%.0w", e.Key, etcdwalk.ErrInvariant)
 	}
 	return nil
 }
@@ -278,7 +278,7 @@ func (w *Writer) leaseList(end Ending) (leaseList, error) {
 	}
 	for _, id := range w.LeaseIDs() {
 		if _, ok := list.find(id); !ok {
-			return list, fmt.Errorf("writing %s: nothing is known of lease %x, which keys are attached to: %w", leasesName, id, etcdwalk.ErrInvariant)
+			return list, fmt.Errorf("writing %s: nothing is known of lease %x, which keys are attached to%.0w", leasesName, id, etcdwalk.ErrInvariant)
 		}
 	}
 	return list, nil

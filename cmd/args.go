@@ -11,8 +11,11 @@ import (
 // exactly wants n words, and names them when they are missing.
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != n {
-			return console.Usagef("%s takes %s; %d words were given", cmd.CommandPath(), what, len(args))
+		switch {
+		case len(args) < n:
+			return console.Usagef("missing argument %s; see %s --help", what, cmd.CommandPath())
+		case len(args) > n:
+			return console.Usagef("unexpected argument %q; see %s --help", args[n], cmd.CommandPath())
 		}
 		return noneEmpty(cmd, args)
 	}
@@ -21,7 +24,7 @@ func exactly(n int, what string) cobra.PositionalArgs {
 // noWords wants none.
 func noWords(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return console.Usagef("%s takes flags only; %q is none", cmd.CommandPath(), args[0])
+		return console.Usagef("unexpected argument %q; see %s --help", args[0], cmd.CommandPath())
 	}
 	return nil
 }
@@ -30,7 +33,7 @@ func noWords(cmd *cobra.Command, args []string) error {
 func atLeastOne(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return console.Usagef("%s takes %s", cmd.CommandPath(), what)
+			return console.Usagef("missing argument %s; see %s --help", what, cmd.CommandPath())
 		}
 		return noneEmpty(cmd, args)
 	}
@@ -39,7 +42,7 @@ func atLeastOne(what string) cobra.PositionalArgs {
 // noneEmpty refuses the word that a shell makes of a variable without a value.
 func noneEmpty(cmd *cobra.Command, args []string) error {
 	if slices.Contains(args, "") {
-		return console.Usagef("a word for %s is empty%s", cmd.CommandPath(), flags.UnsetVariable)
+		return console.Usagef("an argument of %s is empty%s", cmd.CommandPath(), flags.UnsetVariable)
 	}
 	return nil
 }
@@ -50,9 +53,27 @@ func knownCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	return console.Usagef("unknown command %q%s; kubeferry --help lists them", args[0], suggest(root, args[0]))
+}
+
+// suggest names the command that was meant: that of another program for the same, or
+// the nearest one.
+func suggest(root *cobra.Command, typed string) string {
+	for _, c := range root.Commands() {
+		if slices.Contains(c.SuggestFor, typed) {
+			return " (did you mean " + c.Name() + "?)"
+		}
+	}
+	return flags.DidYouMean(typed, commandsOf(root))
+}
+
+// commandsOf are the names of the commands that users see.
+func commandsOf(root *cobra.Command) []string {
 	var names []string
 	for _, c := range root.Commands() {
-		names = append(names, c.Name())
+		if !c.Hidden {
+			names = append(names, c.Name())
+		}
 	}
-	return console.Usagef("unknown command %q%s; kubeferry --help lists them", args[0], flags.DidYouMean(args[0], names))
+	return names
 }

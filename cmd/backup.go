@@ -30,27 +30,24 @@ type backupOptions struct {
 func newBackup(s *flags.Settings) *cobra.Command {
 	o := &backupOptions{s: s}
 	c := &cobra.Command{
-		Use:   "backup [TYPE | TYPE/NAME]... --to PLACE",
-		Short: "Write the cluster's keys, or some of them, into an encrypted archive",
-		Long: `Reads the selected keys at one revision and writes them into one archive:
-compressed, encrypted, checked, and published whole or not at all.
+		SuggestFor: []string{"save", "snapshot", "dump", "create"},
+		Use:        "backup [TYPE | TYPE/NAME]... --to PLACE",
+		Short:      "Back up a cluster, or a part of it, to an encrypted archive",
+		Long: `Reads the selected keys at one revision and writes them to one archive, which is
+compressed, encrypted, verified, and published completely or not at all. Without
+TYPE everything that Kubernetes stores in etcd is backed up. The path of the
+archive is printed on stdout.
 
-Without TYPE everything that Kubernetes keeps in etcd is taken. The archive's
-path is printed on stdout.
-
-PLACE is a folder, a file (*.zip.age, with --no-encrypt *.zip), s3://bucket/prefix,
-or - for stdout. Credentials for S3 are looked for where AWS's own tools look.
-
-Members of one cluster can come to hold different data. Where two endpoints or more
-are named, one page (about a megabyte) in a hundred is read again through the others,
-and three at least: of p pages, one that differs is found with a probability of
-3/p + 1/100, about. --verify-members finds it always.` +
-			ends(exitNotFound, exitIntegrity, exitCluster, exitStore, exitDenied, exitConflict, exitGuard, exitNoSpace),
+The members of a cluster can come to hold different data. With two or more
+endpoints, one page (about a megabyte) in a hundred, and at least three pages,
+are read again through another member: of p pages, one that differs is found
+with a probability of about 3/p + 1/100. --verify-members always finds it.`,
+		Annotations: ends(exitNotFound, exitIntegrity, exitCluster, exitStore, exitDenied, exitConflict, exitGuard, exitNoSpace),
 		Example: `  # everything, for one recipient
   kubeferry backup --to /var/backups/etcd -r age1…
 
   # two kinds of one namespace
-  kubeferry backup deployments,cm -n shop --to /var/backups/etcd -R recipients.txt
+  kubeferry backup deploy,cm -n shop --to /var/backups/etcd -R recipients.txt
 
   # to S3, locked for a month
   kubeferry backup --to s3://backups/prod --retain-for 30d -R recipients.txt
@@ -73,13 +70,13 @@ and three at least: of p pages, one that differs is found with a probability of
 		},
 	}
 	set := c.Flags()
-	set.StringVar(&o.cluster, "cluster", "", "label of the cluster, [a-z0-9.-] (default the beginning of its kube-system UID)")
-	set.BoolVar(&o.allowEmpty, "allow-empty", false, "an empty selection is no error")
-	flags.Enum(set, &o.readBack, "verify", "how the archive is checked once it is written",
+	set.StringVar(&o.cluster, "cluster", "", "`NAME` of the cluster, [a-z0-9.-] (default the start of its kube-system UID)")
+	set.BoolVar(&o.allowEmpty, "allow-empty", false, "succeed even if nothing matches")
+	flags.Enum(set, &o.readBack, "verify", "verify what was written, or also open it as a restore would",
 		flags.Choice[bool]{Word: "written", Help: "all bytes as they are written, and again on the disk"},
 		flags.Choice[bool]{Word: "full", Value: true, Help: "also open it as a restore would"})
-	set.BoolVar(&o.corrupt, "accept-corrupt-source", false, "back up a cluster although it calls itself corrupt, or its members disagree; the archive says so")
-	set.BoolVar(&o.members, "verify-members", false, "compare all that the members hold at this revision (HashKV), where rights allow; name two endpoints at least. A member takes no writes while it hashes: one after the other, the leader last")
+	set.BoolVar(&o.corrupt, "accept-corrupt-source", false, "back up a corrupt cluster; the archive is marked")
+	set.BoolVar(&o.members, "verify-members", false, "compare the members' data at this revision (HashKV); a member takes no writes while it hashes")
 	flags.DryRun(set, &o.dryRun, "count keys and bytes per kind; write nothing")
 	o.selecting.AddFlags(set)
 	o.sealing.AddFlags(set, s)

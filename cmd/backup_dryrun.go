@@ -32,7 +32,7 @@ func (o *backupOptions) look(ctx context.Context, query kube.Query) error {
 	}
 	o.s.Result = counted
 	o.s.Table(rows)
-	o.s.Talk("%d keys, %s at %s; nothing was written", counted.Keys, console.Bytes(counted.Bytes), moment(counted.Outcome, counted.Revision))
+	o.s.Talk("%s (%s), %s, %s; nothing was written.", console.Count(counted.Keys, "key"), console.Count(int64(len(counted.Kinds)), "kind"), console.Bytes(counted.Bytes), moment(counted.Outcome, counted.Revision))
 	o.tellOutside(counted.Outside)
 	return nil
 }
@@ -43,7 +43,7 @@ func moment(o etcdwalk.Outcome, revision int64) string {
 	if o.Consistent {
 		return fmt.Sprintf("revision %d", revision)
 	}
-	return fmt.Sprintf("no single moment (somebody wrote between index %d and %d)", o.FirstIndex, o.LastIndex)
+	return fmt.Sprintf("inconsistent (written to between index %d and %d)", o.FirstIndex, o.LastIndex)
 }
 
 // kindText names the keys that belong to no kind.

@@ -3,7 +3,6 @@ package cmd
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
@@ -85,18 +84,25 @@ func outsideText(o *etcdwalk.Outside) string {
 	if left > 0 {
 		parts = append(parts, fmt.Sprintf("others %d", left))
 	}
-	return fmt.Sprintf("Not taken, since beside these prefixes: %s (%s); --prefix / takes all keys.", console.Count(o.Keys, "key"), strings.Join(parts, ", "))
+	return fmt.Sprintf("Not backed up, since outside these prefixes: %s (%s); --prefix / includes all keys.", console.Count(o.Keys, "key"), strings.Join(parts, ", "))
 }
 
 // mostSegments is how many first segments a summary names.
 const mostSegments = 6
 
-// report tells the end: the path on stdout, one line of figures on stderr.
+// summary is what was backed up, in figures.
+func summary(done ferry.BackedUp) string {
+	r := done.Receipt
+	return fmt.Sprintf("Backed up %s (%s), %s, %s, %.1f s", console.Count(r.Keys, "key"), console.Count(int64(r.Kinds), "kind"),
+		console.Bytes(r.Size), moment(done.Outcome, r.Revision), done.Duration.Seconds())
+}
+
+// report prints the end: the path on stdout, a line of figures and the next step on
+// stderr.
 func (o *backupOptions) report(to flags.Place, done ferry.BackedUp, opener string) error {
 	r, path := done.Receipt, to.Path(done.Receipt.Name)
 	if to.Stdout { // where the archive is, nothing else may go
-		o.s.Talk("%s, %d keys of %d kinds at %s in %s; stdout keeps no receipt and was not read back",
-			console.Bytes(r.Size), r.Keys, r.Kinds, moment(done.Outcome, r.Revision), done.Duration.Round(time.Millisecond))
+		o.s.Talk("%s, not read back; stdout has no receipt.", summary(done))
 		return nil
 	}
 	checked := "verified"
@@ -109,8 +115,8 @@ func (o *backupOptions) report(to flags.Place, done ferry.BackedUp, opener strin
 	}
 	o.s.Result = backupResult{Path: path, Receipt: r, Outcome: done.Outcome, Outside: done.Outside, Checked: checked, Seconds: done.Duration.Seconds(), WalkSeconds: done.Walk.Seconds()}
 	o.s.Data("%s", path)
-	o.s.Talk("%s: %s, %d keys of %d kinds at %s in %s, %s. Next: kubeferry describe %s%s",
-		path, console.Bytes(r.Size), r.Keys, r.Kinds, moment(done.Outcome, r.Revision), done.Duration.Round(time.Millisecond), checked, path, opener)
+	o.s.Talk("%s, %s.", summary(done), checked)
+	o.s.Talk("Next: kubeferry describe %s%s%s", console.Quote(path), opener, o.s.Again())
 	o.tellOutside(done.Outside)
 	return nil
 }

@@ -29,23 +29,24 @@ func newCheck(s *flags.Settings) *cobra.Command {
 	o := &checkOptions{s: s}
 	c := &cobra.Command{
 		Use:   "check PLACE",
-		Short: "Tell whether the archives are as fresh and as many as they should be",
-		Long: `Looks at the receipts of a place, for the monitoring of a second machine: no key
-is needed. Every cluster that has archives there must have a good one, as young as
---max-age and as many as --min-count say. Archives of the whole keyspace count; where
-a cluster has none, those of a selection that was taken on three days or more.
+		Short: "Check that recent, intact backups exist (for monitoring)",
+		Long: `Checks the receipts in a place; no key is needed, so monitoring can run it on
+another machine. Every cluster with archives there must have at least
+--min-count good ones, the newest no older than --max-age. Archives of the whole
+keyspace count; for a cluster without any, those of a selection that was taken
+on at least three days.
 
-With --verify -i the newest archive is opened too, and all that its receipt says is
-held against it.` +
-			ends(exitNotFound, exitKey, exitIntegrity, exitPolicy, exitStore, exitDenied, exitCheck),
-		Example: `  kubeferry check /var/backups/etcd --max-age 26h`,
-		Args:    exactly(1, "PLACE, where the archives are"),
-		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
+--verify reads the newest archive and compares it with its receipt; with -i it
+is decrypted as well.`,
+		Annotations: ends(exitNotFound, exitKey, exitIntegrity, exitPolicy, exitStore, exitDenied, exitCheck),
+		Example:     `  kubeferry check /var/backups/etcd --max-age 26h`,
+		Args:        exactly(1, "PLACE (folder or s3://bucket/prefix)"),
+		RunE:        func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
 	}
 	set := c.Flags()
-	set.DurationVar(&o.maxAge, "max-age", 0, "most age of the newest archive, such as 26h (default any)")
-	set.IntVar(&o.minCount, "min-count", 1, "fewest good archives")
-	set.BoolVar(&o.verify, "verify", false, "read the newest archive, and hold its bytes against the receipt")
+	flags.Duration(set, &o.maxAge, "max-age", "maximum age of the newest archive, such as 26h or 2d (default any)")
+	set.IntVar(&o.minCount, "min-count", 1, "minimum number of good archives")
+	set.BoolVar(&o.verify, "verify", false, "read the newest archive and compare it with its receipt")
 	flags.AddQuery(set, &o.query)
 	o.unlocking.AddFlags(set, s)
 	o.stock.AddFlags(set, s)
@@ -84,7 +85,7 @@ func (o *checkOptions) run(ctx context.Context, place string) error {
 		if len(c.Problems) > 0 {
 			state = strings.Join(c.Problems, "; ")
 		}
-		rows = append(rows, []string{c.Label, c.Selection.Text, strconv.Itoa(c.Good), strconv.Itoa(c.Broken), c.Newest, c.Age.Round(time.Minute).String(), state})
+		rows = append(rows, []string{c.Label, c.Selection.Text, strconv.Itoa(c.Good), strconv.Itoa(c.Broken), c.Newest, console.Span(c.Age), state})
 	}
 	if len(rows) > 1 {
 		o.s.Table(rows)

@@ -19,12 +19,13 @@ func newCompletion(s *flags.Settings) *cobra.Command {
 	shells := []string{"bash", "zsh", "fish", "powershell"}
 	return &cobra.Command{
 		Use:   "completion SHELL",
-		Short: "Print the script that completes command lines in a shell",
-		Long: `Prints a script that teaches a shell to complete kubeferry's commands and flags.
-SHELL is bash, zsh, fish or powershell.` + ends(),
-		Example:   `  kubeferry completion bash > kubeferry.bash`,
-		ValidArgs: shells,
-		Args:      exactly(1, "SHELL: bash, zsh, fish or powershell"),
+		Short: "Generate a shell completion script",
+		Long: `Prints a script that makes a shell complete kubeferry's commands, flags and
+their values. SHELL is bash, zsh, fish or powershell.`,
+		Annotations: ends(),
+		Example:     `  kubeferry completion bash > kubeferry.bash`,
+		ValidArgs:   shells,
+		Args:        exactly(1, "SHELL: bash, zsh, fish or powershell"),
 		RunE: func(c *cobra.Command, args []string) error {
 			var b bytes.Buffer
 			var err error

@@ -32,14 +32,15 @@ const demoNamespace = "shop-frontend"
 func newDemo(s *flags.Settings) *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
-		Short: "Watch the main job happen, on an etcd inside this process",
+		Short: "Try backup, deletion and restore on a built-in etcd",
 		Long: `Starts an etcd inside this process, loads objects that a real kube-apiserver
 wrote, backs them up encrypted, deletes a namespace, restores it, and compares
 every key and value with what was there before. Nothing outside a temporary
-folder is touched, and that is removed in the end.` + ends(),
-		Example: `  kubeferry demo`,
-		Args:    noWords,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), s) },
+folder is touched, and that is removed in the end.`,
+		Annotations: ends(),
+		Example:     `  kubeferry demo`,
+		Args:        noWords,
+		RunE:        func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), s) },
 	}
 }
 

@@ -18,24 +18,27 @@ type describeOptions struct {
 	source    flags.Source
 	selecting flags.Selecting
 	keys      bool
+	details   bool
 }
 
 func newDescribe(s *flags.Settings) *cobra.Command {
 	o := &describeOptions{s: s}
 	c := &cobra.Command{
-		Use:   "describe ARCHIVE [TYPE | TYPE/NAME]... [--keys]",
-		Short: "Show what an archive holds",
-		Long: `Shows where and when an archive was made, and how many keys of each kind and
-namespace it holds. With --keys it shows each object, or each of the TYPEs.
+		SuggestFor: []string{"get", "show", "inspect", "cat"},
+		Use:        "describe ARCHIVE [TYPE | TYPE/NAME]... [--keys]",
+		Short:      "Show the contents of an archive",
+		Long: `Shows where and when an archive was made, and its ten largest kinds. --details
+lists all kinds by namespace; --keys lists the objects, or those selected.
 
-It reads only the parts it needs; kubeferry verify checks them all.` +
-			ends(exitNotFound, exitKey, exitIntegrity, exitPolicy, exitStore, exitDenied),
+It reads only the parts that it needs; kubeferry verify checks all of them.`,
+		Annotations: ends(exitNotFound, exitKey, exitIntegrity, exitPolicy, exitStore, exitDenied),
 		Example: `  kubeferry describe prod.zip.age -i kubeferry.identity
-  kubeferry describe prod.zip.age -i kubeferry.identity --keys deployments -n shop`,
-		Args: atLeastOne("ARCHIVE, the file to describe"),
+  kubeferry describe prod.zip.age -i kubeferry.identity --keys deploy -n shop`,
+		ValidArgsFunction: o.source.CompleteArchive,
+		Args:              atLeastOne("ARCHIVE (file or s3://bucket/key)"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !o.keys && (len(args) > 1 || !o.selecting.Empty()) {
-				return console.Usagef("what selects objects goes with --keys: kubeferry describe %s --keys", strings.Join(args, " "))
+				return console.Usagef("selecting objects needs --keys: kubeferry describe %s --keys", strings.Join(args, " "))
 			}
 			query, err := o.selecting.Query(args[1:])
 			if err != nil {
@@ -45,7 +48,8 @@ It reads only the parts it needs; kubeferry verify checks them all.` +
 		},
 	}
 	set := c.Flags()
-	set.BoolVar(&o.keys, "keys", false, "show each object")
+	set.BoolVar(&o.keys, "keys", false, "list the objects")
+	set.BoolVar(&o.details, "details", false, "list all kinds, by namespace")
 	o.selecting.AddFlags(set)
 	o.source.AddFlags(set, s)
 	return c
@@ -75,6 +79,14 @@ func (o *describeOptions) run(ctx context.Context, word string, query kube.Query
 	o.s.Result = describeResult{a.Header(), m.Kinds, m.Prefixes, m.Outside, m.Outcome, m.Totals.Keys, m.Totals.Bytes}
 	o.s.Table(facts(a.Archive))
 	o.s.Data("")
-	o.s.Table(totals(a.Manifest()))
+	if o.details {
+		o.s.Table(totals(a.Manifest()))
+		return nil
+	}
+	rows, more := largest(a.Manifest())
+	o.s.Table(rows)
+	if more > 0 {
+		o.s.Data("… and %s; --details lists all of them, by namespace", console.Count(int64(more), "more kind"))
+	}
 	return nil
 }

@@ -1,7 +1,10 @@
 package cmd
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,9 +25,8 @@ func facts(a *ferry.Archive) [][]string {
 		{"Kube-system UID:", identityText(info)},
 		{"Etcd cluster id:", info.ClusterID.String()},
 		{"Etcd version:", console.OrNone(info.ServerVersion)},
-		{"Revision:", strconv.FormatInt(info.Revision, 10)},
 		{"Selection:", selectionText(h.Selection)},
-		{"One moment:", strconv.FormatBool(m.Outcome.Consistent)},
+		{"Consistent:", consistency(m.Outcome, info.Revision)},
 		{"Keys:", strconv.FormatInt(m.Totals.Keys, 10)},
 		{"Size:", console.Bytes(m.Totals.Bytes)},
 		{"Encrypted:", strconv.FormatBool(a.Encrypted)},
@@ -45,6 +47,15 @@ func facts(a *ferry.Archive) [][]string {
 	return rows
 }
 
+// consistency says whether the keys are of one moment. API v2 reads no past: there
+// they may be of more than one.
+func consistency(o etcdwalk.Outcome, revision int64) string {
+	if o.Consistent {
+		return fmt.Sprintf("yes (revision %d)", revision)
+	}
+	return fmt.Sprintf("no (written to between index %d and %d)", o.FirstIndex, o.LastIndex)
+}
+
 // identityText shows which cluster a view is of, with the prefixes where it holds
 // several.
 func identityText(info etcdwalk.Info) string {
@@ -62,6 +73,26 @@ func identityText(info etcdwalk.Info) string {
 		parts = append(parts, fmt.Sprintf("%s (%s)", id, id.Prefix))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// largest are the ten kinds with the most bytes, and the number of the others.
+func largest(m archive.Manifest) (rows [][]string, more int) {
+	sums := map[string]*archive.KindTotal{}
+	for _, k := range m.Kinds {
+		if sums[k.Kind] == nil {
+			sums[k.Kind] = &archive.KindTotal{Kind: k.Kind}
+		}
+		sums[k.Kind].Keys += k.Keys
+		sums[k.Kind].Bytes += k.Bytes
+	}
+	kinds := slices.SortedFunc(maps.Values(sums), func(a, b *archive.KindTotal) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Kind, b.Kind))
+	})
+	rows = [][]string{{"KIND", "KEYS", "SIZE"}}
+	for _, k := range kinds[:min(10, len(kinds))] {
+		rows = append(rows, []string{kindText(k.Kind), strconv.FormatInt(k.Keys, 10), console.Bytes(k.Bytes)})
+	}
+	return rows, max(0, len(kinds)-10)
 }
 
 // totals are the kinds and namespaces; apart for each prefix where there are

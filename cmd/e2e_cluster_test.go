@@ -87,7 +87,7 @@ func TestClusterOfThree(t *testing.T) {
 	cluster.Members[away].Stop(t)
 	archive = keys.backUp(t, endpoints, folder)
 	same(t, "the archive of two members", contents(t, keys.open(t, archive)), want)
-	must(t, exitDone, append(restore, report+"2")...).says(t, fmt.Sprintf("%d same", len(want)))
+	must(t, exitDone, append(restore, report+"2")...).says(t, fmt.Sprintf("%d unchanged", len(want)))
 }
 
 // moveLeader moves the leader on and on, but leaves each the time for some writes on

@@ -117,7 +117,7 @@ func TestDamagedAndForeignFilesAreNamedAndRefused(t *testing.T) {
 			w.refuses(t, path, exitIntegrity, test.words)
 		})
 	}
-	if r := must(t, exitDone, "restore", "--from", w.archive, "-i", w.keys.identity, "--endpoints", w.server.Endpoint, "--yes"); !strings.Contains(r.stdout, "1 create") {
+	if r := must(t, exitDone, "restore", "--from", w.archive, "-i", w.keys.identity, "--endpoints", w.server.Endpoint, "--yes"); !strings.Contains(r.stdout, "1 created") {
 		t.Errorf("the archive as it was: %+v", r)
 	}
 }
@@ -194,7 +194,7 @@ func TestSubstitutedArchivesAreRefused(t *testing.T) {
 		path := w.file(t, "h.zip.age", w.whole)
 		must(t, exitDone, "verify", path, "-i", w.keys.identity).says(t, "there is no receipt beside")
 		must(t, exitDone, "restore", "--from", path, "-i", w.keys.identity, "--endpoints", w.server.Endpoint, "--yes", "-v").
-			says(t, "no receipt beside", "1 create")
+			says(t, "no receipt beside", "1 created")
 	})
 }
 

@@ -227,7 +227,7 @@ func (s stage) meet(t *testing.T, keys pair, archive string, b spoiler, first bo
 		t.Error("nothing was spoiled")
 	}
 	same := must(t, exitDone, append([]string{"restore", "--from", filepath.Join(folder, "again.zip.age"), "-i", keys.identity, "--dry-run", "--endpoints", s.Endpoint}, s.flags...)...)
-	same.says(t, "Plan:   404 same;")
+	same.says(t, "Plan:   404 unchanged;")
 }
 
 // E28: endpoints of two clusters are refused, whichever comes first, and nothing is

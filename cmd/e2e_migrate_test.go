@@ -116,7 +116,7 @@ func TestOldKeyspaceTravels(t *testing.T) {
 	restore := []string{"restore", "--from", archive, "-i", keys.identity, "--scenario=new", "--leases=regrant", "--yes"}
 
 	again, into := startV2(t)
-	must(t, exitDone, append(restore, "--api=v2", "--endpoints", again.Endpoint)...).says(t, "2000 create")
+	must(t, exitDone, append(restore, "--api=v2", "--endpoints", again.Endpoint)...).says(t, "2000 created")
 	got, ttls := leaves(t, into)
 	if !maps.Equal(got, want) {
 		t.Errorf("v2 holds %d keys, or other values, want %d", len(got), len(want))
@@ -128,7 +128,7 @@ func TestOldKeyspaceTravels(t *testing.T) {
 	}
 
 	young := etcdproc.Start(t, etcdproc.Options{Version: etcdproc.V36})
-	must(t, exitDone, append(restore, "--endpoints", young.Endpoint)...).says(t, "2000 create")
+	must(t, exitDone, append(restore, "--endpoints", young.Endpoint)...).says(t, "2000 created")
 	v3 := young.Client(t)
 	for _, e := range holdings(t, v3, 0) {
 		key := string(e.Key)

@@ -85,7 +85,7 @@ func TestPruneOfAnImmutableArchiveLeavesItsReceipt(t *testing.T) {
 
 			r := must(t, exitIncomplete, prune...)
 			r.says(t, "denied", archives[1]+", which stays, with its receipt: ", "operation not permitted")
-			if n := strings.Count(r.stdout, " removed "); n != 2 {
+			if n := strings.Count(r.stdout, "  removed"); n != 2 {
 				t.Errorf("%d were removed, want 2:\n%s", n, r.stdout)
 			}
 			want := only(before, archives[1], archives[3])

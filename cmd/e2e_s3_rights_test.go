@@ -154,7 +154,7 @@ func TestS3Locks(t *testing.T) {
 	for range 2 {
 		must(t, exitDone, backup...)
 	}
-	must(t, exitDone, "list", place).says(t, "locked until")
+	must(t, exitDone, "list", place, "-o", "wide").says(t, "locked until")
 	must(t, exitDone, "prune", place, "--keep-last=1").says(t, "locked until", "removed")
 	if list := must(t, exitDone, "list", place); strings.Count(list.stdout, " ok") != 2 {
 		t.Errorf("the list says\n%s", list.stdout)
@@ -169,5 +169,5 @@ func TestS3Locks(t *testing.T) {
 	on := minio.LegalHoldEnabled
 	check(t, server.Client().PutObjectLegalHold(t.Context(), "backups", strings.TrimPrefix(held, "s3://backups/"), minio.PutObjectLegalHoldOptions{Status: &on}))
 	must(t, exitIncomplete, "prune", "s3://backups/held", "--keep-last=1", "--max-delete-percent=70").says(t, "denied", "legal hold", "removed")
-	must(t, exitDone, "list", "s3://backups/held").says(t, path.Base(held))
+	must(t, exitDone, "list", "s3://backups/held", "-o", "wide").says(t, path.Base(held))
 }

@@ -45,8 +45,7 @@ func TestFixtureTravelsThroughS3(t *testing.T) {
 	if list := must(t, exitDone, "list", place); strings.Count(list.stdout, " ok\n") != 2 {
 		t.Errorf("the list says\n%s", list.stdout)
 	}
-	must(t, exitDone, "list", "s3://backups/pro").says(t, "NAME") // a twin of the prefix
-	if twin := must(t, exitDone, "list", "s3://backups/pro"); strings.Contains(twin.stdout, " ok\n") {
+	if twin := must(t, exitDone, "list", "s3://backups/pro"); twin.stdout != "" { // of the prefix
 		t.Errorf("a prefix takes what is not in it:\n%s", twin.stdout)
 	}
 	if above := must(t, exitDone, "list", "s3://backups", "--all"); strings.Contains(above.stdout, ".zip") {
@@ -71,7 +70,7 @@ func TestFixtureTravelsThroughS3(t *testing.T) {
 		t.Errorf("the restore read %d bytes of an archive of %d", read, size)
 	}
 
-	must(t, exitDone, "prune", place, "--keep-last", "1", "--dry-run").says(t, "would go")
+	must(t, exitDone, "prune", place, "--keep-last", "1", "--dry-run").says(t, "would be removed")
 	must(t, exitDone, "prune", place, "--keep-last", "1").says(t, "removed")
 	if list := must(t, exitDone, "list", place, "--all"); strings.Count(list.stdout, " ok\n") != 1 || strings.Contains(list.stdout, "no receipt") {
 		t.Errorf("the list says\n%s", list.stdout)

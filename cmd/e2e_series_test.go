@@ -54,7 +54,7 @@ func (d *diary) prune(more ...string) ran {
 }
 
 func (d *diary) there(name string) bool {
-	return strings.Contains(d.must(exitDone, "list", d.place).stdout, name)
+	return strings.Contains(d.must(exitDone, "list", d.place, "-o", "wide").stdout, name)
 }
 
 // namespace puts the kube-system of a cluster, in whatever form.

@@ -57,19 +57,19 @@ func TestOldStore(t *testing.T) {
 	setV2(t, tree, "/registry/events/shop/long", objectJSON("Event", "long"), client.SetOptions{TTL: time.Hour})
 	archive := keys.backUp(t, old.Endpoint, folder) // auto: only v2 holds Kubernetes' keys
 	must(t, exitDone, "verify", archive, "-i", keys.identity)
-	must(t, exitDone, "describe", archive, "-i", keys.identity).says(t, "One moment:", "true")
+	must(t, exitDone, "describe", archive, "-i", keys.identity).says(t, "Consistent:", "yes (revision ")
 
 	again, into := startV2(t)
 	restore := []string{"restore", "--from", archive, "-i", keys.identity, "--scenario=new", "--leases=regrant", "--yes"}
-	must(t, exitDone, append(restore, "--api=v2", "--endpoints", again.Endpoint)...).says(t, "33 create")
+	must(t, exitDone, append(restore, "--api=v2", "--endpoints", again.Endpoint)...).says(t, "33 created")
 	answer, err := into.Get(t.Context(), "/registry/configmaps/shop/cm-07", nil)
 	if err != nil || answer.Node.Value != configMapJSON("cm-07") {
 		t.Errorf("a key that went back to v2: %+v, %v", answer, err)
 	}
-	must(t, exitDone, append(restore, "--api=v2", "--endpoints", again.Endpoint)...).says(t, "33 same")
+	must(t, exitDone, append(restore, "--api=v2", "--endpoints", again.Endpoint)...).says(t, "33 unchanged")
 
 	young := etcdproc.Start(t, etcdproc.Options{Version: etcdproc.V36})
-	must(t, exitDone, append(restore, "--endpoints", young.Endpoint)...).says(t, "32 create", "1 excluded")
+	must(t, exitDone, append(restore, "--endpoints", young.Endpoint)...).says(t, "32 created", "1 excluded")
 	v3 := young.Client(t)
 	for key, most := range map[string]int64{"/registry/events/shop/short": 300, "/registry/events/shop/long": 1200} {
 		found, err := v3.Get(t.Context(), key)
@@ -178,7 +178,7 @@ func TestOldStoreWithUsers(t *testing.T) {
 	}
 	look := []string{"backup", "--dry-run", "--endpoints", "http://127.0.0.1:1," + server.Endpoint}
 	as := append(look, "--user=root", "--password-file")
-	must(t, exitDone, append(as, password("toor"), "--api=v2")...).says(t, "configmaps   1")
+	must(t, exitDone, append(as, password("toor"), "--api=v2")...).says(t, "configmaps     1")
 	must(t, exitDenied, append(as, password("wrong"), "--api=v2")...).says(t, `refuses user "root"`)
 	must(t, exitDenied, append(look, "--api=v2")...).says(t, "wants a user")
 	must(t, exitDenied, append(look, "--user=root", "--password-file", password("wrong"))...) // auto, and nothing in v3
@@ -190,7 +190,7 @@ func TestServerOfV2Only(t *testing.T) {
 	server, tree := startV2(t)
 	setV2(t, tree, "/registry/configmaps/shop/a", configMapJSON("a"), client.SetOptions{})
 	proxy := inFrontOf(t, server.Endpoint, nil)
-	must(t, exitDone, "backup", "--dry-run", "--endpoints", proxy).says(t, "configmaps   1")
+	must(t, exitDone, "backup", "--dry-run", "--endpoints", proxy).says(t, "configmaps     1")
 	must(t, exitCluster, "backup", "--dry-run", "--endpoints", proxy, "--api=v3").says(t, "HTTP/1 only", "--api v2")
 }
 
@@ -201,7 +201,7 @@ func TestWhichAPI(t *testing.T) {
 	look := []string{"backup", "--dry-run", "--endpoints", server.Endpoint}
 	must(t, exitNotFound, look...)
 	setV2(t, tree, "/registry/configmaps/shop/a", configMapJSON("a"), client.SetOptions{})
-	must(t, exitDone, look...).says(t, "configmaps   1")
+	must(t, exitDone, look...).says(t, "configmaps     1")
 	if _, err := v3.Put(t.Context(), "/registry/configmaps/shop/b", configMapJSON("b")); err != nil {
 		t.Fatal(err)
 	}

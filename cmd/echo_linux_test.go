@@ -114,7 +114,7 @@ func TestEchoComesBack(t *testing.T) {
 	t.Run("an answer", func(t *testing.T) {
 		tty := newTerminal(t)
 		p := tty.run(t, args...)
-		for _, question := range []string{"Passphrase:", "The same again:"} {
+		for _, question := range []string{"Passphrase:", "Confirm passphrase:"} {
 			p.await(t, question, func() bool { return tty.says(question) && !tty.echoes(t) })
 			time.Sleep(20 * time.Millisecond)
 			_, err := tty.person.WriteString("correct horse\n")

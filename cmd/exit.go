@@ -3,9 +3,9 @@ package cmd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kubeferry/kubeferry/archive"
@@ -91,18 +91,19 @@ func codeOf(err error) exitCode {
 	return exitFailure
 }
 
-// ends is the part of a command's help that lists the codes it can end with:
-// these, and those that every command has.
-func ends(codes ...exitCode) string {
+// exitCodesOf is where a command remembers the codes that it can end with.
+const exitCodesOf = "exit codes"
+
+// ends are the codes that a command can end with, for its help: these, and those that
+// every command has.
+func ends(codes ...exitCode) map[string]string {
 	codes = append(codes, exitDone, exitFailure, exitUsage, exitConfig, exitInterrupted)
-	var b strings.Builder
-	b.WriteString("\n\nExit codes:\n")
-	for _, row := range byCode() {
-		if slices.Contains(codes, row.code) {
-			fmt.Fprintf(&b, "%5d  %s\n", row.code, row.meaning)
-		}
+	slices.Sort(codes)
+	var words []string
+	for _, code := range codes {
+		words = append(words, strconv.Itoa(int(code)))
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	return map[string]string{exitCodesOf: strings.Join(words, " ")}
 }
 
 // byCode is the table of exit codes in the order of the codes.

@@ -28,21 +28,23 @@ func newKeygen(s *flags.Settings) *cobra.Command {
 	o := &keygenOptions{s: s}
 	c := &cobra.Command{
 		Use:   "keygen --out FILE",
-		Short: "Make a key pair: the identity into a file, the recipient on stdout",
-		Long: `Makes an age key pair. The identity, which opens archives, goes into FILE with
-mode 0600; the recipient, which only encrypts, is printed: give it to backup -r.
+		Short: "Generate a key pair for encryption",
+		Long: `Generates an age key pair. The identity, which decrypts archives, is written to
+FILE with mode 0600; the recipient, which can only encrypt, is printed, for
+backup -r.
 
-Keep the identity off the machines that make backups: whoever breaks into one of
-them can then read no older archive.` + ends(exitNotFound, exitDenied, exitConflict),
-		Example: `  kubeferry keygen --out kubeferry.identity`,
-		Args:    noWords,
-		RunE:    func(*cobra.Command, []string) error { return o.run() },
+Keep the identity off the machines that make backups, so that nobody who breaks
+into one of them can read older archives.`,
+		Annotations: ends(exitNotFound, exitDenied, exitConflict),
+		Example:     `  kubeferry keygen --out kubeferry.identity`,
+		Args:        noWords,
+		RunE:        func(*cobra.Command, []string) error { return o.run() },
 	}
 	set := c.Flags()
-	set.StringVar(&o.out, "out", "", "file for the identity; it must not exist")
-	set.BoolVar(&o.postQuantum, "post-quantum", false, "make a hybrid post-quantum pair (to open with age 1.3 or newer)")
+	set.StringVar(&o.out, "out", "", "`FILE` for the identity; it must not exist")
+	set.BoolVar(&o.postQuantum, "post-quantum", false, "generate a hybrid post-quantum pair (needs age 1.3 or newer)")
 	set.BoolVar(&o.here, "here", false, "allow it on a control-plane node")
-	set.StringVar(&o.root, "root", "/", "where the control plane's files are looked for")
+	set.StringVar(&o.root, "root", "/", "`FOLDER` in which the control plane's files are looked for")
 	return c
 }
 

@@ -3,12 +3,9 @@ package cmd
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/kubeferry/kubeferry/remote/catalog"
@@ -19,25 +16,30 @@ type listOptions struct {
 	s     *flags.Settings
 	stock flags.Stock
 	all   bool
+	wide  bool
 }
 
 func newList(s *flags.Settings) *cobra.Command {
 	o := &listOptions{s: s}
 	c := &cobra.Command{
-		Use:   "list PLACE",
-		Short: "List the archives in a place, by their receipts",
-		Long: `Lists the archives that have a receipt, newest first. No key is needed: what is
-shown is what the receipts claim, and nobody has held it against the archives.
-kubeferry verify does, and so do restore and describe.
+		Use:        "list PLACE",
+		SuggestFor: []string{"ls", "snapshots", "archives"},
+		Short:      "List archives",
+		Long: `Lists the archives in a folder or in s3://bucket/prefix that have a receipt,
+newest first. No key is needed: what is shown is what the receipts say, which
+nothing has compared with the archives; kubeferry verify does that.
 
-An archive without a receipt is unfinished, or was copied without it: --all
-shows it. An archive whose receipt and size disagree is listed as broken, and
-makes the command exit with 3.` + ends(exitIncomplete, exitNotFound, exitStore, exitDenied),
-		Example: `  kubeferry list /var/backups/etcd`,
-		Args:    exactly(1, "PLACE, where the archives are"),
-		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
+--all also shows archives without a receipt (unfinished, or copied without it)
+and leftovers of killed runs. An archive whose receipt does not match its size
+is listed as broken, and the exit code is then 3.`,
+		Annotations: ends(exitIncomplete, exitNotFound, exitStore, exitDenied),
+		Example:     `  kubeferry list /var/backups/etcd`,
+		Args:        exactly(1, "PLACE (folder or s3://bucket/prefix)"),
+		RunE:        func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
 	}
-	c.Flags().BoolVar(&o.all, "all", false, "show archives without a receipt too")
+	c.Flags().BoolVar(&o.all, "all", false, "also show archives without a receipt, and leftovers")
+	flags.EnumP(c.Flags(), &o.wide, "output", "o", "columns of the table; JSON is --json",
+		flags.Choice[bool]{Word: "short", Help: "what fits into 80 columns"}, flags.Choice[bool]{Word: "wide", Value: true, Help: "all"})
 	o.stock.AddFlags(c.Flags(), s)
 	return c
 }
@@ -45,6 +47,7 @@ makes the command exit with 3.` + ends(exitIncomplete, exitNotFound, exitStore, 
 type listResult struct {
 	Archives   []catalog.Item     `json:"archives"`
 	Unfinished []catalog.Fragment `json:"unfinished"`
+	Leftovers  []string           `json:"leftovers"` // with --all
 }
 
 func (o *listOptions) run(ctx context.Context, place string) error {
@@ -56,50 +59,25 @@ func (o *listOptions) run(ctx context.Context, place string) error {
 	if err != nil {
 		return fmt.Errorf("listing %s: %w", place, err)
 	}
-	rows := [][]string{{"NAME", "AGE", "SIZE", "KEYS", "REVISION", "CLUSTER", "SELECTION", "STATE"}}
-	broken, unread := 0, error(nil)
+	var left []string
+	if o.all {
+		if left, err = ferry.Leftovers(ctx, store, o.s.Now()); err != nil {
+			return err
+		}
+	}
+	o.s.Result = listResult{Leftovers: append([]string{}, left...), Archives: append([]catalog.Item{}, listing.Items...), Unfinished: append([]catalog.Fragment{}, listing.Unfinished...)}
+	o.show(listing, left, place)
+	broken := 0
 	for _, item := range listing.Items {
-		if unread == nil {
-			unread = item.Err
+		if item.Err != nil {
+			return fmt.Errorf("reading the receipts: %w", item.Err)
 		}
-		state := "ok"
 		if item.Broken != "" {
-			state, broken = item.Broken, broken+1
+			broken++
 		}
-		r := item.Receipt
-		if r.Name == "" { // it could not be read
-			rows = append(rows, []string{item.Name, "-", "-", "-", "-", "-", "-", state})
-			continue
-		}
-		if r.Unreadable() {
-			state += ", identity unreadable"
-		}
-		if r.CorruptSource {
-			state += ", of a corrupt source"
-		}
-		if until := r.RetainUntil; until.After(o.s.Now()) {
-			state += ", locked until " + until.Format(time.RFC3339)
-		}
-		rows = append(rows, []string{
-			item.Name, console.Age(o.s.Now(), r.Created), console.Bytes(r.Size), strconv.FormatInt(r.Keys, 10),
-			strconv.FormatInt(r.Revision, 10), r.Cluster, r.Scope(), state,
-		})
-	}
-	for _, f := range listing.Unfinished {
-		if o.all {
-			rows = append(rows, []string{f.Name, console.Age(o.s.Now(), f.Modified), console.Bytes(f.Size), "-", "-", "-", "-", "no receipt"})
-		}
-	}
-	o.s.Result = listResult{Archives: append([]catalog.Item{}, listing.Items...), Unfinished: append([]catalog.Fragment{}, listing.Unfinished...)}
-	o.s.Table(rows)
-	if n := len(listing.Unfinished); n > 0 && !o.all {
-		o.s.Talk("%d without a receipt not shown; --all shows them", n)
-	}
-	if unread != nil {
-		return fmt.Errorf("reading the receipts: %w", unread)
 	}
 	if broken > 0 {
-		return fmt.Errorf("%d of %d archives in %s are broken: %w", broken, len(listing.Items), place, ferry.ErrIncomplete)
+		return fmt.Errorf("%d of %d archives in %s are broken%.0w", broken, len(listing.Items), place, ferry.ErrIncomplete)
 	}
 	return nil
 }

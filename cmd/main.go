@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/kubeferry/kubeferry/cmd/console"
@@ -78,6 +79,9 @@ func run(ctx context.Context, args []string, sh *console.Shell) int {
 	root.SetOut(s.Out())
 	root.SetErr(sh.Stderr)
 	command, err := root.ExecuteContextC(ctx)
+	if err != nil && command == root && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		err = knownCommand(root, args) // it counts before flags that only the other command has
+	}
 	if err == nil {
 		err = s.Succeed(command.Name())
 	}

@@ -26,32 +26,32 @@ type pruneOptions struct {
 func newPrune(s *flags.Settings) *cobra.Command {
 	o := &pruneOptions{s: s}
 	c := &cobra.Command{
-		Use:   "prune PLACE",
-		Short: "Remove the archives that a policy does not keep",
-		Long: `Removes archives, by their receipts: no key is needed. The rules are restic's:
---keep-daily 7 keeps the newest archive of each of the last seven days that have
-one, and whatever any rule keeps is kept. Days are those of this machine's time
-zone. Archives of other clusters, under other labels, and of other selections do not
-count for each other.
+		Use:        "prune PLACE",
+		SuggestFor: []string{"forget", "rm", "delete"},
+		Short:      "Remove archives by a retention policy",
+		Long: `Removes archives according to their receipts; no key is needed. The rules are
+restic's: --keep-daily 7 keeps the newest archive of each of the last seven days
+that have one; an archive that any rule keeps is kept. Days are in this
+machine's time zone. Each cluster and each selection is counted separately.
 
-The newest good archive of each always stays, and so does what is broken, locked
-by the store, or dated in the future. In doubt nothing is removed: when a receipt
-cannot be read, when the listing fails, or when this machine's clock is off.
+The newest good archive of each is always kept, as are archives that are broken,
+locked by the store, or dated in the future. In doubt nothing is removed: when a
+receipt cannot be read, the listing fails, or this machine's clock is wrong.
 
-What the store does not let go is told, and the rest still goes: exit 3. It stays
-with its receipt, which prune puts back. Where that is denied too, the receipt is
-lost and no other is risked: kubeferry receipt makes it anew.` +
-			ends(exitIncomplete, exitNotFound, exitStore, exitDenied, exitGuard, exitCheck),
-		Example: `  # what would go, and why the rest stays
-  kubeferry prune /var/backups/etcd --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --dry-run
+If the store refuses to remove an archive, the others are still removed and the
+exit code is 3. The archive keeps its receipt, which prune puts back; where even
+that is denied, the receipt is lost and kubeferry receipt recreates it.`,
+		Annotations: ends(exitIncomplete, exitNotFound, exitStore, exitDenied, exitGuard, exitCheck),
+		Example: `  # show what would be removed, and why the rest is kept
+  kubeferry prune /var/backups/etcd --keep-daily 7 --keep-monthly 12 --dry-run
 
   # after every backup
   kubeferry prune /var/backups/etcd --keep-last 48 --keep-within 14d`,
-		Args: exactly(1, "PLACE, where the archives are"),
+		Args: exactly(1, "PLACE (folder or s3://bucket/prefix)"),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
 	}
 	set := c.Flags()
-	set.IntVar(&o.policy.Last, "keep-last", 0, "keep the newest N archives; -1: all, as for the next ones")
+	set.IntVar(&o.policy.Last, "keep-last", 0, "keep the newest `N` archives (-1: unlimited; also for the other --keep-* counts)")
 	for _, period := range []struct {
 		word   string
 		count  *int
@@ -63,13 +63,13 @@ lost and no other is risked: kubeferry receipt makes it anew.` +
 		{"monthly", &o.policy.Monthly, &o.policy.WithinMonthly},
 		{"yearly", &o.policy.Yearly, &o.policy.WithinYearly},
 	} {
-		set.IntVar(period.count, "keep-"+period.word, 0, "keep the newest archive of each of the last N "+periods[period.word])
-		set.Var(period.within, "keep-within-"+period.word, "keep the newest archive of each of the "+periods[period.word]+" in this time before the newest of all, such as 1y6m")
+		set.IntVar(period.count, "keep-"+period.word, 0, "keep the newest archive of each of the last `N` "+periods[period.word])
+		set.Var(period.within, "keep-within-"+period.word, "keep one archive a "+strings.TrimSuffix(periods[period.word], "s")+" for this long before the newest, such as 1y6m")
 	}
-	set.Var(&o.policy.Within, "keep-within", "keep all for this long before the newest, such as 14d or 2y5m7d3h")
-	set.BoolVar(&o.incomplete, "incomplete", false, "also remove uploads that never ended, and archives without a receipt, once they are a day old")
-	set.IntVar(&o.maxPercent, "max-delete-percent", 50, "refuse to remove more than this share of the archives at once")
-	flags.DryRun(set, &o.dryRun, "tell what would go, and why the rest stays; remove nothing")
+	set.Var(&o.policy.Within, "keep-within", "keep all archives for this long before the newest, such as 14d or 2y5m7d3h")
+	set.BoolVar(&o.incomplete, "incomplete", false, "also remove unfinished uploads and archives without a receipt, once they are a day old")
+	set.IntVar(&o.maxPercent, "max-delete-percent", 50, "refuse to remove more than `N` percent of the archives at once")
+	flags.DryRun(set, &o.dryRun, "show what would be removed, and why the rest is kept")
 	o.stock.AddFlags(set, s)
 	return c
 }
@@ -104,7 +104,7 @@ func (o *pruneOptions) run(ctx context.Context, place string) error {
 func (o *pruneOptions) show(done ferry.Pruned) {
 	gone := "removed"
 	if o.dryRun {
-		gone = "would go"
+		gone = "would be removed"
 	}
 	removed, denied := map[string]bool{}, map[string]string{}
 	for _, name := range done.Removed {
@@ -122,6 +122,8 @@ func (o *pruneOptions) show(done ferry.Pruned) {
 				action = gone
 			case denied[v.Name] != "":
 				action, reason = "denied", denied[v.Name]
+			case !v.Keep && o.dryRun:
+				action = gone
 			case !v.Keep:
 				action = "not reached"
 			}
@@ -134,5 +136,5 @@ func (o *pruneOptions) show(done ferry.Pruned) {
 	if len(rows) > 1 {
 		o.s.Table(rows)
 	}
-	o.s.Talk("%d archives %s, %d unfinished %s, %d denied", len(done.Removed), gone, len(done.Swept), gone, len(done.Denied))
+	o.s.Talk("%s %s, %d unfinished %s, %d denied", console.Count(int64(len(done.Removed)), "archive"), gone, len(done.Swept), gone, len(done.Denied))
 }

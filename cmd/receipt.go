@@ -22,20 +22,20 @@ func newReceipt(s *flags.Settings) *cobra.Command {
 	o := &receiptOptions{s: s}
 	c := &cobra.Command{
 		Use:   "receipt ARCHIVE",
-		Short: "Make the receipt of an archive that has none",
-		Long: `Verifies an archive that came through a pipe, was copied alone, or has lost its
-receipt, and writes the receipt beside it: from then on list, check, prune and
-latest see the archive.
+		Short: "Recreate the missing receipt of an archive",
+		Long: `Verifies an archive that has no receipt, because it came through a pipe, was
+copied without it or lost it, and writes the receipt beside it. From then on
+list, check, prune and latest see the archive.
 
-What the receipt says is what the verified archive says, and until when the store
-keeps it locked. A receipt that is there already is never replaced.` +
-			ends(exitNotFound, exitKey, exitIntegrity, exitPolicy, exitStore, exitDenied, exitConflict, exitGuard, exitNoSpace),
+The receipt states what the verified archive states, and until when the store
+keeps it locked. An existing receipt is never replaced.`,
+		Annotations: ends(exitNotFound, exitKey, exitIntegrity, exitPolicy, exitStore, exitDenied, exitConflict, exitGuard, exitNoSpace),
 		Example: `  kubeferry backup -q --to - -r age1… > pulled.zip.age
   kubeferry receipt pulled.zip.age -i kubeferry.identity`,
-		Args: exactly(1, "ARCHIVE, the file to make a receipt for"),
+		Args: exactly(1, "ARCHIVE (file or s3://bucket/key)"),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
 	}
-	c.Flags().BoolVar(&o.shared, "allow-shared-folder", false, "write into a folder that everybody can write to")
+	c.Flags().BoolVar(&o.shared, "allow-shared-folder", false, "allow a folder that everybody can write to")
 	o.archive.AddFlags(c.Flags(), s)
 	return c
 }

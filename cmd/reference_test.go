@@ -138,7 +138,7 @@ func TestExamplesRun(t *testing.T) {
 	w, tried := newWorld(t), 0
 	for _, c := range commands() {
 		examples := 0
-		for line := range strings.Lines(c.Example) {
+		for line := range strings.Lines(strings.ReplaceAll(c.Example, "\\\n", "")) {
 			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
 				w.try(t, line)
 				examples++

@@ -32,25 +32,25 @@ func newRestore(s *flags.Settings) *cobra.Command {
 	o := &restoreOptions{s: s}
 	c := &cobra.Command{
 		Use:   "restore [TYPE | TYPE/NAME]... --from ARCHIVE",
-		Short: "Put the keys of an archive, or some of them, back into a cluster",
-		Long: `Verifies the whole archive, plans, shows the plan, asks, and only then writes:
-each key under a guard, so that nothing that somebody else writes meanwhile is
-overwritten unseen. It adds and replaces keys; it never deletes any. Running it
-again is harmless.
+		Short: "Restore objects from an archive into a cluster",
+		Long: `Verifies the whole archive, shows a plan, asks, and only then writes, each key
+guarded by the revision that the plan saw, so that no concurrent change is lost.
+It creates and replaces keys and never deletes any. It can be run again safely.
 
 The target is the cluster that the connection flags name. UIDs, owners and
-status stay as they were. Keys under an etcd lease, in practice events, are left
-out unless --leases=regrant grants their remaining time again. What an API
-server writes for itself (masterleases, peerserverleases) is never restored.` +
-			ends(exitIncomplete, exitNotFound, exitKey, exitIntegrity, exitPolicy, exitCluster, exitStore, exitDenied, exitConflict, exitGuard, exitNoSpace),
+status are restored as they were. Keys under an etcd lease (in practice, events)
+are skipped unless --leases=regrant is given. What an API server writes for
+itself (masterleases, peerserverleases) is never restored.`,
+		Annotations: ends(exitIncomplete, exitNotFound, exitKey, exitIntegrity, exitPolicy, exitCluster, exitStore, exitDenied, exitConflict, exitGuard, exitNoSpace),
 		Example: `  # what would happen
   kubeferry restore --from prod.zip.age -i kubeferry.identity --dry-run
 
   # one ConfigMap, over what is there now
-  kubeferry restore cm/settings -n shop --from prod.zip.age -i kubeferry.identity --on-conflict=overwrite
+  kubeferry restore cm/settings -n shop --from prod.zip.age \
+    -i kubeferry.identity --on-conflict=overwrite
 
   # everything, into an empty etcd whose API server is not started yet
-  kubeferry restore --from prod.zip.age -i kubeferry.identity --scenario=new --yes`,
+  kubeferry restore --from prod.zip.age -i kubeferry.identity --scenario=new`,
 		ValidArgsFunction: flags.CompleteKinds,
 		RunE: func(cmd *cobra.Command, words []string) error {
 			if err := o.validate(); err != nil {
@@ -64,13 +64,13 @@ server writes for itself (masterleases, peerserverleases) is never restored.` +
 		},
 	}
 	set := c.Flags()
-	set.StringVar(&o.from, "from", "", "archive to restore from")
-	set.StringVar(&o.report, "report", "", "file for the outcome of each key, as JSON lines")
-	set.BoolVar(&o.allowEmpty, "allow-empty", false, "an empty selection is no error")
-	flags.DryRun(set, &o.dryRun, "show the plan and write nothing; exits as the real run would")
-	set.BoolVar(&o.yes, "yes", false, "do not ask before writing")
+	set.StringVar(&o.report, "report", "", "`FILE` for the outcome of each key, as JSON lines")
+	set.BoolVar(&o.allowEmpty, "allow-empty", false, "succeed even if nothing matches")
+	flags.DryRun(set, &o.dryRun, "show the plan and write nothing; the exit code is that of a real run")
+	set.BoolVar(&o.yes, "yes", false, "write without asking")
 	o.rules.AddFlags(set, s)
 	o.selecting.AddFlags(set)
+	o.source.AddFrom(c, &o.from)
 	o.source.AddFlags(set, s)
 	o.connection.AddFlags(set, s)
 	return c
@@ -100,7 +100,7 @@ func (o *restoreOptions) run(ctx context.Context, query kube.Query) (err error) 
 	}
 	o.steps.Verify = watch.lap()
 	if a.Receipt == nil {
-		o.s.Talk("There is no receipt beside %s: it may be unfinished business of somebody, or a copy.", o.from)
+		o.s.Talk("%s has no receipt: the backup may be incomplete, or was copied without its .receipt.json.", o.from)
 	}
 	if query, err = query.Under(a.Prefixes()...); err != nil {
 		return o.nothingWritten(err)
@@ -141,6 +141,6 @@ func (o *restoreOptions) nothingWritten(err error) error {
 	if err != nil {
 		return fmt.Errorf("nothing was written: %w", err)
 	}
-	o.s.Talk("Nothing was written. The same command without --dry-run applies the plan.")
+	o.s.Talk("Nothing was written. Run the same command without --dry-run to apply the plan.")
 	return nil
 }

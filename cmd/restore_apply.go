@@ -20,7 +20,7 @@ func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r fe
 			return o.nothingWritten(err)
 		}
 		if !sure {
-			return o.nothingWritten(fmt.Errorf("the answer was not yes: %w", console.ErrInterrupted))
+			return fmt.Errorf("cancelled; nothing was written%.0w", console.ErrInterrupted)
 		}
 	}
 	if o.s.Err() != nil {
@@ -50,7 +50,7 @@ func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r fe
 // explain tells the state that an apply was left in.
 func (o *restoreOptions) explain(done replay.Summary, written int64, err error) error {
 	o.s.Data("Done:   %s", countsText(done.Counts))
-	o.examples(done.Tally)
+	o.examples(o.s.Data, done.Tally)
 	if unsure := done.Counts[replay.Unsure]; unsure > 0 {
 		return fmt.Errorf("%d keys were written, and perhaps %d more whose answers were lost; running the same command again finds out: %w", written, unsure, err)
 	}

@@ -26,7 +26,11 @@ type restoreResult struct {
 // show prints the plan, with the target it is for.
 func (o *restoreOptions) show(cluster *flags.Cluster, planned *ferry.Planned) {
 	o.s.Result = restoreResult{Target: planned.Target, Plan: planned.Tally, Steps: o.steps, Keys: noteworthy(planned.Tally)}
-	o.s.Data("Target: %s", target(cluster, planned.Target))
+	say := o.s.Data
+	if !o.yes && !o.dryRun { // a question follows, and nobody is to answer it blindly
+		say = o.s.Notice
+	}
+	say("Target: %s", target(cluster, planned.Target))
 	if planned.Confirmed {
 		o.s.Warn("nothing proves that the archive is of this cluster; that it is meant says --cluster-is (from %s)", o.s.Origin("cluster-is"))
 	}
@@ -36,8 +40,8 @@ func (o *restoreOptions) show(cluster *flags.Cluster, planned *ferry.Planned) {
 	if planned.Counts.Total() == 0 {
 		return
 	}
-	o.s.Data("Plan:   %s; %s to write", countsText(planned.Counts), console.Bytes(planned.Bytes))
-	o.examples(planned.Tally)
+	say("Plan:   %s; %s to write", countsText(planned.Counts), console.Bytes(planned.Bytes))
+	o.examples(say, planned.Tally)
 }
 
 // target names the cluster.
@@ -88,13 +92,13 @@ func noteworthy(t replay.Tally) []line {
 }
 
 // examples shows the noteworthy keys.
-func (o *restoreOptions) examples(t replay.Tally) {
+func (o *restoreOptions) examples(say func(format string, args ...any), t replay.Tally) {
 	for _, outcome := range telling() {
 		for _, r := range t.Examples[outcome] {
-			o.s.Data("  %-9s %s%s", outcome, console.Printable(string(r.Key)), because(r.Reason))
+			say("  %-9s %s%s", outcome, console.Printable(string(r.Key)), because(r.Reason))
 		}
 		if more := t.Counts[outcome] - int64(len(t.Examples[outcome])); len(t.Examples[outcome]) > 0 && more > 0 {
-			o.s.Data("  %-9s … and %d more; --report FILE lists them all", outcome, more)
+			say("  %-9s … and %d more; --report FILE lists them all", outcome, more)
 		}
 	}
 }

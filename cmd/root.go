@@ -7,23 +7,33 @@ import (
 
 // The groups of the first help screen, by task.
 const (
-	groupCarry = "carry"
-	groupLook  = "look"
-	groupTrust = "trust"
-	groupSetUp = "set up"
+	groupCarry  = "carry"
+	groupLook   = "look"
+	groupRetain = "retain"
+	groupSetUp  = "set up"
 )
+
+// rootOptions are the flags of the program without a command.
+type rootOptions struct{ version bool }
 
 // newRoot builds the whole command line. Commands are listed here and nowhere
 // else.
 func newRoot(s *flags.Settings) *cobra.Command {
+	var o rootOptions
 	root := &cobra.Command{
 		Use:           "kubeferry",
-		Short:         "Carry Kubernetes state out of etcd, and back",
-		Long:          "kubeferry carries Kubernetes state out of etcd into encrypted archives, and back.",
+		Short:         "Back up and restore Kubernetes state in etcd",
+		Long:          "kubeferry backs up Kubernetes state from etcd to encrypted archives, and restores\nit: whole clusters, namespaces, or single objects.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          knownCommand,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.version {
+				showVersion(s)
+				return nil
+			}
+			return cmd.Help()
+		},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			return s.Apply(cmd)
 		},
@@ -31,25 +41,29 @@ func newRoot(s *flags.Settings) *cobra.Command {
 	}
 	root.SetFlagErrorFunc(flags.ParseError)
 	root.SetHelpFunc(showHelp(s))
-	help := newHelp()
+	help := newHelp(s)
 	help.GroupID = groupSetUp
 	root.SetHelpCommand(help)
+	root.Flags().BoolVar(&o.version, "version", false, "print the version")
 	s.AddFlags(root.PersistentFlags())
+	_ = root.RegisterFlagCompletionFunc("profile", s.CompleteProfiles) // the flag was defined above
+	flags.Complete(root)
 
 	root.AddGroup(
-		&cobra.Group{ID: groupCarry, Title: "Carry:"},
-		&cobra.Group{ID: groupLook, Title: "Look:"},
-		&cobra.Group{ID: groupTrust, Title: "Trust:"},
+		&cobra.Group{ID: groupCarry, Title: "Backup and restore:"},
+		&cobra.Group{ID: groupLook, Title: "Inspect:"},
+		&cobra.Group{ID: groupRetain, Title: "Verify and retain:"},
 		&cobra.Group{ID: groupSetUp, Title: "Set up:"},
 	)
 	for group, commands := range map[string][]*cobra.Command{
-		groupCarry: {newBackup(s), newRestore(s)},
-		groupLook:  {newList(s), newDescribe(s)},
-		groupTrust: {newVerify(s), newCheck(s), newPrune(s), newReceipt(s)},
-		groupSetUp: {newKeygen(s), newDemo(s), newVersion(s), newCompletion(s), newExitCodes(s)},
+		groupCarry:  {newBackup(s), newRestore(s)},
+		groupLook:   {newList(s), newDescribe(s)},
+		groupRetain: {newVerify(s), newCheck(s), newPrune(s), newReceipt(s)},
+		groupSetUp:  {newKeygen(s), newDemo(s), newVersion(s), newCompletion(s), newExitCodes(s)},
 	} {
 		for _, c := range commands {
 			c.GroupID = group
+			c.Flags().SortFlags, c.DisableFlagsInUseLine = false, true
 			flags.Complete(c)
 			root.AddCommand(c)
 		}

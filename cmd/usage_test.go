@@ -3,17 +3,19 @@ package cmd
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/spf13/pflag"
 )
 
 // FAULTS.md section 2: the numbers and their meanings are for ever.
@@ -50,9 +52,9 @@ func TestExitCodesAreGolden(t *testing.T) {
 func lists(t *testing.T, command string, code exitCode) bool {
 	t.Helper()
 	help := must(t, exitDone, "help", command).stdout
-	_, listed, found := strings.Cut(help, "Exit codes:\n")
-	listed, _, _ = strings.Cut(listed, "\n\n")
-	return found && regexp.MustCompile(fmt.Sprintf(`(?m)^ +%d  `, code)).MatchString(listed)
+	_, listed, found := strings.Cut(help, "\nExit codes (help exit-codes): ")
+	listed, _, _ = strings.Cut(listed, "\n")
+	return found && slices.Contains(strings.Fields(listed), strconv.Itoa(int(code)))
 }
 
 func TestEachHelpListsItsExitCodes(t *testing.T) {
@@ -71,16 +73,55 @@ func TestEachHelpListsItsExitCodes(t *testing.T) {
 	}
 }
 
-// UX-11: the first help screen fits on a screen.
-func TestFirstHelpScreenIsShort(t *testing.T) {
-	help := must(t, exitDone).stdout
-	if n := strings.Count(help, "\n"); n > 40 || n < 20 {
+// UX-11: the first help screen fits on a screen, and every other into 80 columns: what
+// it does, examples before flags, flags by group, and the exit codes in one line.
+func TestHelpCanBeRead(t *testing.T) {
+	if n := strings.Count(must(t, exitDone).stdout, "\n"); n > 40 || n < 20 {
 		t.Errorf("the first help screen has %d lines", n)
 	}
-	for line := range strings.Lines(help) {
-		if len([]rune(line)) > 110 {
-			t.Errorf("too long: %s", line)
+	pages := [][]string{{"--help"}}
+	for _, c := range commands()[1:] {
+		pages = append(pages, []string{c.Name(), "--help"})
+	}
+	for _, topic := range topicNames() {
+		pages = append(pages, []string{"help", topic})
+	}
+	for _, page := range pages {
+		for line := range strings.Lines(must(t, exitDone, page...).stdout) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
+				t.Errorf("%v has a line of %d columns: %s", page, n, line)
+			}
 		}
+	}
+	rest := must(t, exitDone, "backup", "--help").stdout
+	for _, part := range []string{"\nUsage:\n", "\nExamples:\n", "\nWhat:\n", "\nWhere to:\n", "--to PLACE", "\nKeys:\n", "kubeferry help keys: --passphrase-command",
+		"\nConnection:\n", "--endpoints HOST:PORT", "\nS3:\n      kubeferry help s3: --s3-endpoint", "\nOther:\n", "kubeferry help options: --json", "\nExit codes "} {
+		_, after, found := strings.Cut(rest, part)
+		if !found {
+			t.Fatalf("%q is missing in, or does not come after what is before:\n%s", part, rest)
+		}
+		rest = after
+	}
+}
+
+// Each flag is explained somewhere: in the help of its command, or under its topic.
+func TestEachFlagIsExplained(t *testing.T) {
+	var topics strings.Builder
+	for _, topic := range topicNames() {
+		topics.WriteString(must(t, exitDone, "help", topic).stdout)
+	}
+	seen := 0
+	for _, c := range commands()[1:] {
+		own := must(t, exitDone, c.Name(), "--help").stdout
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			explained := regexp.MustCompile(`(?m)^  (-., |    )--` + f.Name + `(\[| |$)`)
+			if seen++; !f.Hidden && !explained.MatchString(own) && !explained.MatchString(topics.String()) {
+				t.Errorf("nothing explains --%s of %s", f.Name, c.Name())
+			}
+		})
+	}
+	if seen < 100 {
+		t.Errorf("only %d flags were looked at", seen)
 	}
 }
 
@@ -95,12 +136,15 @@ var wrongUsage = []struct {
 	{"bakup", 64, []string{`unknown command "bakup"`, "did you mean backup?"}},
 	{"cm backup", 64, []string{`unknown command "cm"`}},
 	{"help bakup", 64, []string{"did you mean backup?"}},
+	{"ls --all", 64, []string{`unknown command "ls"`, "did you mean list?"}},
+	{"snapshots --json", 64, []string{"did you mean list?"}},
+	{"get cm -o yaml", 64, []string{"did you mean describe?"}},
 	{"completion bahs", 64, []string{"did you mean bash?"}},
 	{"completion", 64, []string{"SHELL"}},
-	{"help backup x", 64, []string{"one COMMAND"}},
+	{"help backup x", 64, []string{"one COMMAND or TOPIC"}},
 	{"verify EMPTY", 64, []string{"is empty"}},
 	{"describe EMPTY", 64, []string{"is empty"}},
-	{"backup --dry-run EMPTY", 64, []string{"a word is empty"}},
+	{"backup --dry-run EMPTY", 64, []string{"an argument is empty"}},
 	{"backup --dry-run -n EMPTY", 64, []string{"--namespace is empty", "variable"}},
 	{"restore --from x -n EMPTY", 64, []string{"--namespace is empty", "variable"}},
 	{"restore --from EMPTY", 64, []string{"--from is empty"}},
@@ -138,7 +182,7 @@ var wrongUsage = []struct {
 	{"backup --dry-run --user root", 64, []string{"password of etcd user root", "--password-file"}},
 	{"backup --dry-run --cert x", 64, []string{"--cert and --key go together"}},
 	{"restore", 64, []string{"--from is missing", "kubeferry list"}},
-	{"restore --from latest", 64, []string{"--store"}},
+	{"restore --from latest", 64, []string{`"latest" needs --store, for example --store /var/backups/etcd`}},
 	{"restore --from s3://bucket/x", 64, []string{"is no archive", "--store"}},
 	{"restore --from HERE", 64, []string{"is a folder", "kubeferry list"}},
 	{"restore --from x --leases=keep", 64, []string{"skip or regrant"}},
@@ -148,11 +192,12 @@ var wrongUsage = []struct {
 	{"restore --from x --max-in-flight=many", 64, []string{"--max-in-flight"}},
 	{"restore --from x --on-conflict=merge", 64, []string{"fail, skip, overwrite or newer"}},
 	{"restore --from x --scenario=migrate", 64, []string{"not supported yet"}},
-	{"verify", 64, []string{"ARCHIVE"}},
+	{"verify", 64, []string{"missing argument ARCHIVE"}},
+	{"check HERE --max-age soon", 64, []string{"26h, 2d or 1w"}},
 	{"describe", 64, []string{"ARCHIVE"}},
 	{"describe x cm", 64, []string{"--keys"}},
 	{"describe x -n y", 64, []string{"--keys"}},
-	{"list", 64, []string{"PLACE"}},
+	{"list", 64, []string{"missing argument PLACE (folder or s3://bucket/prefix)"}},
 	{"list HERE/file", 64, []string{"is not a folder"}},
 	{"keygen", 64, []string{"--out is missing"}},
 	{"backup --to x -r age1x", 78, []string{"mistyped or cut"}},
@@ -168,7 +213,7 @@ var wrongUsage = []struct {
 	{"backup --dry-run --endpoints https://localhost:1 --cacert HERE/file", 78, []string{"holds no PEM certificate"}},
 	{"backup --dry-run --endpoints https://localhost:1 --cert HERE/a --key HERE/b", 78, []string{"client certificate", "HERE/a"}},
 	{"backup --dry-run --endpoints http://192.0.2.1:2379", 19, []string{"plain text", "--insecure-transport"}},
-	{"backup --dry-run --endpoints http://127.0.0.1:1", 15, []string{"127.0.0.1:1", "connection refused", "hint: --endpoints"}},
+	{"backup --dry-run --endpoints http://127.0.0.1:1", 15, []string{"cannot connect to etcd at http://127.0.0.1:1: ", "connection refused", "hint: --endpoints"}},
 	{"backup --dry-run --endpoints http://127.0.0.1:1 --timeout 1ns", 1, []string{"--timeout of 1ns"}},
 	{"verify HERE/nothing", 10, []string{"opening the archive", "nothing"}},
 	{"list HERE/nothing", 10, []string{"opening the folder", "nothing"}},
@@ -299,7 +344,7 @@ func TestJSONOfEachCommand(t *testing.T) {
 
 // A failure to print is a failure.
 func TestFullStdoutIsNoSuccess(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"version"}, {"version", "--json"}, {"completion", "bash"}, {"help", "list"}, {"list", t.TempDir()}} {
+	for _, args := range [][]string{{"--help"}, {"version"}, {"version", "--json"}, {"completion", "bash"}, {"help", "list"}, {"exit-codes"}} {
 		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 		if err != nil {
 			t.Skip("this system has no /dev/full: ", err)

@@ -20,17 +20,17 @@ func newVerify(s *flags.Settings) *cobra.Command {
 	o := &verifyOptions{s: s}
 	c := &cobra.Command{
 		Use:   "verify ARCHIVE",
-		Short: "Read every byte of an archive and check it",
-		Long: `Decrypts and reads the whole archive in memory: every byte is authenticated,
-every segment has the digest that the manifest names, keys ascend, each value is
-in a form that Kubernetes stores, and all that the receipt says is what the
-archive says: who can write to a store can forge receipts, which are not signed.
+		Short: "Verify every byte of an archive",
+		Long: `Decrypts and reads the whole archive, in memory: every byte is authenticated,
+every segment matches its digest in the manifest, keys are in ascending order,
+every value is in a form that Kubernetes stores, and the receipt agrees with the
+archive. (Receipts are not signed: who can write to the store can forge one.)
 
-It does not check that a cluster would accept the objects.` +
-			ends(exitIncomplete, exitNotFound, exitKey, exitIntegrity, exitPolicy, exitStore, exitDenied),
-		Example: `  kubeferry verify prod.zip.age -i kubeferry.identity`,
-		Args:    exactly(1, "ARCHIVE, the file to check"),
-		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
+It does not check that a cluster would accept the objects.`,
+		Annotations: ends(exitIncomplete, exitNotFound, exitKey, exitIntegrity, exitPolicy, exitStore, exitDenied),
+		Example:     `  kubeferry verify prod.zip.age -i kubeferry.identity`,
+		Args:        exactly(1, "ARCHIVE (file or s3://bucket/key)"),
+		RunE:        func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
 	}
 	o.source.AddFlags(c.Flags(), s)
 	return c
@@ -73,5 +73,5 @@ func (o *verifyOptions) run(ctx context.Context, word string) error {
 	for _, example := range v.Examples {
 		o.s.Warn("%s", example)
 	}
-	return fmt.Errorf("%d of %d values are in no form that Kubernetes stores; a restore will refuse them: %w", v.Unstorable, v.Keys, ferry.ErrIncomplete)
+	return fmt.Errorf("%d of %d values are in no form that Kubernetes stores; a restore will refuse them%.0w", v.Unstorable, v.Keys, ferry.ErrIncomplete)
 }

@@ -27,7 +27,7 @@ var (
 	// ErrKey: a recipient or an identity that cannot be used.
 	ErrKey = errors.New("no usable key")
 	// ErrNoMatch: the identities are good but none opens this file.
-	ErrNoMatch = errors.New("no key opens the encrypted file")
+	ErrNoMatch = errors.New("none of the given identities can decrypt this archive")
 	// ErrDamaged: the file is cut, changed or extended.
 	ErrDamaged = errors.New("the encrypted file is damaged")
 	// ErrNotEncrypted: the file does not begin like an age file. It is an

@@ -120,9 +120,12 @@ func classify(err error, size int64) error {
 // header can be believed.
 func noMatch(types []string) error {
 	if slices.Contains(types, scryptStanza) {
-		return fmt.Errorf("%w: it wants a passphrase, and a wrong one was given, or none", ErrNoMatch)
+		return fmt.Errorf("the archive is encrypted with a passphrase, and a wrong one was given, or none%.0w", ErrNoMatch)
 	}
-	return fmt.Errorf("%w: number of its recipients: %d; none of the keys given is theirs", ErrNoMatch, len(types))
+	if len(types) == 1 {
+		return fmt.Errorf("%w (1 recipient)", ErrNoMatch)
+	}
+	return fmt.Errorf("%w (%d recipients)", ErrNoMatch, len(types))
 }
 
 // short bounds the text of an age error, which may quote lines of the file.

@@ -189,12 +189,12 @@ func TestWrongKeysDoNotMatch(t *testing.T) {
 		from []Identity
 		text string
 	}{
-		{"another key", key.to(t), []Identity{other.from(t), pq.from(t)}, "none of the keys given"},
+		{"another key", key.to(t), []Identity{other.from(t), pq.from(t)}, "none of the given identities"},
 		{"no key", key.to(t), nil, "no identity"},
-		{"a passphrase for a key", key.to(t), []Identity{wrong}, "none of the keys given"},
-		{"another post-quantum key", pq.to(t), []Identity{generate(t, true).from(t)}, "none of the keys given"},
-		{"another passphrase", passphraseRecipient(t, "right"), []Identity{wrong}, "wants a passphrase"},
-		{"a key for a passphrase", passphraseRecipient(t, "right"), []Identity{key.from(t)}, "wants a passphrase"},
+		{"a passphrase for a key", key.to(t), []Identity{wrong}, "none of the given identities"},
+		{"another post-quantum key", pq.to(t), []Identity{generate(t, true).from(t)}, "none of the given identities"},
+		{"another passphrase", passphraseRecipient(t, "right"), []Identity{wrong}, "encrypted with a passphrase"},
+		{"a key for a passphrase", passphraseRecipient(t, "right"), []Identity{key.from(t)}, "encrypted with a passphrase"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := decrypt(encrypt(t, nil, tc.to), tc.from...)

@@ -63,10 +63,10 @@ type Order struct {
 // Check takes the next key. Its error is an [ErrInvariant].
 func (o *Order) Check(ranges Ranges, key []byte) error {
 	if o.started && bytes.Compare(key, o.last) <= 0 {
-		return fmt.Errorf("key %q came after key %q: %w", key, o.last, ErrInvariant)
+		return fmt.Errorf("key %q came after key %q%.0w", key, o.last, ErrInvariant)
 	}
 	if !ranges.Contains(key) {
-		return fmt.Errorf("key %q is outside the ranges asked for: %w", key, ErrInvariant)
+		return fmt.Errorf("key %q is outside the ranges asked for%.0w", key, ErrInvariant)
 	}
 	o.last, o.started = append(o.last[:0], key...), true
 	return nil

@@ -16,11 +16,10 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"text/tabwriter"
 )
 
 // schemaVersion is the version of the JSON output. Readers must tolerate new fields.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // A Printer is the one place that prints. Global flags are bound to it.
 type Printer struct {
@@ -70,6 +69,15 @@ func (p *Printer) Talk(format string, args ...any) {
 	}
 }
 
+// Notice prints a line that a person must see before a question, even with --quiet.
+func (p *Printer) Notice(format string, args ...any) {
+	if p.Quiet && !p.JSON {
+		p.line(p.Stderr, fmt.Sprintf(format, args...))
+		return
+	}
+	p.Data(format, args...)
+}
+
 // Warn prints what must be seen even if the run succeeds.
 func (p *Printer) Warn(format string, args ...any) {
 	message := fmt.Sprintf(format, args...)
@@ -109,21 +117,6 @@ func (p *Printer) Log() *slog.Logger {
 	default:
 		return slog.New(slog.NewTextHandler(p.Stderr, options))
 	}
-}
-
-// Table prints rows in columns to stdout; the first row is the head.
-func (p *Printer) Table(rows [][]string) {
-	if p.JSON || p.Quiet {
-		return
-	}
-	w := tabwriter.NewWriter(p.Stdout, 0, 8, 3, ' ', 0)
-	for _, row := range rows {
-		for i, cell := range row {
-			row[i] = Printable(cell)
-		}
-		p.keep(fmt.Fprintln(w, strings.Join(row, "\t")))
-	}
-	p.keep(0, w.Flush())
 }
 
 // A Message is the head of every JSON line.

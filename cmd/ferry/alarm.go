@@ -12,7 +12,7 @@ import (
 // soundSource refuses a source that calls itself corrupt (WK7).
 func soundSource(alarms []etcdwalk.Alarm, accept bool) error {
 	if slices.Contains(alarms, etcdwalk.AlarmCorrupt) && !accept {
-		return fmt.Errorf("it has raised the alarm CORRUPT: its members hold different data, and nobody knows which is right: %w", ErrCorrupt)
+		return fmt.Errorf("it has raised the alarm CORRUPT: its members hold different data, and nobody knows which is right%.0w", ErrCorrupt)
 	}
 	return nil
 }
@@ -21,9 +21,9 @@ func soundSource(alarms []etcdwalk.Alarm, accept bool) error {
 func soundTarget(alarms []etcdwalk.Alarm) error {
 	switch {
 	case slices.Contains(alarms, etcdwalk.AlarmCorrupt):
-		return fmt.Errorf("the target has raised the alarm CORRUPT, and takes no writes: %w", ErrCorrupt)
+		return fmt.Errorf("the target has raised the alarm CORRUPT, and takes no writes%.0w", ErrCorrupt)
 	case slices.Contains(alarms, etcdwalk.AlarmNoSpace):
-		return fmt.Errorf("the target has raised the alarm NOSPACE, and takes no writes: %w", etcdwalk.ErrNoSpace)
+		return fmt.Errorf("the target has raised the alarm NOSPACE, and takes no writes%.0w", etcdwalk.ErrNoSpace)
 	}
 	return nil
 }
@@ -65,7 +65,7 @@ func (b Backup) doubts(ctx context.Context, c *choice) ([]string, error) {
 		c.compared, doubts = compared, append(doubts, differ...)
 	}
 	if len(doubts) > 0 && !b.AcceptCorrupt {
-		return nil, fmt.Errorf("%s: %w", doubts[0], ErrCorrupt)
+		return nil, fmt.Errorf("%s%.0w", doubts[0], ErrCorrupt)
 	}
 	return doubts, nil
 }

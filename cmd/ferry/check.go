@@ -36,7 +36,8 @@ type Checked struct {
 	Good      int               `json:"good"`
 	Broken    int               `json:"broken"`
 	Newest    string            `json:"newest,omitempty"`
-	Age       time.Duration     `json:"age_ns,omitempty"`
+	Age       time.Duration     `json:"-"`
+	Seconds   int64             `json:"age_seconds,omitempty"`
 	Verified  bool              `json:"verified"`
 	// Opened: with a key, and its receipt claims nothing that it does not say.
 	Opened   bool     `json:"opened,omitempty"`
@@ -54,7 +55,7 @@ func (c Check) Run(ctx context.Context) ([]Checked, error) {
 		return nil, doing(err, "listing the archives")
 	}
 	if skew := skewOf(c.Store); skew.Abs() > maxSkew {
-		return nil, fmt.Errorf("this machine's clock is %s ahead of the store's, so that no age can be told: %w", skew, ErrCheck)
+		return nil, fmt.Errorf("this machine's clock is %s ahead of the store's, so that no age can be told%.0w", skew, ErrCheck)
 	}
 	all := []Checked{}
 	for _, item := range listing.Items {
@@ -62,7 +63,7 @@ func (c Check) Run(ctx context.Context) ([]Checked, error) {
 		case item.Err != nil:
 			return all, doing(item.Err, "reading the receipts")
 		case item.Receipt.Name == "":
-			return all, fmt.Errorf("%s: %s: %w", item.Name, item.Broken, ErrCheck)
+			return all, fmt.Errorf("%s: %s%.0w", item.Name, item.Broken, ErrCheck)
 		}
 	}
 	var doubtful []catalog.Series
@@ -81,7 +82,7 @@ func (c Check) Run(ctx context.Context) ([]Checked, error) {
 		return all, err
 	}
 	if len(all) == 0 {
-		return all, fmt.Errorf("%s: %w", listing.Without(c.Query), ErrCheck)
+		return all, fmt.Errorf("%s%.0w", listing.Without(c.Query), ErrCheck)
 	}
 	for _, found := range all {
 		if len(found.Problems) > 0 {
@@ -119,7 +120,7 @@ func (c Checked) failure() error {
 	if c.err != nil {
 		return fmt.Errorf("cluster %s: %w: %w", c.Label, ErrCheck, c.err)
 	}
-	return fmt.Errorf("cluster %s: %s: %w", c.Label, c.Problems[0], ErrCheck)
+	return fmt.Errorf("cluster %s: %s%.0w", c.Label, c.Problems[0], ErrCheck)
 }
 
 // look checks one series.
@@ -150,7 +151,7 @@ func (c Check) count(ctx context.Context, found *Checked, item catalog.Item) err
 	if found.Newest != "" {
 		return nil
 	}
-	found.Newest, found.Age = item.Name, max(age, 0)
+	found.Newest, found.Age, found.Seconds = item.Name, max(age, 0), int64(max(age, 0).Seconds())
 	switch {
 	case !c.Verify:
 		return nil
@@ -201,7 +202,7 @@ func (c Check) judge(found *Checked) {
 		found.Problems = append(found.Problems, fmt.Sprintf("%d good archives, where %d should be", found.Good, max(c.MinCount, 1)))
 	}
 	if c.MaxAge > 0 && found.Newest != "" && found.Age > c.MaxAge {
-		found.Problems = append(found.Problems, fmt.Sprintf("the newest archive is %s old, more than %s", found.Age.Round(time.Minute), c.MaxAge))
+		found.Problems = append(found.Problems, fmt.Sprintf("the newest archive is %s old, more than %s", found.Age.Round(time.Second), c.MaxAge))
 	}
 }
 

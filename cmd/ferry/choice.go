@@ -2,6 +2,7 @@ package ferry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -57,7 +58,9 @@ func choose(ctx context.Context, source etcdwalk.Source, q kube.Query, acceptCor
 // expected refuses a choice that lacks something that was called by its name,
 // or holds no key at all.
 func (c *choice) expected(ctx context.Context) error {
-	if err := named(ctx, c.query, c.view); err != nil {
+	if err := named(ctx, c.query, c.view); errors.Is(err, ErrEmpty) {
+		return fmt.Errorf("%w in the cluster; nothing was backed up", err)
+	} else if err != nil {
 		return err
 	}
 	if c.total == 0 {
@@ -73,13 +76,13 @@ func named(ctx context.Context, q kube.Query, view etcdwalk.View) error {
 	if err != nil || len(absent) == 0 {
 		return err
 	}
-	return fmt.Errorf("not there: %s: %w", strings.Join(absent, ", "), ErrEmpty)
+	return fmt.Errorf("%s not found%.0w", strings.Join(absent, ", "), ErrEmpty)
 }
 
 // empty says that a query has found no key.
 func empty(q kube.Query) error {
 	if q.Whole() {
-		return fmt.Errorf("there is no key under the prefixes of Kubernetes; if the API server uses another --etcd-prefix, name it with --prefix: %w", ErrEmpty)
+		return fmt.Errorf("there is no key under the prefixes of Kubernetes; if the API server uses another --etcd-prefix, name it with --prefix%.0w", ErrEmpty)
 	}
-	return fmt.Errorf("no key is selected: %w", ErrEmpty)
+	return fmt.Errorf("nothing matches the selection%.0w", ErrEmpty)
 }

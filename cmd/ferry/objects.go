@@ -36,7 +36,7 @@ func Objects(ctx context.Context, source etcdwalk.Source, q kube.Query, tell fun
 		tell(layout.Classify(e.Key), e)
 	}
 	if shown == 0 {
-		return 0, fmt.Errorf("no key that is selected is there: %w", ErrEmpty)
+		return 0, fmt.Errorf("nothing in it matches the selection%.0w", ErrEmpty)
 	}
 	return shown, ctx.Err()
 }

@@ -86,7 +86,7 @@ func (p Prune) Run(ctx context.Context) (Pruned, error) {
 		return done, doing(err, "listing the archives")
 	}
 	if skew := skewOf(p.Store); skew.Abs() > maxSkew {
-		return done, fmt.Errorf("this machine's clock is %s ahead of the store's: %w", skew, catalog.ErrDoubt)
+		return done, fmt.Errorf("this machine's clock is %s ahead of the store's%.0w", skew, catalog.ErrDoubt)
 	}
 	var going []string
 	if p.Archives {
@@ -96,7 +96,7 @@ func (p Prune) Run(ctx context.Context) (Pruned, error) {
 		going = leaving(done.Groups)
 	}
 	if n := len(listing.Items); len(going)*100 > p.MaxPercent*n {
-		return done, fmt.Errorf("%d of %d archives would be removed, more than %d %%: %w", len(going), n, p.MaxPercent, etcdwalk.ErrRefused)
+		return done, fmt.Errorf("%d of %d archives would be removed, more than %d %%%.0w", len(going), n, p.MaxPercent, etcdwalk.ErrRefused)
 	}
 	err = p.remove(ctx, catalog.Remove, going, &done.Removed, &done.Denied)
 	if err == nil && p.Incomplete {
@@ -113,7 +113,7 @@ func (p Pruned) ended(err error) error {
 	}
 	i := slices.IndexFunc(p.Denied, func(d Denial) bool { return d.ReceiptLost })
 	told := p.Denied[max(i, 0)]
-	denied := fmt.Errorf("the store would not remove %s (%s) and %d more: %w", told.Name, told.Reason, len(p.Denied)-1, ErrIncomplete)
+	denied := fmt.Errorf("the store would not remove %s (%s) and %d more%.0w", told.Name, told.Reason, len(p.Denied)-1, ErrIncomplete)
 	if told.ReceiptLost {
 		denied = fmt.Errorf("%w%.0w", denied, catalog.ErrReceiptLost)
 	}
@@ -171,6 +171,17 @@ func (p Prune) remove(ctx context.Context, remove func(context.Context, remote.S
 	return nil
 }
 
+// Leftovers are the names of what uploads that never ended have left in a store, as of
+// now; none where the store has no such thing.
+func Leftovers(ctx context.Context, store remote.Store, now time.Time) ([]string, error) {
+	s, ok := store.(sweeper)
+	if !ok {
+		return nil, nil
+	}
+	left, err := s.Sweep(ctx, now, catalog.IsOurs, true)
+	return left, doing(err, "looking for unfinished uploads")
+}
+
 // sweep removes what is no archive and was begun before then.
 func (p Prune) sweep(ctx context.Context, l catalog.Listing, before time.Time, done *Pruned) error {
 	var old []string
@@ -182,7 +193,7 @@ func (p Prune) sweep(ctx context.Context, l catalog.Listing, before time.Time, d
 		// remove what may be a good archive.
 		switch _, err := catalog.Read(ctx, p.Store, f.Name); {
 		case err == nil:
-			return fmt.Errorf("%s was listed without its receipt, and has one: %w", f.Name, catalog.ErrDoubt)
+			return fmt.Errorf("%s was listed without its receipt, and has one%.0w", f.Name, catalog.ErrDoubt)
 		case !errors.Is(err, fs.ErrNotExist):
 			return fmt.Errorf("looking for the receipt of %s: %w: %w", f.Name, catalog.ErrDoubt, err)
 		}

@@ -94,7 +94,7 @@ func (r Restore) open(ctx context.Context, p *Planned) (err error) {
 	}
 	if !r.AllowEmpty {
 		if err := named(ctx, p.query, p.source); err != nil {
-			return fmt.Errorf("looking into what is to be restored: %w", err)
+			return fmt.Errorf("looking for the selection in the archive: %w", err)
 		}
 	}
 	if !p.query.Narrow() {

@@ -22,15 +22,17 @@ type bucket struct {
 
 func (b *bucket) addFlags(set *pflag.FlagSet, s *Settings) {
 	b.s = s
-	set.StringVar(&b.config.Endpoint, "s3-endpoint", "", "URL of the S3 store (default AWS_ENDPOINT_URL_S3, the profile's, AWS)")
-	set.StringVar(&b.config.Region, "s3-region", "", "region of the bucket (default AWS_REGION, the profile's)")
-	set.StringVar(&b.config.CACert, "s3-cacert", "", "CA certificates of the S3 store, PEM (default AWS_CA_BUNDLE)")
-	set.StringVar(&b.config.Profile, "s3-profile", "", "profile of the AWS files with the credentials (default AWS_PROFILE)")
-	set.StringVar(&b.config.CredentialsFile, "s3-credentials-file", "", "file of credentials in AWS's form (default AWS_SHARED_CREDENTIALS_FILE)")
-	Enum(set, &b.config.Addressing, "s3-addressing", "where the bucket's name stands in URLs (default host with AWS, else path)",
-		Choice[string]{Word: "path", Value: "path", Help: "after the host"}, Choice[string]{Word: "host", Value: "host", Help: "in the host's name"})
-	set.BoolVar(&b.config.AllowHTTP, "s3-allow-http", false, "speak plain http with an S3 store on another machine")
-	set.StringVar(&b.config.SpoolDir, "spool-dir", "", "folder for what is on its way to or from S3, encrypted as it is (default the system's temporary folder)")
+	group(set, titleS3, topicS3, func(own *pflag.FlagSet) {
+		own.StringVar(&b.config.Endpoint, "s3-endpoint", "", "`URL` of the S3 store (default AWS_ENDPOINT_URL_S3, the profile's, AWS)")
+		own.StringVar(&b.config.Region, "s3-region", "", "`REGION` of the bucket (default AWS_REGION, the profile's)")
+		own.StringVar(&b.config.Profile, "s3-profile", "", "`PROFILE` of the AWS files with the credentials (default AWS_PROFILE)")
+		own.StringVar(&b.config.CredentialsFile, "s3-credentials-file", "", "`FILE` of credentials in AWS's form (default AWS_SHARED_CREDENTIALS_FILE)")
+		own.StringVar(&b.config.CACert, "s3-cacert", "", "`FILE` with the CA certificates of the S3 store (default AWS_CA_BUNDLE)")
+		Enum(own, &b.config.Addressing, "s3-addressing", "where the bucket's name stands in URLs (default host with AWS, else path)",
+			Choice[string]{Word: "path", Value: "path", Help: "after the host"}, Choice[string]{Word: "host", Value: "host", Help: "in the host's name"})
+		own.BoolVar(&b.config.AllowHTTP, "s3-allow-http", false, "allow plain http to an S3 store on another machine")
+		own.StringVar(&b.config.SpoolDir, "spool-dir", "", "`FOLDER` for encrypted data on its way to or from S3 (default the system's temporary folder)")
+	})
 }
 
 // open opens a place in S3, whose objects get the properties that the lock says.
@@ -73,15 +75,17 @@ type publishing struct {
 }
 
 func (f *publishing) addFlags(set *pflag.FlagSet, b *bucket) {
-	set.StringVar(&b.config.Encryption, "s3-encryption", "", "encryption at the S3 store: AES256 or aws:kms (default the bucket's)")
-	set.StringVar(&b.config.KMSKey, "s3-kms-key", "", "key for --s3-encryption=aws:kms (default the bucket's)")
-	set.StringVar(&b.config.StorageClass, "s3-storage-class", "", "storage class of the objects (default the bucket's)")
-	set.StringToStringVar(&f.tags, "s3-tag", nil, "tag of the objects, as KEY=VALUE; repeatable")
-	set.StringVar(&f.retainUntil, "retain-until", "", "until when the S3 store must keep the archive, such as 2027-01-31 or 2027-01-31T12:00:00Z")
-	set.Var(&f.retainFor, "retain-for", "how long the S3 store must keep the archive, such as 30d or 1y")
-	Enum(set, &f.retainMode, "retain-mode", "who may shorten that (default governance)",
-		Choice[string]{Word: "governance", Value: "GOVERNANCE", Help: "who has the right to bypass it"},
-		Choice[string]{Word: "compliance", Value: "COMPLIANCE", Help: "nobody"})
+	group(set, titleS3, topicS3, func(own *pflag.FlagSet) {
+		own.StringVar(&f.retainUntil, "retain-until", "", "lock the archive until `DATE`, such as 2027-01-31 or 2027-01-31T12:00:00Z")
+		own.Var(&f.retainFor, "retain-for", "lock the archive for this `TIME`, such as 30d or 1y")
+		Enum(own, &f.retainMode, "retain-mode", "who may lift the lock early (default governance: with the right to bypass it; compliance: nobody)",
+			Choice[string]{Word: "governance", Value: "GOVERNANCE", Help: "who has the right to bypass it"},
+			Choice[string]{Word: "compliance", Value: "COMPLIANCE", Help: "nobody"})
+		own.StringVar(&b.config.Encryption, "s3-encryption", "", "server-side encryption `MODE`: AES256 or aws:kms (default the bucket's)")
+		own.StringVar(&b.config.KMSKey, "s3-kms-key", "", "`KEY` for --s3-encryption=aws:kms (default the bucket's)")
+		own.StringVar(&b.config.StorageClass, "s3-storage-class", "", "storage `CLASS` of the objects (default the bucket's)")
+		own.StringToStringVar(&f.tags, "s3-tag", nil, "tag the objects with `KEY=VALUE`; repeatable")
+	})
 }
 
 // A lock says what becomes of an object beside its bytes.

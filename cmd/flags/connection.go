@@ -36,30 +36,39 @@ const defaultEndpoint = "127.0.0.1:2379"
 // AddFlags adds the flags.
 func (c *Connection) AddFlags(set *pflag.FlagSet, s *Settings) {
 	c.s = s
-	own := pflag.NewFlagSet("connection", pflag.ContinueOnError)
-	own.StringSliceVar(&c.endpoints, "endpoints", []string{defaultEndpoint}, "etcd endpoints, comma separated")
-	own.StringVar(&c.caCert, "cacert", "", "CA bundle that the server's certificate is checked with")
-	own.StringVar(&c.cert, "cert", "", "client certificate")
-	own.StringVar(&c.key, "key", "", "key of the client certificate")
-	own.StringVar(&c.user, "user", "", "etcd user name; the password comes from --password-file, KUBEFERRY_PASSWORD or a prompt")
-	own.StringVar(&c.password, "password", "", "refused: everybody can read the command line; use --password-file")
-	own.DurationVar(&c.dialTimeout, "dial-timeout", 5*time.Second, "time for the first answer of the cluster")
-	own.DurationVar(&c.commandTimeout, "command-timeout", 10*time.Second, "time for each request")
-	own.DurationVar(&c.keepaliveTime, "keepalive-time", 10*time.Second, "time between keepalive pings")
-	own.DurationVar(&c.keepaliveLimit, "keepalive-timeout", 5*time.Second, "time for the answer to a keepalive ping")
-	own.BoolVar(&c.skipVerify, "insecure-skip-tls-verify", false, "do not check the server's certificate; warns on each run")
-	own.BoolVar(&c.insecure, "insecure-transport", false, "allow plain text to an endpoint that is not this machine")
-	own.StringVar(&c.discovery.Domain, "discovery-srv", "", "domain whose SRV records name the endpoints, where nothing else does")
-	own.StringVar(&c.discovery.Name, "discovery-srv-name", "", "name of the service in the SRV records")
-	own.BoolVar(&c.discovery.Insecure, "insecure-discovery", false, "take endpoints over plain text from SRV records")
-	own.VisitAll(func(f *pflag.Flag) { f.Annotations = map[string][]string{etcdctlFlag: nil} })
-	Enum(set, &c.api, "api", "etcd API that holds the cluster",
-		Choice[etcdwalk.API]{Word: "auto", Help: "look which of them holds it"},
-		Choice[etcdwalk.API]{Word: "v3", Value: etcdwalk.V3, Help: "etcd 3"}, Choice[etcdwalk.API]{Word: "v2", Value: etcdwalk.V2, Help: "the API of etcd 2, up to etcd 3.5"})
-	set.Int64Var(&c.maxAnswer, "max-v2-answer", etcd2.DefaultMaxAnswer, "most bytes that API v2 may answer at once; it has no pages")
-	own.StringVar(&c.passwordFile, "password-file", "", "file with the etcd user's password, mode 0600")
-	_ = own.MarkHidden("password") // the flag was defined above
-	set.AddFlagSet(own)
+	group(set, titleConnection, "", func(own *pflag.FlagSet) {
+		own.StringSliceVar(&c.endpoints, "endpoints", []string{defaultEndpoint}, "etcd endpoints `HOST:PORT`, comma separated")
+		own.StringVar(&c.caCert, "cacert", "", "`FILE` with the CA certificates to check the server with")
+		own.StringVar(&c.cert, "cert", "", "`FILE` with the client certificate")
+		own.StringVar(&c.key, "key", "", "`FILE` with the key of the client certificate")
+		own.StringVar(&c.user, "user", "", "etcd user `NAME`; its password is asked for")
+		own.StringVar(&c.passwordFile, "password-file", "", "`FILE` with the password of the etcd user, mode 0600")
+		own.StringVar(&c.password, "password", "", "refused: everybody can read the command line; use --password-file")
+		_ = own.MarkHidden("password") // the flag was defined above
+		etcdctls(own)
+		own.Lookup("password-file").Annotations = nil // etcdctl has none
+	})
+	group(set, titleConnection, topicConnection, func(own *pflag.FlagSet) {
+		own.DurationVar(&c.dialTimeout, "dial-timeout", 5*time.Second, "time for the first answer of the cluster")
+		own.DurationVar(&c.commandTimeout, "command-timeout", 10*time.Second, "time for each request")
+		own.DurationVar(&c.keepaliveTime, "keepalive-time", 10*time.Second, "time between keepalive pings")
+		own.DurationVar(&c.keepaliveLimit, "keepalive-timeout", 5*time.Second, "time for the answer to a keepalive ping")
+		own.BoolVar(&c.skipVerify, "insecure-skip-tls-verify", false, "do not check the server's certificate; warns on each run")
+		own.BoolVar(&c.insecure, "insecure-transport", false, "allow plain text to an endpoint that is not this machine")
+		own.StringVar(&c.discovery.Domain, "discovery-srv", "", "`DOMAIN` whose SRV records name the endpoints, if nothing else does")
+		own.StringVar(&c.discovery.Name, "discovery-srv-name", "", "`NAME` of the service in the SRV records")
+		own.BoolVar(&c.discovery.Insecure, "insecure-discovery", false, "accept plain-text endpoints from SRV records")
+		etcdctls(own)
+		Enum(own, &c.api, "api", "etcd API that holds the cluster",
+			Choice[etcdwalk.API]{Word: "auto", Help: "look which of them holds it"},
+			Choice[etcdwalk.API]{Word: "v3", Value: etcdwalk.V3, Help: "etcd 3"}, Choice[etcdwalk.API]{Word: "v2", Value: etcdwalk.V2, Help: "the API of etcd 2, served up to etcd 3.5"})
+		own.Int64Var(&c.maxAnswer, "max-v2-answer", etcd2.DefaultMaxAnswer, "largest API v2 response to accept, in `BYTES` (v2 cannot paginate)")
+	})
+}
+
+// etcdctls marks flags that etcdctl has too.
+func etcdctls(set *pflag.FlagSet) {
+	set.VisitAll(func(f *pflag.Flag) { f.Annotations = map[string][]string{etcdctlFlag: nil} })
 }
 
 func (c *Connection) config(ctx context.Context) (connect.Config, error) {

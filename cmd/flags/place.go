@@ -153,8 +153,10 @@ type Destination struct {
 // AddFlags adds the flags.
 func (f *Destination) AddFlags(set *pflag.FlagSet, s *Settings) {
 	f.s = s
-	set.StringVar(&f.to, "to", "", "where the archive goes: a folder, a file, s3://bucket/prefix, or - for stdout")
-	set.BoolVar(&f.shared, "allow-shared-folder", false, "write into a folder that everybody can write to")
+	group(set, titleWhere, "", func(own *pflag.FlagSet) {
+		own.StringVar(&f.to, "to", "", "`PLACE` of the archive: a folder, a file, s3://bucket/prefix, or - for stdout")
+		own.BoolVar(&f.shared, "allow-shared-folder", false, "allow a folder that everybody can write to")
+	})
 	f.bucket.addFlags(set, s)
 	f.publishing.addFlags(set, &f.bucket)
 }

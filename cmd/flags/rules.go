@@ -23,21 +23,23 @@ type Rules struct {
 // AddFlags adds the flags.
 func (f *Rules) AddFlags(set *pflag.FlagSet, s *Settings) {
 	f.s = s
-	Enum(set, &f.Policy, "on-conflict", "when the target holds another value",
-		Choice[replay.Policy]{Word: "fail", Value: replay.Fail, Help: "write nothing at all"},
-		Choice[replay.Policy]{Word: "skip", Value: replay.Skip, Help: "leave it", Alias: []string{"none"}}, // Velero's words
-		Choice[replay.Policy]{Word: "overwrite", Value: replay.Overwrite, Help: "replace it", Alias: []string{"update"}},
-		Choice[replay.Policy]{Word: "newer", Value: replay.Newer, Help: "take the newer value, by revision"})
-	Enum(set, &f.Scenario, "scenario", "what the target is to the archive",
-		Choice[kube.Scenario]{Word: "same", Value: kube.ScenarioSame, Help: "the same cluster, after an accident"},
-		Choice[kube.Scenario]{Word: "new", Value: kube.ScenarioNew, Help: "a fresh etcd, its API server stopped"},
-		Choice[kube.Scenario]{Word: "migrate", Refused: "it is not supported yet: its rules for another cluster's nodes, addresses and tokens do not exist"})
-	set.StringSliceVar(&f.ClusterIs, "cluster-is", nil, "what the target is, as the plan shows it: the UID of its kube-system, or its etcd cluster id where that cannot be read; another target is refused")
-	Enum(set, &f.Regrant, "leases", "keys under an etcd lease",
-		Choice[bool]{Word: "skip", Help: "leave them out"},
-		Choice[bool]{Word: "regrant", Value: true, Help: "grant their remaining time again"})
-	set.IntVar(&f.InFlight, "max-in-flight", 0, "batches of up to 128 keys on the way at once, 1 to 32; 16 suits an empty target. Without it one, made smaller while the cluster answers slowly, so that a live cluster does not feel it")
-	set.BoolVar(&f.Raw, "raw", false, "write values too that no API server could read")
+	group(set, titleRules, "", func(own *pflag.FlagSet) {
+		Enum(own, &f.Policy, "on-conflict", "when the cluster holds another value (fail: nothing at all is written)",
+			Choice[replay.Policy]{Word: "fail", Value: replay.Fail, Help: "write nothing at all"},
+			Choice[replay.Policy]{Word: "skip", Value: replay.Skip, Help: "leave it", Alias: []string{"none"}}, // Velero's words
+			Choice[replay.Policy]{Word: "overwrite", Value: replay.Overwrite, Help: "replace it", Alias: []string{"update"}},
+			Choice[replay.Policy]{Word: "newer", Value: replay.Newer, Help: "take the newer value, by revision"})
+		Enum(own, &f.Scenario, "scenario", "undo an accident in the same cluster, or fill a new etcd whose API server is stopped",
+			Choice[kube.Scenario]{Word: "same", Value: kube.ScenarioSame, Help: "undo an accident in the same cluster"},
+			Choice[kube.Scenario]{Word: "new", Value: kube.ScenarioNew, Help: "fill a new etcd, its API server stopped"},
+			Choice[kube.Scenario]{Word: "migrate", Refused: "it is not supported yet: its rules for another cluster's nodes, addresses and tokens do not exist"})
+		own.StringSliceVar(&f.ClusterIs, "cluster-is", nil, "the `UID` of the target's kube-system, or its etcd cluster id where that cannot be read; any other target is refused")
+		Enum(own, &f.Regrant, "leases", "keys under an etcd lease: leave out, or grant their remaining time again",
+			Choice[bool]{Word: "skip", Help: "leave them out"},
+			Choice[bool]{Word: "regrant", Value: true, Help: "grant their remaining time again"})
+		own.IntVar(&f.InFlight, "max-in-flight", 0, "concurrent write batches, 1–32 (default 1, throttled by latency; use 16 for an empty etcd)")
+		own.BoolVar(&f.Raw, "raw", false, "also write values that are not valid Kubernetes objects")
+	})
 }
 
 // mostInFlight bounds --max-in-flight: more helps no target, and costs memory.

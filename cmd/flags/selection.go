@@ -3,7 +3,6 @@ package flags
 import (
 	"slices"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/kubeferry/kubeferry/cmd/console"
@@ -19,11 +18,15 @@ type Selecting struct {
 
 // AddFlags adds the flags.
 func (f *Selecting) AddFlags(flags *pflag.FlagSet) {
-	flags.StringSliceVar(&f.include, "include", nil, "only these: TYPE, TYPE/NAME (pods, deploy, cm/settings, widgets.example.com); repeatable")
-	flags.StringSliceVar(&f.exclude, "exclude", nil, "not these: TYPE, TYPE/NAME; repeatable")
-	flags.StringSliceVarP(&f.namespaces, "namespace", "n", nil, "only objects in these namespaces; repeatable")
-	flags.BoolVarP(&f.all, "all-namespaces", "A", false, "objects of all namespaces (the default)")
-	flags.StringSliceVar(&f.prefixes, "prefix", nil, "only keys under these prefixes (default /registry/, /kubernetes.io/ and /openshift.io/)")
+	group(flags, titleWhat, "", func(own *pflag.FlagSet) {
+		own.StringSliceVarP(&f.namespaces, "namespace", "n", nil, "only objects in the namespace `NAME`; repeatable")
+		own.BoolVarP(&f.all, "all-namespaces", "A", false, "objects of all namespaces (the default)")
+		own.StringSliceVar(&f.exclude, "exclude", nil, "not `TYPE` or TYPE/NAME; repeatable")
+	})
+	group(flags, titleWhat, topicSelection, func(own *pflag.FlagSet) {
+		own.StringSliceVar(&f.include, "include", nil, "only `TYPE` or TYPE/NAME, as words without a flag say it; repeatable")
+		own.StringSliceVar(&f.prefixes, "prefix", nil, "only keys under `PREFIX`; repeatable (default /registry/, /kubernetes.io/ and /openshift.io/)")
+	})
 	flags.SetNormalizeFunc(veleroNames)
 }
 
@@ -48,10 +51,10 @@ func veleroNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 // Query is what the words and flags select.
 func (f *Selecting) Query(words []string) (kube.Query, error) {
 	if slices.Contains(words, "") {
-		return kube.Query{}, console.Usagef("a word is empty%s", UnsetVariable)
+		return kube.Query{}, console.Usagef("an argument is empty%s", UnsetVariable)
 	}
 	if f.all && len(f.namespaces) > 0 {
-		return kube.Query{}, console.Usagef("-A and -n contradict each other; leave one of them out")
+		return kube.Query{}, console.Usagef("-A and -n contradict each other; use one of them")
 	}
 	return kube.Filter{
 		Include:    append(append([]string{}, words...), f.include...),
@@ -59,14 +62,4 @@ func (f *Selecting) Query(words []string) (kube.Query, error) {
 		Namespaces: f.namespaces,
 		Prefixes:   f.prefixes,
 	}.Compile()
-}
-
-// CompleteKinds completes words that name objects: the kinds that are compiled
-// into Kubernetes, as kubectl names them.
-func CompleteKinds(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	var names []cobra.Completion
-	for _, kind := range kube.Known() {
-		names = append(names, kind.Name())
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
 }

@@ -30,18 +30,19 @@ type Settings struct {
 	config, profile string
 	timeout         time.Duration
 	origins         map[string]string // flag name -> where its value came from
+	typed           []*pflag.Flag
 }
 
 // AddFlags adds the flags that every command has.
 func (s *Settings) AddFlags(set *pflag.FlagSet) {
 	set.BoolVar(&s.JSON, "json", false, "print JSON lines; the last one carries the exit code")
-	set.BoolVarP(&s.Quiet, "quiet", "q", false, "print nothing but warnings and errors")
-	set.BoolVarP(&s.Verbose, "verbose", "v", false, "tell on stderr what is being done, and how")
-	Enum(set, &s.JSONLog, "log-format", "form of what -v tells", Choice[bool]{Word: "text"}, Choice[bool]{Word: "json", Value: true})
+	set.BoolVarP(&s.Quiet, "quiet", "q", false, "print only warnings and errors")
+	set.BoolVarP(&s.Verbose, "verbose", "v", false, "log progress to stderr")
+	Enum(set, &s.JSONLog, "log-format", "format of that log", Choice[bool]{Word: "text"}, Choice[bool]{Word: "json", Value: true})
 	set.BoolVar(&s.NoInput, "no-input", false, "never ask; an error names the flag that answers")
-	set.StringVar(&s.config, "config", "", "configuration file (default /etc/kubeferry/config.yaml, then the user's)")
-	set.StringVar(&s.profile, "profile", "", "profile of the configuration file (default its default_profile)")
-	set.DurationVar(&s.timeout, "timeout", 0, "give up after this time (default: no limit for the whole run)")
+	set.StringVar(&s.config, "config", "", "configuration `FILE` (default /etc/kubeferry/config.yaml, then the user's)")
+	set.StringVar(&s.profile, "profile", "", "profile `NAME` in the configuration file (default its default_profile)")
+	set.DurationVar(&s.timeout, "timeout", 0, "give up after this time (default: no limit)")
 }
 
 // etcdctlFlag marks a flag that etcdctl has too, so that ETCDCTL_<FLAG> counts.
@@ -72,8 +73,28 @@ func (s *Settings) Typed(flags ...string) bool {
 	return slices.ContainsFunc(flags, func(flag string) bool { return s.Origin(flag) == "--"+flag })
 }
 
+// Again repeats what was typed of how a store and a configuration are reached, for a
+// command line that a user can type next. None of these is a secret.
+func (s *Settings) Again() string {
+	var b strings.Builder
+	for _, f := range s.typed {
+		if f.Name != "config" && f.Name != "profile" && f.Name != "spool-dir" && (note(f, topicOf, "") != topicS3 || !strings.HasPrefix(f.Name, "s3-")) {
+			continue
+		}
+		if f.Name == "s3-tag" || f.Name == "s3-encryption" || f.Name == "s3-kms-key" || f.Name == "s3-storage-class" {
+			continue // of what is written
+		}
+		b.WriteString(" --" + f.Name)
+		if f.Value.Type() != "bool" {
+			b.WriteString(" " + console.Quote(f.Value.String()))
+		}
+	}
+	return b.String()
+}
+
 // Apply fills in the flags of cmd, and starts its --timeout.
 func (s *Settings) Apply(cmd *cobra.Command) error {
+	cmd.Flags().Visit(func(f *pflag.Flag) { s.typed = append(s.typed, f) })
 	if err := s.fill(cmd); err != nil {
 		return err
 	}
@@ -142,7 +163,7 @@ func (s *Settings) lookup(f *pflag.Flag, fromProfile, profile, path string) (val
 	if f.Changed {
 		return "", "--" + f.Name
 	}
-	if f.Name == "passphrase" || f.Name == "help" {
+	if f.Name == "passphrase" || f.Name == "help" || f.Name == "version" {
 		return "", "" // KUBEFERRY_PASSPHRASE is the passphrase itself
 	}
 	names := []string{Variable(f.Name)}
@@ -181,7 +202,7 @@ func (s *Settings) checkVariables(root *cobra.Command) error {
 	for _, c := range append(root.Commands(), root) {
 		for _, set := range []*pflag.FlagSet{c.Flags(), c.PersistentFlags()} {
 			set.VisitAll(func(f *pflag.Flag) {
-				if f.Name != "help" {
+				if f.Name != "help" && f.Name != "version" {
 					known = append(known, Variable(f.Name))
 				}
 			})

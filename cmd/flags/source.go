@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/kubeferry/kubeferry/cmd/console"
@@ -41,15 +42,27 @@ func (f *Archive) AddFlags(set *pflag.FlagSet, s *Settings) {
 
 // AddFlags adds the flags.
 func (f *Source) AddFlags(set *pflag.FlagSet, s *Settings) {
-	set.StringVar(&f.store, "store", "", "place that holds the archive, which is then named as latest, latest~1, the beginning of its id, or its name there")
+	group(set, titleFrom, "", func(own *pflag.FlagSet) {
+		own.StringVar(&f.store, "store", "", "`PLACE` of the archive, to name it as latest, latest~1, or by its id or name there")
+	})
 	AddQuery(set, &f.query)
 	f.Archive.AddFlags(set, s)
 }
 
+// AddFrom adds the flag that names the archive, for commands whose words name objects.
+func (f *Source) AddFrom(c *cobra.Command, from *string) {
+	group(c.Flags(), titleFrom, "", func(own *pflag.FlagSet) {
+		own.StringVar(from, "from", "", "`ARCHIVE` to read: a file or s3://bucket/key; with --store, latest or an id")
+	})
+	_ = c.RegisterFlagCompletionFunc("from", f.completeFrom) // the flag was defined above
+}
+
 // AddQuery adds the flags that say which series of archives is meant.
 func AddQuery(flags *pflag.FlagSet, q *catalog.Query) {
-	flags.StringVar(&q.Cluster, "cluster", "", "only archives of this cluster count, for latest and checks: its label, or the UID or id that it is known by (default each)")
-	flags.StringVar(&q.Selection, "selection", "", "only archives of this selection count, for latest and checks: its text in a list, or the beginning of its digest (default whole, or what was taken on three days)")
+	group(flags, titleFrom, "", func(own *pflag.FlagSet) {
+		own.StringVar(&q.Cluster, "cluster", "", "only archives of this cluster count: its `NAME`, UID or etcd id (default each)")
+		own.StringVar(&q.Selection, "selection", "", "only archives of this selection count: its `TEXT` in a list, or digest (default whole, or what was taken on three days)")
+	})
 }
 
 // An Opened archive knows how the user can name it again.
@@ -132,7 +145,7 @@ func (f *Archive) find(ctx context.Context, word string, whole bool) (Place, err
 		}
 		return within(store, name, in, whole), nil
 	case catalog.IsReference(word):
-		return Place{}, console.Usagef("%q is one of many: --store names the place whose archives are meant", word)
+		return Place{}, console.Usagef("%q needs --store, for example --store /var/backups/etcd", word)
 	}
 	info, err := os.Stat(word)
 	switch {

@@ -32,7 +32,7 @@ func (c Config) Diagnose(ctx context.Context, endpoints []Endpoint, causes []err
 	reasons := make([]error, len(endpoints))
 	var probes sync.WaitGroup
 	for i, e := range endpoints {
-		probes.Go(func() { reasons[i] = fmt.Errorf("%s: %w", e.Text, c.Reason(ctx, e, causes[i], usable)) })
+		probes.Go(func() { reasons[i] = fmt.Errorf("at %s: %w", e.Text, c.Reason(ctx, e, causes[i], usable)) })
 	}
 	probes.Wait()
 	sentinel := etcdwalk.ErrUnavailable
@@ -43,7 +43,7 @@ func (c Config) Diagnose(ctx context.Context, endpoints []Endpoint, causes []err
 		}
 		texts = append(texts, err.Error())
 	}
-	return fmt.Errorf("%w: %s", sentinel, strings.Join(texts, "; "))
+	return fmt.Errorf("cannot connect to etcd %s%.0w", strings.Join(texts, "; "), sentinel)
 }
 
 // Reason says, in one line, why one endpoint does not serve, as Diagnose does of

@@ -42,7 +42,7 @@ func (d Discovery) Endpoints(ctx context.Context) ([]string, error) {
 	case r = <-asked:
 	}
 	if r.err != nil {
-		return nil, fmt.Errorf("%w: looking for the SRV records of etcd in %s: %w", etcdwalk.ErrUnavailable, d.Domain, r.err)
+		return nil, fmt.Errorf("looking for the SRV records of etcd in %s: %w%.0w", d.Domain, r.err, etcdwalk.ErrUnavailable)
 	}
 	var secure, plain []string
 	for _, e := range r.found.Endpoints {
@@ -59,9 +59,9 @@ func (d Discovery) Endpoints(ctx context.Context) ([]string, error) {
 	case len(plain) > 0 && d.Insecure:
 		return plain, nil
 	case len(plain) > 0:
-		return nil, fmt.Errorf("the SRV records of %s name %d endpoints over plain text and none over TLS; --insecure-discovery takes them: %w", d.Domain, len(plain), ErrDiscovery)
+		return nil, fmt.Errorf("the SRV records of %s name %d endpoints over plain text and none over TLS; --insecure-discovery takes them%.0w", d.Domain, len(plain), ErrDiscovery)
 	}
-	return nil, fmt.Errorf("the SRV records of %s name no etcd endpoint: %w", d.Domain, ErrDiscovery)
+	return nil, fmt.Errorf("the SRV records of %s name no etcd endpoint%.0w", d.Domain, ErrDiscovery)
 }
 
 // ServerName is what the certificates of the endpoints found must be for; empty:

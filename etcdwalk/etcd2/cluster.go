@@ -57,9 +57,9 @@ func Dial(ctx context.Context, cfg connect.Config, maxAnswer int64) (*Cluster, e
 	if err := c.connect(ctx); err != nil {
 		c.Close()
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("connecting to etcd: %w", ctx.Err())
+			return nil, fmt.Errorf("connect to etcd: %w", ctx.Err())
 		}
-		return nil, fmt.Errorf("connecting to etcd: %w", err)
+		return nil, err
 	}
 	cfg.Log.Debug("connected to etcd over API v2", "endpoints", c.addresses(), "version", c.version)
 	return c, nil
@@ -108,7 +108,7 @@ func (c *Cluster) choose(ctx context.Context, greetings []greeting) error {
 		switch g := greetings[i]; {
 		case g.err != nil:
 			causes[i] = g.err
-			refusal = worse(refusal, fmt.Errorf("%s: %w", e.Text, g.err))
+			refusal = worse(refusal, fmt.Errorf("cannot connect to etcd at %s: %w", e.Text, g.err))
 			continue
 		case c.id == 0:
 			first, c.id, c.version = e.Text, g.id, g.version
@@ -146,7 +146,7 @@ func worse(a, b error) error {
 }
 
 // ErrNoAPI: an etcd, but without this API. It is an etcdwalk.ErrUnavailable.
-var ErrNoAPI = fmt.Errorf("%w: this etcd does not serve API v2 (etcd 3.6 has none, 3.4 and 3.5 need --enable-v2)", etcdwalk.ErrUnavailable)
+var ErrNoAPI = fmt.Errorf("this etcd does not serve API v2 (etcd 3.6 has none, 3.4 and 3.5 need --enable-v2)%.0w", etcdwalk.ErrUnavailable)
 
 // censusTime is how long endpoints are waited for after one has answered: one
 // member of three may be down.
@@ -175,7 +175,7 @@ func (c *Cluster) greet(ctx context.Context, one client.Client) greeting {
 	case answer.StatusCode == http.StatusNotFound && !known: // "404 page not found"
 		return greeting{err: ErrNoAPI}
 	case answer.StatusCode >= http.StatusInternalServerError, !known:
-		return greeting{err: fmt.Errorf("%w: HTTP status %d", etcdwalk.ErrUnavailable, answer.StatusCode)}
+		return greeting{err: fmt.Errorf("HTTP status %d%.0w", answer.StatusCode, etcdwalk.ErrUnavailable)}
 	}
 	id, err := clusterID(answer.Header.Get(idHeader))
 	return greeting{versions.Server, id, err}
@@ -197,7 +197,7 @@ const idHeader = "X-Etcd-Cluster-Id"
 func clusterID(text string) (etcdwalk.ClusterID, error) {
 	id, err := strconv.ParseUint(text, 16, 64)
 	if err != nil || id == 0 {
-		return 0, fmt.Errorf("an answer names no cluster: %w", etcdwalk.ErrInvariant)
+		return 0, fmt.Errorf("an answer names no cluster%.0w", etcdwalk.ErrInvariant)
 	}
 	return etcdwalk.ClusterID(id), nil
 }
@@ -256,10 +256,10 @@ func checkAnswer(answer *client.Response) error {
 		return err
 	}
 	if answer.Node == nil {
-		return fmt.Errorf("an answer names no node: %w", etcdwalk.ErrInvariant)
+		return fmt.Errorf("an answer names no node%.0w", etcdwalk.ErrInvariant)
 	}
 	if answer.Index < answer.Node.ModifiedIndex {
-		return fmt.Errorf("an answer of index %d tells of index %d: %w", answer.Index, answer.Node.ModifiedIndex, etcdwalk.ErrInvariant)
+		return fmt.Errorf("an answer of index %d tells of index %d%.0w", answer.Index, answer.Node.ModifiedIndex, etcdwalk.ErrInvariant)
 	}
 	return nil
 }

@@ -56,13 +56,13 @@ func (c *Cluster) judge(ctx context.Context, err error) error {
 	case errors.Is(err, ErrTooLarge), errors.Is(err, etcdwalk.ErrInvariant):
 		return err
 	case errors.Is(err, client.ErrInvalidJSON), errors.Is(err, client.ErrEmptyBody):
-		return fmt.Errorf("an answer that cannot be read: %w", etcdwalk.ErrInvariant)
+		return fmt.Errorf("an answer that cannot be read%.0w", etcdwalk.ErrInvariant)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%w (%s): no answer within %s", etcdwalk.ErrUnavailable, c.addresses(), c.cfg.CommandTimeout)
+		return fmt.Errorf("etcd at %s: no answer within %s%.0w", c.addresses(), c.cfg.CommandTimeout, etcdwalk.ErrUnavailable)
 	case !answered:
-		return fmt.Errorf("%w (%s): %w", etcdwalk.ErrUnavailable, c.addresses(), err)
+		return fmt.Errorf("etcd at %s: %w%.0w", c.addresses(), err, etcdwalk.ErrUnavailable)
 	case refusal.Code == client.ErrorCodeRaftInternal, refusal.Code == client.ErrorCodeLeaderElect:
-		return fmt.Errorf("%w (%s): %s", etcdwalk.ErrUnavailable, c.addresses(), refusal.Message)
+		return fmt.Errorf("etcd at %s: %s%.0w", c.addresses(), refusal.Message, etcdwalk.ErrUnavailable)
 	case refusal.Code == client.ErrorCodeUnauthorized, refusal.Code == 0 && isRefusal(refusal.Message):
 		if c.cfg.Username == "" {
 			return fmt.Errorf("%w: the cluster wants a user, and none is given", etcdwalk.ErrDenied)

@@ -169,7 +169,7 @@ func (t *Target) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk.
 func holdUp(r etcdwalk.Result) error {
 	switch {
 	case r.State == etcdwalk.WriteUnknown: // it may be there or not
-		return fmt.Errorf("%w: %w", etcdwalk.ErrUnavailable, r.Err)
+		return fmt.Errorf("%w%.0w", r.Err, etcdwalk.ErrUnavailable)
 	case errors.Is(r.Err, etcdwalk.ErrUnavailable), errors.Is(r.Err, etcdwalk.ErrExpired):
 		return r.Err
 	}
@@ -278,7 +278,7 @@ func (t *Target) Grant(ctx context.Context, ttl int64) (int64, error) {
 		return 0, err
 	}
 	if ttl <= 0 {
-		return 0, fmt.Errorf("a TTL of %d seconds: %w", ttl, etcdwalk.ErrNoLease)
+		return 0, fmt.Errorf("a TTL of %d seconds%.0w", ttl, etcdwalk.ErrNoLease)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -61,7 +61,7 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	want := etcdwalk.ClusterID(t.cluster.Load())
 	if id, err := clusterID(answer.Header.Get(idHeader)); want != 0 && err == nil && id != want {
-		return nil, errors.Join(fmt.Errorf("an answer comes from cluster %s, not from %s: %w", id, want, etcdwalk.ErrInvariant), answer.Body.Close())
+		return nil, errors.Join(fmt.Errorf("an answer comes from cluster %s, not from %s%.0w", id, want, etcdwalk.ErrInvariant), answer.Body.Close())
 	}
 	answer.Body = &limited{ReadCloser: answer.Body, left: t.most, most: t.most}
 	return answer, nil

@@ -39,7 +39,7 @@ var (
 // Open implements etcdwalk.Source. The API tells the newest moment only.
 func (c *Cluster) Open(ctx context.Context, at etcdwalk.Moment, ranges etcdwalk.Ranges) (etcdwalk.View, error) {
 	if at != etcdwalk.Newest {
-		return nil, fmt.Errorf("opening index %d: API v2 keeps no history: %w", at, etcdwalk.ErrCompacted)
+		return nil, fmt.Errorf("opening index %d: API v2 keeps no history%.0w", at, etcdwalk.ErrCompacted)
 	}
 	v, err := c.Pin(ctx, ranges)
 	if err != nil {

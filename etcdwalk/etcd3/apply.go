@@ -110,7 +110,7 @@ func (a *application) raced(batch []int, response *pb.TxnResponse) []int {
 	if len(rest) < len(batch) {
 		return rest
 	}
-	err := a.errorf(batch, fmt.Errorf("a transaction failed, and all its guards hold: %w", etcdwalk.ErrInvariant))
+	err := a.errorf(batch, fmt.Errorf("a transaction failed, and all its guards hold%.0w", etcdwalk.ErrInvariant))
 	a.settle(batch, etcdwalk.Result{State: etcdwalk.WriteFailed, Err: err})
 	return nil
 }

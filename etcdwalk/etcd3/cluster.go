@@ -55,7 +55,7 @@ func Dial(ctx context.Context, cfg connect.Config) (*Cluster, error) {
 			l.close()
 		}
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("connecting to etcd: %w", ctx.Err())
+			return nil, fmt.Errorf("connect to etcd: %w", ctx.Err())
 		}
 		return nil, err
 	}
@@ -129,10 +129,10 @@ func (c *Cluster) try(ctx context.Context, what string, request func(ctx context
 // Its error is an etcdwalk.ErrInvariant.
 func (c *Cluster) checkHeader(h *pb.ResponseHeader) error {
 	if h == nil {
-		return fmt.Errorf("an answer has no header: %w", etcdwalk.ErrInvariant)
+		return fmt.Errorf("an answer has no header%.0w", etcdwalk.ErrInvariant)
 	}
 	if got := etcdwalk.ClusterID(h.ClusterId); got != c.id {
-		return fmt.Errorf("an answer comes from cluster %s, not from %s: %w", got, c.id, etcdwalk.ErrInvariant)
+		return fmt.Errorf("an answer comes from cluster %s, not from %s%.0w", got, c.id, etcdwalk.ErrInvariant)
 	}
 	return nil
 }

@@ -120,7 +120,7 @@ func (c *Cluster) judge(ctx context.Context, err error) error {
 	case strings.Contains(status.Convert(err).Message(), tooLargeText):
 		return fmt.Errorf("%w: %s", errTooLarge, status.Convert(err).Message())
 	case isForeign(err):
-		return fmt.Errorf("%w (%s): %s", etcdwalk.ErrUnavailable, c.addresses(), status.Convert(err).Message())
+		return fmt.Errorf("etcd at %s: %s%.0w", c.addresses(), status.Convert(err).Message(), etcdwalk.ErrUnavailable)
 	}
 	for _, m := range meanings {
 		if errors.Is(rpctypes.Error(err), m.etcd) {
@@ -130,7 +130,7 @@ func (c *Cluster) judge(ctx context.Context, err error) error {
 	if !mayPass(err) {
 		return err
 	}
-	return fmt.Errorf("%w (%s): %s", etcdwalk.ErrUnavailable, c.addresses(), words(err, c.cfg.CommandTimeout))
+	return fmt.Errorf("etcd at %s: %s%.0w", c.addresses(), words(err, c.cfg.CommandTimeout), etcdwalk.ErrUnavailable)
 }
 
 func mayPass(err error) bool {
@@ -154,9 +154,9 @@ func (c *Cluster) explain(ctx context.Context, looks []look) error {
 	for i, l := range looks {
 		if err := c.judge(ctx, l.err); errors.Is(err, etcdwalk.ErrDenied) {
 			if errors.Is(l.err, rpctypes.ErrAuthFailed) {
-				return fmt.Errorf("%s refuses user %q and its password: %w", l.endpoint.Text, c.cfg.Username, err)
+				return fmt.Errorf("cannot connect to etcd at %s: it refuses user %q and its password: %w", l.endpoint.Text, c.cfg.Username, err)
 			}
-			return fmt.Errorf("%s: %w", l.endpoint.Text, err)
+			return fmt.Errorf("cannot connect to etcd at %s: %w", l.endpoint.Text, err)
 		}
 		causes[i] = l.cause()
 	}
@@ -167,7 +167,7 @@ func (c *Cluster) explain(ctx context.Context, looks []look) error {
 		return err
 	})
 	if old.Load() {
-		return fmt.Errorf("%w: %w", ErrNoAPI, err)
+		return fmt.Errorf("%w%.0w", err, ErrNoAPI)
 	}
 	return err
 }

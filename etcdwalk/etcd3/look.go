@@ -119,7 +119,7 @@ func (c *Cluster) choose(ctx context.Context, looks []look) error {
 		}
 	}
 	if len(c.members.all) == 0 {
-		return fmt.Errorf("connecting to etcd: %w", c.explain(ctx, looks))
+		return c.explain(ctx, looks)
 	}
 	c.tellOf(ctx, looks)
 	return nil

@@ -70,7 +70,7 @@ func (s *scanner) cell(ctx context.Context, c cell) error {
 			return s.reading(err)
 		}
 		if p.more && len(p.entries) == 0 {
-			return s.reading(fmt.Errorf("an empty page says that there is more: %w", etcdwalk.ErrInvariant))
+			return s.reading(fmt.Errorf("an empty page says that there is more%.0w", etcdwalk.ErrInvariant))
 		}
 		s.asked, s.passed = s.asked+1, s.passed+p.count
 		course.learn(p, asked, s.limit)

@@ -74,7 +74,7 @@ func (s *scanner) receive(ctx context.Context) error {
 			return nil
 		}
 		if errors.Is(err, io.EOF) {
-			return s.reading(fmt.Errorf("a stream ended without its last message: %w", etcdwalk.ErrInvariant))
+			return s.reading(fmt.Errorf("a stream ended without its last message%.0w", etcdwalk.ErrInvariant))
 		}
 		if err != nil {
 			if errors.Is(context.Cause(ctx), errSilent) {
@@ -93,7 +93,7 @@ func (s *scanner) receive(ctx context.Context) error {
 			}
 			complete = true
 		case len(p.entries) == 0: // it might go on like this for ever
-			return s.reading(fmt.Errorf("a stream goes on without a key: %w", etcdwalk.ErrInvariant))
+			return s.reading(fmt.Errorf("a stream goes on without a key%.0w", etcdwalk.ErrInvariant))
 		}
 		if err := s.take(by.id, p.entries); err != nil {
 			return err

@@ -147,12 +147,12 @@ func (t *Target) readBatch(ctx context.Context, keys [][]byte, headsOnly bool, r
 		err = t.cluster.checkHeader(response.Header)
 	}
 	if err == nil && len(response.Responses) != len(keys) {
-		err = fmt.Errorf("%d answers: %w", len(response.Responses), etcdwalk.ErrInvariant)
+		err = fmt.Errorf("%d answers%.0w", len(response.Responses), etcdwalk.ErrInvariant)
 	}
 	for i := 0; err == nil && i < len(keys); i++ {
 		for _, kv := range response.Responses[i].GetResponseRange().GetKvs() {
 			if !bytes.Equal(kv.Key, keys[i]) {
-				err = fmt.Errorf("an answer about key %q tells of key %q: %w", keys[i], kv.Key, etcdwalk.ErrInvariant)
+				err = fmt.Errorf("an answer about key %q tells of key %q%.0w", keys[i], kv.Key, etcdwalk.ErrInvariant)
 			}
 		}
 	}

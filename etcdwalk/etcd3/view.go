@@ -55,7 +55,7 @@ func (c *Cluster) Open(ctx context.Context, at etcdwalk.Moment, ranges etcdwalk.
 	case at == etcdwalk.Newest:
 		return v, nil
 	case at < 0, int64(at) > v.info.Revision:
-		return nil, fmt.Errorf("opening revision %d: the newest is %d: %w", at, v.info.Revision, fs.ErrNotExist)
+		return nil, fmt.Errorf("opening revision %d: the newest is %d%.0w", at, v.info.Revision, fs.ErrNotExist)
 	}
 	v.info.Revision, v.info.Taken = int64(at), time.Time{}
 	if _, err := v.count(ctx, fmt.Sprintf("opening revision %d", at), firstKey(ranges)); err != nil {

@@ -43,6 +43,9 @@ func Known() []Kind {
 	return known
 }
 
+// ShortNames are the kind's short names, as kubectl has them.
+func (k *Kind) ShortNames() []string { return strings.Fields(k.short) }
+
 // called tells whether name is one of the kind's names.
 func (k *Kind) called(name string) bool {
 	return name != "" && (name == k.Plural || name == strings.ToLower(k.Kind) ||

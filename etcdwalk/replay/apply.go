@@ -85,7 +85,7 @@ func (p *pass) round(ctx context.Context, b *batch, items []*item) ([]*item, err
 		for _, it := range items {
 			it.lose()
 		}
-		return items, fmt.Errorf("the target answers for %d writes of %d: %w", len(results), len(items), etcdwalk.ErrInvariant)
+		return items, fmt.Errorf("the target answers for %d writes of %d%.0w", len(results), len(items), etcdwalk.ErrInvariant)
 	}
 	var left []*item
 	var stop error
@@ -169,7 +169,7 @@ func (p *pass) take(it *item, r etcdwalk.Result) (settled bool, stop error) {
 		}
 	default: // etcdwalk.WriteUnknown
 		it.lose()
-		return false, fmt.Errorf("writing key %q: %w: %w", it.want.Key, etcdwalk.ErrUnavailable, r.Err)
+		return false, fmt.Errorf("writing key %q: %w%.0w", it.want.Key, r.Err, etcdwalk.ErrUnavailable)
 	}
 	return true, stop
 }

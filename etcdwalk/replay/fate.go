@@ -14,23 +14,23 @@ type Fate string
 
 // The fates.
 const (
-	Created     Fate = "create"
-	Replaced    Fate = "replace"
-	Unchanged   Fate = "same"
-	Skipped     Fate = "skipped"   // the target's value stays, as the policy wants
-	Excluded    Fate = "excluded"  // by the job's rule
-	Leased      Fate = "leased"    // it is under a lease, and leases are not granted again
-	Expired     Fate = "expired"   // nothing of its lease's time was left, or nothing is known of it
-	Conflicting Fate = "conflict"  // the target holds another value, or others kept writing the key
-	Refused     Fate = "refused"   // by the job's rule: such a value would do harm
-	Failure     Fate = "failed"    // the target would not take it
-	Unsure      Fate = "unknown"   // the answer to its write was lost, and it could not be read back: it may be written
-	Unreached   Fate = "unreached" // the apply stopped before it
+	Created     Fate = "created"
+	Replaced    Fate = "replaced"
+	Unchanged   Fate = "unchanged"
+	Skipped     Fate = "skipped"     // the target's value stays, as the policy wants
+	Excluded    Fate = "excluded"    // by the job's rule
+	Leased      Fate = "leased"      // it is under a lease, and leases are not granted again
+	Expired     Fate = "expired"     // nothing of its lease's time was left, or nothing is known of it
+	Conflicting Fate = "conflicting" // the target holds another value, or others kept writing the key
+	Refused     Fate = "refused"     // by the job's rule: such a value would do harm
+	Failure     Fate = "failed"      // the target would not take it
+	Unsure      Fate = "unknown"     // the answer to its write was lost, and it could not be read back: it may be written
+	Unreached   Fate = "not reached" // the apply stopped before it
 )
 
 // ErrConflict is an error of a job, beside those of its source and target: under the
 // policy Fail, the target holds another value.
-var ErrConflict = errors.New("the target holds other values")
+var ErrConflict = errors.New("the cluster holds other values")
 
 // A Line tells the fate of one key.
 type Line struct {
@@ -102,11 +102,19 @@ func (p Plan) Err() error {
 	case !p.complete:
 		return errors.New("the plan is not complete")
 	case p.Counts[Refused] > 0:
-		return fmt.Errorf("%d values: %w", p.Counts[Refused], etcdwalk.ErrRefused)
+		return fmt.Errorf("%s refused%.0w", told(p.Counts[Refused], "is", "are"), etcdwalk.ErrRefused)
 	case p.Counts[Conflicting] > 0:
-		return fmt.Errorf("%d keys: %w", p.Counts[Conflicting], ErrConflict)
+		return fmt.Errorf("%s in the cluster%.0w", told(p.Counts[Conflicting], "differs", "differ"), ErrConflict)
 	}
 	return nil
+}
+
+// told says what n keys do.
+func told(n int64, one, more string) string {
+	if n == 1 {
+		return "1 key " + one
+	}
+	return fmt.Sprintf("%d keys %s", n, more)
 }
 
 // A Summary is what Job.Apply did.

@@ -90,7 +90,7 @@ func (j Job) Apply(ctx context.Context, plan Plan) (Summary, error) {
 	}
 	planned, done := plan.Counts.Total(), p.tally.Counts.Total()
 	if err == nil && done != planned {
-		err = fmt.Errorf("the source held %d keys, and %d when planning: %w", done, planned, etcdwalk.ErrInvariant)
+		err = fmt.Errorf("the source held %d keys, and %d when planning%.0w", done, planned, etcdwalk.ErrInvariant)
 	}
 	if done < planned { // the source could not be walked to its end
 		p.tally.Counts[Unreached] += planned - done

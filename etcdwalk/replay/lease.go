@@ -49,7 +49,7 @@ func (l *leases) of(ctx context.Context, source etcdwalk.View, id int64) (*lease
 		return nil, fmt.Errorf("asking for lease %x: %w", id, err)
 	}
 	if len(told) != 1 || told[0].ID != id {
-		return nil, fmt.Errorf("asked for lease %x, told of %d others: %w", id, len(told), etcdwalk.ErrInvariant)
+		return nil, fmt.Errorf("asked for lease %x, told of %d others%.0w", id, len(told), etcdwalk.ErrInvariant)
 	}
 	known := &lease{state: told[0].State, taken: make(chan struct{}, 1)}
 	if known.state == etcdwalk.LeaseLive && told[0].Remaining > 0 {

@@ -89,7 +89,7 @@ func (p *pass) collect(ctx context.Context) error {
 func (p *pass) Put(ctx context.Context, e etcdwalk.Entry) error {
 	for _, sel := range p.Selections[:p.current] {
 		if sel.Ranges.Contains(e.Key) && sel.Takes(e) {
-			return fmt.Errorf("key %q is in two selections: %w", e.Key, etcdwalk.ErrInvariant)
+			return fmt.Errorf("key %q is in two selections%.0w", e.Key, etcdwalk.ErrInvariant)
 		}
 	}
 	fate, reason, err := p.screen(ctx, e)
@@ -181,7 +181,7 @@ func (p *pass) look(ctx context.Context, b *batch, items []*item) error {
 		return fmt.Errorf("looking for %d keys from %q on: %w", len(items), items[0].want.Key, err)
 	}
 	if len(heads) != len(items) {
-		return fmt.Errorf("the target tells of %d keys, asked for %d: %w", len(heads), len(items), etcdwalk.ErrInvariant)
+		return fmt.Errorf("the target tells of %d keys, asked for %d%.0w", len(heads), len(items), etcdwalk.ErrInvariant)
 	}
 	var there []*item
 	for i, it := range items {
@@ -198,7 +198,7 @@ func (p *pass) look(ctx context.Context, b *batch, items []*item) error {
 			return fmt.Errorf("reading %d keys from %q on: %w", len(some), some[0].want.Key, err)
 		}
 		if len(found) != len(some) {
-			return fmt.Errorf("the target tells of %d keys, asked for %d: %w", len(found), len(some), etcdwalk.ErrInvariant)
+			return fmt.Errorf("the target tells of %d keys, asked for %d%.0w", len(found), len(some), etcdwalk.ErrInvariant)
 		}
 		for i, it := range some {
 			it.decide(p.Policy, found[i])

@@ -18,7 +18,7 @@ func (j Job) transform(e etcdwalk.Entry) (changed etcdwalk.Entry, from []byte, e
 		return e, nil, fmt.Errorf("transforming key %q: %w", e.Key, err)
 	}
 	if len(changed.Key) == 0 {
-		return e, nil, fmt.Errorf("transforming key %q: no key came of it: %w", e.Key, etcdwalk.ErrInvariant)
+		return e, nil, fmt.Errorf("transforming key %q: no key came of it%.0w", e.Key, etcdwalk.ErrInvariant)
 	}
 	changed.Lease, changed.Record = e.Lease, nil
 	if !bytes.Equal(changed.Key, e.Key) {
@@ -35,7 +35,7 @@ func (p *pass) landOn(key, from []byte) error {
 	if from == nil {
 		from = key
 	}
-	return fmt.Errorf("key %q becomes %q, and so does another: %w", from, key, etcdwalk.ErrRefused)
+	return fmt.Errorf("key %q becomes %q, and so does another%.0w", from, key, etcdwalk.ErrRefused)
 }
 
 // landed are keys, each by the beginning of its SHA-256.

@@ -41,9 +41,9 @@ func (l Listing) Find(word string, q Query) (Item, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return Item{}, fmt.Errorf("no archive has the name or the id %.200q: %w", word, fs.ErrNotExist)
+		return Item{}, fmt.Errorf("no archive has the name or the id %.200q%.0w", word, fs.ErrNotExist)
 	}
-	return Item{}, fmt.Errorf("%d archives have an id that begins with %s, among them %s and %s: %w", len(found), word, found[0].Name, found[1].Name, ErrAmbiguous)
+	return Item{}, fmt.Errorf("%d archives have an id that begins with %s, among them %s and %s%.0w", len(found), word, found[0].Name, found[1].Name, ErrAmbiguous)
 }
 
 func (l Listing) latest(word string, q Query) (Item, error) {
@@ -51,7 +51,7 @@ func (l Listing) latest(word string, q Query) (Item, error) {
 	if text, ok := strings.CutPrefix(word, "latest~"); ok {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 {
-			return Item{}, fmt.Errorf("%.40q: it takes latest, or latest~1 for the one before it, and so on: %w", word, fs.ErrNotExist)
+			return Item{}, fmt.Errorf("%.40q: it takes latest, or latest~1 for the one before it, and so on%.0w", word, fs.ErrNotExist)
 		}
 		back = n
 	}
@@ -60,20 +60,20 @@ func (l Listing) latest(word string, q Query) (Item, error) {
 		case item.Err != nil:
 			return Item{}, fmt.Errorf("%s: which one it is cannot be told: %w", word, item.Err)
 		case item.Receipt.Name == "":
-			return Item{}, fmt.Errorf("%s: which one it is cannot be told, since one receipt cannot be read: %s: %w", word, item.Broken, ErrAmbiguous)
+			return Item{}, fmt.Errorf("%s: which one it is cannot be told, since one receipt cannot be read: %s%.0w", word, item.Broken, ErrAmbiguous)
 		}
 	}
 	found := l.Select(q)
 	switch len(found) {
 	case 0:
-		return Item{}, fmt.Errorf("%s: %s: %w", word, l.Without(q), fs.ErrNotExist)
+		return Item{}, fmt.Errorf("%s: %s%.0w", word, l.Without(q), fs.ErrNotExist)
 	case 1:
 	default:
-		return Item{}, fmt.Errorf("%s: there are archives of %s; %sname one by its id: %w", word, namesOf(found), ways(found), ErrAmbiguous)
+		return Item{}, fmt.Errorf("%s: there are archives of %s; %sname one by its id%.0w", word, namesOf(found), ways(found), ErrAmbiguous)
 	}
 	good := slices.DeleteFunc(slices.Clone(found[0].Items), func(i Item) bool { return i.Broken != "" })
 	if back >= len(good) {
-		return Item{}, fmt.Errorf("%s: there are %d good archives of %s: %w", word, len(good), found[0].name(), fs.ErrNotExist)
+		return Item{}, fmt.Errorf("%s: there are %d good archives of %s%.0w", word, len(good), found[0].name(), fs.ErrNotExist)
 	}
 	return good[back], nil
 }

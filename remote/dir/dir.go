@@ -74,7 +74,7 @@ func (s *Store) Create(ctx context.Context, name string) (remote.Upload, error) 
 		return nil, err
 	}
 	if hidden(name) {
-		return nil, fmt.Errorf("create %s: a name that begins with a dot: %w", s.join(name), fs.ErrInvalid)
+		return nil, fmt.Errorf("create %s: a name that begins with a dot%.0w", s.join(name), fs.ErrInvalid)
 	}
 	if err := makeFolder(s.path); err != nil {
 		return nil, err
@@ -207,7 +207,7 @@ func (s *Store) join(name string) string { return filepath.Join(s.path, name) }
 // check is what each operation on a name begins with.
 func (s *Store) check(ctx context.Context, op, name string) error {
 	if !validName(name) {
-		return fmt.Errorf("%s %q in %s: %w", op, name, s.path, fs.ErrInvalid)
+		return fmt.Errorf("%s %q in %s%.0w", op, name, s.path, fs.ErrInvalid)
 	}
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s %s: %w", op, s.join(name), err)
@@ -237,7 +237,7 @@ func (o *object) ReadAt(p []byte, off int64) (int, error) {
 		return 0, fmt.Errorf("read %s: %w", o.path, err)
 	}
 	if off < 0 {
-		return 0, fmt.Errorf("read %s at %d: %w", o.path, off, fs.ErrInvalid)
+		return 0, fmt.Errorf("read %s at %d%.0w", o.path, off, fs.ErrInvalid)
 	}
 	n, err := o.data.ReadAt(p, off)
 	if err != nil && !errors.Is(err, io.EOF) {

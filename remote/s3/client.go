@@ -56,7 +56,7 @@ func authorities(path string) (*x509.CertPool, error) {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("read the authorities: %s holds no certificate: %w", path, fs.ErrInvalid)
+		return nil, fmt.Errorf("read the authorities: %s holds no certificate%.0w", path, fs.ErrInvalid)
 	}
 	return pool, nil
 }

@@ -38,13 +38,13 @@ const Scheme = "s3://"
 func Parse(address string) (Location, error) {
 	rest, ok := strings.CutPrefix(address, Scheme)
 	if !ok {
-		return Location{}, fmt.Errorf("parse the address: it does not begin with s3://: %w", fs.ErrInvalid)
+		return Location{}, fmt.Errorf("parse the address: it does not begin with s3://%.0w", fs.ErrInvalid)
 	}
 	var at Location
 	rest, at.query, _ = strings.Cut(rest, "?")
 	at.Bucket, at.Prefix, _ = strings.Cut(rest, "/")
 	if strings.ContainsAny(at.Bucket, "@:") { // which is not shown: it may be a secret
-		return Location{}, fmt.Errorf("parse the address: it begins with s3://BUCKET, and has no place for credentials: %w", fs.ErrInvalid)
+		return Location{}, fmt.Errorf("parse the address: it begins with s3://BUCKET, and has no place for credentials%.0w", fs.ErrInvalid)
 	}
 	if err := s3utils.CheckValidBucketName(at.Bucket); err != nil {
 		return Location{}, fmt.Errorf("parse the address: the bucket %q: %w: %w", at.Bucket, fs.ErrInvalid, err)
@@ -61,7 +61,7 @@ func Parse(address string) (Location, error) {
 func (at *Location) parseQuery() error {
 	values, err := url.ParseQuery(at.query)
 	if err != nil {
-		return fmt.Errorf("parse the address: what follows the question mark: %w", fs.ErrInvalid)
+		return fmt.Errorf("parse the address: what follows the question mark%.0w", fs.ErrInvalid)
 	}
 	for name, value := range values {
 		switch name {
@@ -70,7 +70,7 @@ func (at *Location) parseQuery() error {
 		case "region":
 			at.Region = value[0]
 		default:
-			return fmt.Errorf("parse the address: %q is neither endpoint nor region: %w", name, fs.ErrInvalid)
+			return fmt.Errorf("parse the address: %q is neither endpoint nor region%.0w", name, fs.ErrInvalid)
 		}
 	}
 	return nil
@@ -198,17 +198,17 @@ const minPart = 5 << 20
 func (c Config) check() error {
 	switch {
 	case c.Addressing != "" && c.Addressing != "path" && c.Addressing != "host":
-		return fmt.Errorf("the addressing %q is neither path nor host: %w", c.Addressing, fs.ErrInvalid)
+		return fmt.Errorf("the addressing %q is neither path nor host%.0w", c.Addressing, fs.ErrInvalid)
 	case c.Encryption != "" && c.Encryption != "AES256" && c.Encryption != "aws:kms":
-		return fmt.Errorf("the encryption %q is neither AES256 nor aws:kms: %w", c.Encryption, fs.ErrInvalid)
+		return fmt.Errorf("the encryption %q is neither AES256 nor aws:kms%.0w", c.Encryption, fs.ErrInvalid)
 	case c.KMSKey != "" && c.Encryption != "aws:kms":
-		return fmt.Errorf("a KMS key without the encryption aws:kms: %w", fs.ErrInvalid)
+		return fmt.Errorf("a KMS key without the encryption aws:kms%.0w", fs.ErrInvalid)
 	case c.LockMode != "" && c.LockMode != "GOVERNANCE" && c.LockMode != "COMPLIANCE":
-		return fmt.Errorf("the lock mode %q is neither GOVERNANCE nor COMPLIANCE: %w", c.LockMode, fs.ErrInvalid)
+		return fmt.Errorf("the lock mode %q is neither GOVERNANCE nor COMPLIANCE%.0w", c.LockMode, fs.ErrInvalid)
 	case (c.LockMode == "") != c.RetainUntil.IsZero():
-		return fmt.Errorf("a lock has a mode and a time, and not one of them: %w", fs.ErrInvalid)
+		return fmt.Errorf("a lock has a mode and a time, and not one of them%.0w", fs.ErrInvalid)
 	case c.PartSize < minPart:
-		return fmt.Errorf("parts of %d bytes are smaller than S3's smallest, %d: %w", c.PartSize, minPart, fs.ErrInvalid)
+		return fmt.Errorf("parts of %d bytes are smaller than S3's smallest, %d%.0w", c.PartSize, minPart, fs.ErrInvalid)
 	}
 	if _, err := tags.NewTags(c.Tags, true); err != nil { // else minio-go would drop them without a word
 		return fmt.Errorf("the tags: %w: %w", fs.ErrInvalid, err)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/kubeferry/kubeferry/remote/remotetest"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
@@ -32,7 +33,7 @@ func TestParse(t *testing.T) { // S21, S24
 		"s3://bucket?endpoint=http%3A%2F%2Flocalhost:9&region=x": {Bucket: "bucket", Endpoint: "http://localhost:9", Region: "x"},
 	} {
 		got, err := Parse(address)
-		if diff := cmp.Diff(got, want); diff != "" || err != nil {
+		if diff := cmp.Diff(got, want, cmpopts.IgnoreUnexported(Location{})); diff != "" || err != nil {
 			t.Errorf("%s: %v (-got +want):\n%s", address, err, diff)
 		}
 	}

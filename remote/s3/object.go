@@ -94,7 +94,7 @@ func (o *object) ReadAt(p []byte, off int64) (int, error) {
 		return 0, fmt.Errorf("read %s: %w", o.s.url(o.name), err)
 	}
 	if off < 0 {
-		return 0, fmt.Errorf("read %s at %d: %w", o.s.url(o.name), off, fs.ErrInvalid)
+		return 0, fmt.Errorf("read %s at %d%.0w", o.s.url(o.name), off, fs.ErrInvalid)
 	}
 	n := 0
 	for n < len(p) {
@@ -200,7 +200,7 @@ func (s *Store) get(ctx context.Context, name string, v version, options minio.G
 }
 
 // errReplaced: the object that was pinned is not there any more.
-var errReplaced = fmt.Errorf("it was replaced since it was opened: %w", fs.ErrNotExist)
+var errReplaced = fmt.Errorf("it was replaced since it was opened%.0w", fs.ErrNotExist)
 
 // fill reads data, and the end behind it.
 func (b *body) fill(data []byte) error {

@@ -67,9 +67,9 @@ func (t *target) setEndpoint(endpoint string, allowHTTP bool) error {
 	u, err := url.Parse(endpoint)
 	switch {
 	case err != nil, u.User != nil: // neither is shown: there may be a password in it
-		return fmt.Errorf("the endpoint is not of the form https://HOST:PORT: %w", fs.ErrInvalid)
+		return fmt.Errorf("the endpoint is not of the form https://HOST:PORT%.0w", fs.ErrInvalid)
 	case u.Scheme != "https" && u.Scheme != "http", u.Host == "", strings.Trim(u.Path, "/") != "", u.RawQuery != "":
-		return fmt.Errorf("the endpoint %q is not of the form https://HOST:PORT: %w", endpoint, fs.ErrInvalid)
+		return fmt.Errorf("the endpoint %q is not of the form https://HOST:PORT%.0w", endpoint, fs.ErrInvalid)
 	case u.Scheme == "http" && !allowHTTP && !loopback(u.Hostname()):
 		return fmt.Errorf("the endpoint %q: %w", endpoint, ErrPlainHTTP)
 	}
@@ -99,7 +99,7 @@ func (c Config) readProfile() (profile, error) {
 	path := awsFile("AWS_CONFIG_FILE", "config")
 	file, err := ini.LoadSources(ini.LoadOptions{Loose: true, AllowNestedValues: true}, path)
 	if err != nil {
-		return profile{}, fmt.Errorf("read %s: %s: %w", path, unparsable(err), fs.ErrInvalid)
+		return profile{}, fmt.Errorf("read %s: %s%.0w", path, unparsable(err), fs.ErrInvalid)
 	}
 	name := first(c.Profile, os.Getenv("AWS_PROFILE"), "default")
 	section := file.Section("profile " + name)

@@ -70,13 +70,13 @@ func TestPeakIsTheLargestSeen(t *testing.T) {
 
 func TestLastLineIsTheSummary(t *testing.T) {
 	var s summary
-	err := lastLine([]byte("{\"result\":{}}\n"+`{"result":{"plan":{"counts":{"create":7}},"steps":{"plan":{"seconds":0.5,"archive_bytes":42},"apply":{"seconds":2}}}}`+"\n"), &s)
+	err := lastLine([]byte("{\"result\":{}}\n"+`{"result":{"plan":{"counts":{"created":7}},"steps":{"plan":{"seconds":0.5,"archive_bytes":42},"apply":{"seconds":2}}}}`+"\n"), &s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := figures{}
 	s.addTo(f)
-	if s.Result.Plan.Counts["create"] != 7 || f[plan] != 0.5 || f[planned] != 42 || f[apply] != 2 {
+	if s.Result.Plan.Counts["created"] != 7 || f[plan] != 0.5 || f[planned] != 42 || f[apply] != 2 {
 		t.Errorf("read %+v, %v", s, f)
 	}
 	if _, ok := f[verify]; ok {

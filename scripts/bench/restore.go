@@ -105,7 +105,7 @@ func (b *bench) restoring(d *dataset, archive string, flags ...string) filler {
 		if err := lastLine(printed, &s); err != nil {
 			return nil, err
 		}
-		f[keys] = float64(s.Result.Applied.Counts["create"])
+		f[keys] = float64(s.Result.Applied.Counts["created"])
 		if f[keys] != float64(d.Keys) {
 			return nil, fmt.Errorf("kubeferry restore created not %d keys: %s", d.Keys, printed)
 		}

@@ -1,0 +1,81 @@
+package cmd
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/remote/catalog"
+)
+
+// show prints the table: what fits into 80 columns, or all.
+func (o *listOptions) show(listing catalog.Listing, left []string, place string) {
+	rows := [][]string{{"ID", "CREATED", "AGE", "SIZE", "KEYS", "CLUSTER", "SCOPE", "STATE"}}
+	if o.wide {
+		rows[0] = append(rows[0], "REVISION", "NAME")
+	}
+	add := func(name, revision string, cells ...string) {
+		if o.wide {
+			cells = append(cells, revision, name)
+		} else if cells[0] == "-" { // nothing else names it
+			cells[len(cells)-1] += " (" + name + ")"
+		}
+		rows = append(rows, cells)
+	}
+	now := o.s.Now()
+	for _, item := range listing.Items {
+		r := item.Receipt
+		if r.Name == "" { // it could not be read
+			add(item.Name, "-", "-", "-", "-", "-", "-", "-", "-", o.state(item))
+			continue
+		}
+		add(item.Name, strconv.FormatInt(r.Revision, 10), r.ArchiveID[:min(8, len(r.ArchiveID))], r.Created.Local().Format("2006-01-02 15:04"),
+			console.Age(now, r.Created), console.Bytes(r.Size), strconv.FormatInt(r.Keys, 10), o.short(r.Cluster), o.short(r.Scope()), o.state(item))
+	}
+	if o.all {
+		for _, f := range listing.Unfinished {
+			add(f.Name, "-", "-", f.Modified.Local().Format("2006-01-02 15:04"), console.Age(now, f.Modified), console.Bytes(f.Size), "-", "-", "-", "no receipt")
+		}
+	}
+	for _, name := range left {
+		add(name, "-", "-", "-", "-", "-", "-", "-", "-", "left by a run that was killed")
+	}
+	if len(rows) > 1 {
+		o.s.Table(rows)
+	} else {
+		o.s.Talk("There are no archives in %s.", place)
+	}
+	if n := len(listing.Unfinished); n > 0 && !o.all {
+		o.s.Talk("%s without a receipt not shown; use --all to list them.", console.Count(int64(n), "archive"))
+	}
+}
+
+// state is what there is to say of an archive.
+func (o *listOptions) state(item catalog.Item) string {
+	if item.Broken != "" {
+		return item.Broken
+	}
+	state, r := "ok", item.Receipt
+	if r.Unreadable() {
+		state += ", identity unreadable"
+	}
+	if r.CorruptSource {
+		state += ", corrupt source"
+	}
+	if until := r.RetainUntil; until.After(o.s.Now()) {
+		state += ", locked"
+		if o.wide {
+			state += " until " + until.Format(time.RFC3339)
+		}
+	}
+	return state
+}
+
+// short cuts a cell, so that a row fits into 80 columns.
+func (o *listOptions) short(cell string) string {
+	const most = 10
+	if runes := []rune(cell); !o.wide && len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return cell
+}

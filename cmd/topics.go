@@ -1,0 +1,120 @@
+package cmd
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubeferry/kubeferry/cmd/flags"
+)
+
+// A topic is a page of the help that belongs to no command.
+type topic struct {
+	name, text string
+	flags      bool // its flags follow
+}
+
+// topics are the pages, as help lists them.
+var topics = []topic{
+	{"selection", selectionTopic, true},
+	{"keys", keysTopic, true},
+	{"connection", connectionTopic, true},
+	{"s3", s3Topic, true},
+	{"config", configTopic, false},
+	{"options", "Flags that every command has.", true},
+	{"exit-codes", "", false},
+}
+
+func topicNames() []string {
+	var names []string
+	for _, t := range topics {
+		names = append(names, t.name)
+	}
+	return names
+}
+
+// page is what help shows.
+func (t topic) page(root *cobra.Command) string {
+	switch {
+	case t.name == "exit-codes":
+		return exitCodesText()
+	case t.flags:
+		return t.text + "\n\nFlags:\n" + flags.Topic(root, t.name)
+	}
+	return t.text + "\n"
+}
+
+const selectionTopic = `Words without a flag name objects, as in kubectl:
+
+  deployments          all objects of a type: plural, singular or short name
+  deploy,cm            two types
+  cm/settings          one object by its name
+  widgets.example.com  a custom resource: PLURAL.GROUP
+
+-n NAME restricts them to a namespace, -A says all namespaces, which is the
+default. --exclude takes the same words and wins. Without words everything that
+Kubernetes keeps in etcd is selected. Cluster-scoped objects are not in any
+namespace: -n leaves them out, except for the Namespace object itself.
+
+A selection that matches nothing is an error (exit code 10) unless --allow-empty
+is given. A type that is neither compiled into Kubernetes nor of the form
+PLURAL.GROUP is refused, with the nearest one that exists.`
+
+const keysTopic = `Archives are encrypted with age (https://age-encryption.org).
+
+  kubeferry keygen --out kubeferry.identity   make a key pair
+  backup -r age1… or -R recipients.txt        encrypt for its recipient
+  restore -i kubeferry.identity               decrypt with its identity
+  backup --passphrase, restore --passphrase   use a passphrase instead
+
+A passphrase comes from --passphrase-file, --passphrase-command,
+--passphrase-fd, --passphrase (which asks on the terminal), systemd's credential
+"passphrase", or KUBEFERRY_PASSPHRASE; never from the command line, which
+everybody can read. Files with secrets must be yours or root's, with mode 0600.
+
+An archive can be for several recipients, or for one passphrase: age does not
+mix them. age decrypts archives too: age -d -i kubeferry.identity x.zip.age`
+
+const connectionTopic = `Clusters are named as etcdctl names them: by flags, or by the variables
+ETCDCTL_ENDPOINTS, ETCDCTL_CACERT, ETCDCTL_CERT, ETCDCTL_KEY and so on.
+
+Each endpoint is tried on its own; one that cannot be used is left out with a
+warning. Plain text to another machine needs --insecure-transport.`
+
+const s3Topic = `Places in S3 are written s3://BUCKET/PREFIX, with what differs from AWS behind a
+question mark: s3://backups/prod?endpoint=https://minio.example.com&region=eu
+
+Credentials are looked for where AWS's tools look: AWS_ACCESS_KEY_ID and
+AWS_SECRET_ACCESS_KEY, the shared files, web identities, the instance's role;
+before them the systemd credentials s3-access-key and s3-secret-key.
+scripts/s3-policies in the repository has the rights that each command needs.`
+
+const configTopic = `Precedence: flag, KUBEFERRY_*, ETCDCTL_*, profile, default.
+
+Every flag has a variable: --recipients-file is KUBEFERRY_RECIPIENTS_FILE. The
+configuration file is /etc/kubeferry/config.yaml, or else
+~/.config/kubeferry/config.yaml:
+
+  default_profile: prod
+  profiles:
+    - name: prod
+      endpoints: [https://10.0.0.1:2379]
+      cacert: /etc/kubernetes/pki/etcd/ca.crt
+      cert: /etc/kubernetes/pki/etcd/server.crt
+      key: /etc/kubernetes/pki/etcd/server.key
+      to: /var/backups/etcd
+      recipients_file: /etc/kubeferry/recipients.txt
+
+A profile can also set: cluster, cluster_is, user, password_file, identity_file,
+s3_endpoint, s3_region, s3_cacert, s3_profile, spool_dir. It holds no secrets.`
+
+// exitCodesText is the table of exit codes.
+func exitCodesText() string {
+	var b strings.Builder
+	b.WriteString("Each command ends with one of these codes; treat unknown ones as failure.\n\n")
+	for _, row := range byCode() {
+		fmt.Fprintf(&b, "%5d  %s\n", row.code, row.meaning)
+	}
+	return b.String()
+}
