@@ -28,8 +28,8 @@ const (
 // (openshift/openshift-apiserver: pkg/cmd/openshift-apiserver/openshiftapiserver/
 // openshiftcontrolplane_default.go; openshift/oauth-apiserver: pkg/cmd/oauth-apiserver/
 // cmd.go). As a custom resource each kind may lie under its group, too, as any other
-// does: newer servers have some of them so, MicroShift routes (openshift/api:
-// route/v1/zz_generated.crd-manifests).
+// does: newer servers have some of them so, MicroShift routes (openshift/microshift:
+// assets/crd/route.crd.yaml).
 //
 // Paths and scopes are fixed by a test (openshift/origin:
 // test/extended/etcd/etcd_storage_path.go); where one is not the plural, the
