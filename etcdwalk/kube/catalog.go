@@ -24,35 +24,71 @@ type catalog struct {
 	read, scanned bool            // whether custom is filled; whether used and stored are
 }
 
-// kind finds the kind that a term names. A name in full is never ambiguous.
+// kind finds the kind that a term names. A name in full is never ambiguous. OpenShift
+// has words that others use as well, such as "images" and "routes": which is meant is
+// known only from the view, unless the group is typed.
 func (r *resolver) kind(ctx context.Context, t term) (Kind, error) {
 	for i := range table {
 		if t.means(&table[i]) {
 			return table[i], nil
 		}
 	}
+	own := openshiftKind(t)
+	if own != nil && t.group != "" {
+		return *own, nil
+	}
 	custom, err := r.catalog.all(ctx)
 	if err != nil {
 		return Kind{}, err
 	}
-	var found []string
-	var kind Kind
-	for i := range custom {
-		if custom[i].Name() == strings.ToLower(t.typed) {
-			return custom[i], nil
+	var found []Kind
+	for _, k := range custom {
+		full, meant := k.Name() == strings.ToLower(t.typed), t.means(&k)
+		if i := slices.IndexFunc(openshift, func(o Kind) bool { return o.Name() == k.Name() }); i >= 0 {
+			k = openshift[i] // which is more than the custom resource
 		}
-		if t.means(&custom[i]) {
-			kind, found = custom[i], append(found, custom[i].Name())
+		if full {
+			return k, nil
+		}
+		if meant {
+			found = append(found, k)
 		}
 	}
+	if own != nil && !slices.ContainsFunc(found, func(k Kind) bool { return k.Name() == own.Name() }) {
+		there := len(found) == 0
+		if !there {
+			if there, err = r.catalog.holds(ctx, own); err != nil {
+				return Kind{}, err
+			}
+		}
+		if there {
+			found = append(found, *own)
+		}
+	}
+	return t.only(found, custom)
+}
+
+// only is the one kind that was found.
+func (t term) only(found, custom []Kind) (Kind, error) {
 	switch len(found) {
 	case 0:
-		return Kind{}, unknownKind(t, slices.Concat(table, custom))
+		return Kind{}, unknownKind(t, slices.Concat(table, openshift, custom))
 	case 1:
-		return kind, nil
-	default:
-		return Kind{}, fmt.Errorf("%q may be %s: write one of them: %w", t.typed, orList(found), ErrFilter)
+		return found[0], nil
 	}
+	var names []string
+	for i := range found {
+		names = append(names, found[i].Name())
+	}
+	slices.Sort(names)
+	return Kind{}, fmt.Errorf("%q may be %s: write one of them: %w", t.typed, orList(names), ErrFilter)
+}
+
+// holds tells whether the view has keys of a kind.
+func (c *catalog) holds(ctx context.Context, k *Kind) (bool, error) {
+	var p pick
+	p.add(c.layout, k, "", "")
+	return etcdwalk.Any(ctx, c.view, etcdwalk.Selection{Ranges: etcdwalk.Union(p.ranges...).Intersect(c.layout.scope)})
 }
 
 // all are the kinds that are defined in the view, and those that have keys in

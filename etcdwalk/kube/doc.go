@@ -3,8 +3,8 @@
 // The nouns:
 //
 //   - A [Kind] is a resource that is stored, with the names that kubectl gives
-//     it. The kinds compiled into kube-apiserver are a table; custom ones are
-//     found in the view at hand.
+//     it. The kinds compiled into kube-apiserver and into OpenShift's API servers
+//     are tables; custom ones are found in the view at hand.
 //   - A [Layout] is the prefixes that a keyspace uses. It parses keys into an
 //     [Object], classifies them, and says in which order, and whether at all,
 //     they may be written.

@@ -36,15 +36,12 @@ func (l *Layout) locate(key []byte) (spot, bool) {
 			continue
 		}
 		below := key[len(s.prefix):]
-		n := pathLen(below)
+		n := s.pathLen(below)
 		if n < 0 {
 			return spot{}, false
 		}
 		found := spot{prefix: s.prefix, path: below[:n], rest: below[n+1:], dir: key[:len(s.prefix)+n+1]}
 		found.place = s.places[string(found.path)]
-		if found.kind == nil && bytes.HasPrefix(found.path, []byte("services/")) {
-			return spot{}, false // neither services/specs nor services/endpoints
-		}
 		return found, true
 	}
 	return spot{}, false
@@ -52,12 +49,15 @@ func (l *Layout) locate(key []byte) (spot, bool) {
 
 // pathLen is the length of the kind's path at the start of a key below its
 // prefix, -1 if there is none. A slash follows the path.
-func pathLen(below []byte) int {
+func (s *space) pathLen(below []byte) int {
 	n := bytes.IndexByte(below, '/')
 	if n < 0 || !isSegment(below[:n]) {
 		return -1
 	}
-	if bytes.IndexByte(below[:n], '.') < 0 && string(below[:n]) != "services" {
+	if s.folders[string(below[:n])] {
+		return s.knownLen(below, n)
+	}
+	if bytes.IndexByte(below[:n], '.') < 0 {
 		return n
 	}
 	second, _, found := bytes.Cut(below[n+1:], []byte("/"))
@@ -65,6 +65,22 @@ func pathLen(below []byte) int {
 		return -1
 	}
 	return n + 1 + len(second)
+}
+
+// knownLen is the length of the path of a kind that lies deeper than its first
+// segment, which n is the length of. What else may lie there is no kind.
+func (s *space) knownLen(below []byte, n int) int {
+	for range deepest - 1 {
+		more := bytes.IndexByte(below[n+1:], '/')
+		if more < 0 {
+			return -1
+		}
+		n += 1 + more
+		if _, known := s.places[string(below[:n])]; known {
+			return n
+		}
+	}
+	return -1
 }
 
 // isSegment tells whether b can be the group or the resource in a path: lower

@@ -181,7 +181,15 @@ func TestClassifyAndParse(t *testing.T) {
 		{"/registry/clusterroles/system:node", "clusterroles.rbac.authorization.k8s.io", "/registry/clusterroles/", "", "system:node"},
 		{"/registry/snapshot.storage.k8s.io/volumesnapshots/shop/s", "volumesnapshots.snapshot.storage.k8s.io", "/registry/snapshot.storage.k8s.io/volumesnapshots/", "shop", "s"},
 		{"/registry/infra.example.io/regions/eu", "regions.infra.example.io", "/registry/infra.example.io/regions/", "", "eu"},
-		{"/openshift.io/routes/shop/web", "routes", "/openshift.io/routes/", "shop", "web"},
+		{"/openshift.io/routes/shop/web", "routes.route.openshift.io", "/openshift.io/routes/", "shop", "web"},
+		{"/openshift.io/oauth/clients/c", "oauthclients.oauth.openshift.io", "/openshift.io/oauth/clients/", "", "c"},
+		{"/openshift.io/oauth/clients/", "oauthclients.oauth.openshift.io", "/openshift.io/oauth/clients/", "", ""},
+		{"/openshift.io/oauth/other/c", "", "", "", ""},
+		{"/openshift.io/oauth/clients", "", "", "", ""},
+		{"/openshift.io/authorization/local/x/a/b", "", "", "", ""},
+		{"/openshift.io/authorization/local", "", "", "", ""},
+		{"/registry/routes/shop/web", "routes", "/registry/routes/", "shop", "web"},
+		{"/registry/oauth/clients/c", "oauth", "/registry/oauth/", "clients", "c"},
 		{"/kubernetes.io/pods/shop/web", "pods", "/kubernetes.io/pods/", "shop", "web"},
 		// not objects
 		{"compact_rev_key", "", "", "", ""},
@@ -261,6 +269,7 @@ func TestClassifyHardlyAllocates(t *testing.T) {
 	for key, most := range map[string]float64{
 		"/registry/configmaps/shop/settings":         1,
 		"/registry/shop.example.io/widgets/shop/one": 6,
+		"/openshift.io/oauth/clients/c":              1,
 		"compact_rev_key":                            0,
 	} {
 		k := []byte(key)
@@ -274,6 +283,7 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"/registry/configmaps/shop/a", "/registry/services/specs/shop/a", "/registry/g.io/things/a", "/registry/x", "", "/",
 		"/registry/configmaps/\xff/a", "/kubernetes.io/pods/a/b", "/registry/services/", "compact_rev_key",
+		"/openshift.io/oauth/clients/a", "/openshift.io/oauth//", "/openshift.io/authorization/local/policies/a/b", "/kubernetes.io/securitycontextconstraints/a",
 	} {
 		f.Add([]byte(seed))
 	}

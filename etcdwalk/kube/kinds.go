@@ -35,10 +35,10 @@ func (k Kind) Names() []string {
 	return append(names, strings.Fields(k.short)...)
 }
 
-// Known are the kinds that are compiled into kube-apiserver, of all versions
-// that kubeferry knows, sorted by name.
+// Known are the kinds that are compiled into kube-apiserver and into OpenShift's API
+// servers, of all versions that kubeferry knows, sorted by name.
 func Known() []Kind {
-	known := slices.Clone(table)
+	known := slices.Concat(table, openshift)
 	slices.SortFunc(known, func(a, b Kind) int { return strings.Compare(a.Name(), b.Name()) })
 	return known
 }
@@ -149,10 +149,10 @@ var table = []Kind{
 
 	{"runtimeclasses", "RuntimeClass", "node.k8s.io", cluster, "runtimeclasses", "", ""},
 	{"poddisruptionbudgets", "PodDisruptionBudget", "policy", namespaced, "poddisruptionbudgets", "pdb", ""},
-	{"clusterrolebindings", "ClusterRoleBinding", rbac, cluster, "clusterrolebindings", "", ""},
-	{"clusterroles", "ClusterRole", rbac, cluster, "clusterroles", "", ""},
-	{"rolebindings", "RoleBinding", rbac, namespaced, "rolebindings", "", ""},
-	{"roles", "Role", rbac, namespaced, "roles", "", ""},
+	{"clusterrolebindings", "ClusterRoleBinding", rbac, cluster, "clusterrolebindings", "", osAuth},
+	{"clusterroles", "ClusterRole", rbac, cluster, "clusterroles", "", osAuth},
+	{"rolebindings", "RoleBinding", rbac, namespaced, "rolebindings", "", osAuth},
+	{"roles", "Role", rbac, namespaced, "roles", "", osAuth},
 
 	{"deviceclasses", "DeviceClass", dra, cluster, "deviceclasses", "", ""},
 	{"devicetaintrules", "DeviceTaintRule", dra, cluster, "devicetaintrules", "", ""},

@@ -18,9 +18,13 @@ type Layout struct {
 
 // A space is one prefix and the kinds that are known to lie below it.
 type space struct {
-	prefix string
-	places map[string]place // by path
+	prefix  string
+	places  map[string]place // by path
+	folders map[string]bool  // the first segments of paths that have more, and are no groups
 }
+
+// deepest is how many segments a path has at most.
+const deepest = 3
 
 type place struct {
 	kind  *Kind
@@ -98,13 +102,47 @@ func spaces(prefixes []string) []space {
 }
 
 func newSpace(prefix string) space {
-	places := make(map[string]place, len(table))
+	s := space{prefix: prefix, places: make(map[string]place, len(table)+len(openshift)), folders: map[string]bool{}}
 	for i := range table {
-		k := &table[i]
-		class := etcdwalk.Class{Kind: k.Name(), Range: etcdwalk.Prefix(prefix + k.path + "/")}
-		places[k.path] = place{kind: k, class: class}
+		s.add(&table[i])
 	}
-	return space{prefix: prefix, places: places}
+	for i := range openshift {
+		if openshift[i].flatUnder(prefix) {
+			s.add(&openshift[i])
+		}
+	}
+	return s
+}
+
+func (s *space) add(k *Kind) {
+	class := etcdwalk.Class{Kind: k.Name(), Range: etcdwalk.Prefix(s.prefix + k.path + "/")}
+	s.places[k.path] = place{kind: k, class: class}
+	if first, _, deep := strings.Cut(k.path, "/"); deep && !strings.Contains(first, ".") {
+		s.folders[first] = true
+	}
+}
+
+// paths are those of a kind in the space: OpenShift's may be custom resources as well.
+func (s *space) paths(k *Kind) []string {
+	if !k.isOpenShift() {
+		return []string{k.path}
+	}
+	paths := []string{k.Group + "/" + k.Plural}
+	if k.flatUnder(s.prefix) {
+		paths = append(paths, k.path)
+	}
+	return paths
+}
+
+// dirs are the beginnings of a kind's keys, under each prefix.
+func (l *Layout) dirs(k *Kind) []string {
+	var dirs []string
+	for i := range l.spaces {
+		for _, path := range l.spaces[i].paths(k) {
+			dirs = append(dirs, l.spaces[i].prefix+path+"/")
+		}
+	}
+	return dirs
 }
 
 // under are the ranges of what lies under a path, one for each prefix.
@@ -112,15 +150,6 @@ func (l *Layout) under(path string) []etcdwalk.Range {
 	var ranges []etcdwalk.Range
 	for _, s := range l.spaces {
 		ranges = append(ranges, etcdwalk.Prefix(s.prefix+path+"/"))
-	}
-	return ranges
-}
-
-// at are the ranges of the one key at a path, one for each prefix.
-func (l *Layout) at(path string) []etcdwalk.Range {
-	var ranges []etcdwalk.Range
-	for _, s := range l.spaces {
-		ranges = append(ranges, etcdwalk.Key([]byte(s.prefix+path)))
 	}
 	return ranges
 }

@@ -27,6 +27,9 @@ func unknownKind(t term, kinds []Kind) error {
 		}
 	}
 	near := slices.Clone(names[t.word])
+	if stored, virtual := unstored[t.word]; virtual && (t.group == "" || strings.HasSuffix(t.group, openshiftGroups)) {
+		near = append(near, stored)
+	}
 	if len(near) == 0 {
 		typed := t.word
 		if t.group != "" {

@@ -18,7 +18,7 @@ var order = []rank{
 	{paths: []string{crdPath}},
 	{custom: true},
 	{paths: []string{"cronjobs"}},
-	{paths: []string{"deployments", "statefulsets", "daemonsets"}},
+	{paths: []string{"deployments", "statefulsets", "daemonsets", "deploymentconfigs", "buildconfigs"}},
 	{paths: []string{"jobs"}},
 	{paths: []string{"replicasets"}},
 	{rest: true},

@@ -18,7 +18,7 @@ type resolver struct {
 // kinds that go by a name, whatever their namespace.
 type pick struct {
 	ranges []etcdwalk.Range
-	named  map[string]map[string]bool // path, name
+	named  map[string]map[string]bool // where the kind's keys begin, name
 }
 
 func (r *resolver) resolve(ctx context.Context, include, exclude []term) (etcdwalk.Selection, error) {
@@ -54,16 +54,16 @@ func (r *resolver) pick(ctx context.Context, terms []term) (pick, error) {
 		case k.path == namespace && t.name == "" && len(r.namespaces) > 0:
 			// kubectl would take all of them; here that could overwrite all.
 			for _, ns := range r.namespaces {
-				p.add(r.layout, namespace, ns)
+				p.add(r.layout, &k, "", ns)
 			}
 		case k.Namespaced && len(r.namespaces) > 0:
 			for _, ns := range r.namespaces {
-				p.add(r.layout, k.path+"/"+ns, t.name)
+				p.add(r.layout, &k, ns, t.name)
 			}
 		case k.Namespaced && t.name != "":
-			p.addNamed(k.path, t.name)
+			p.addNamed(r.layout, &k, t.name)
 		default:
-			p.add(r.layout, k.path, t.name)
+			p.add(r.layout, &k, "", t.name)
 		}
 	}
 	return p, nil
@@ -78,38 +78,42 @@ func (r *resolver) allIn(ctx context.Context, namespaces []string) (pick, error)
 		return pick{}, err
 	}
 	var p pick
+	kinds := slices.Concat(slices.DeleteFunc(Known(), func(k Kind) bool { return !k.Namespaced }), present)
 	for _, ns := range namespaces {
-		for i := range table {
-			if table[i].Namespaced {
-				p.add(r.layout, table[i].path+"/"+ns, "")
-			}
+		for i := range kinds {
+			p.add(r.layout, &kinds[i], ns, "")
 		}
-		for _, k := range present {
-			p.add(r.layout, k.path+"/"+ns, "")
-		}
-		p.add(r.layout, namespace, ns)
+		p.add(r.layout, &Kind{path: namespace}, "", ns)
 	}
 	p.ranges = etcdwalk.Union(p.ranges...).Intersect(r.catalog.used)
 	return p, nil
 }
 
-// add picks what is in dir, or only the object in it that is named.
-func (p *pick) add(l *Layout, dir, name string) {
-	if name == "" {
-		p.ranges = append(p.ranges, l.under(dir)...)
-	} else {
-		p.ranges = append(p.ranges, l.at(dir+"/"+name)...)
+// add picks what is of a kind, in the namespace if there is one, or only the object
+// that is named.
+func (p *pick) add(l *Layout, k *Kind, ns, name string) {
+	for _, dir := range l.dirs(k) {
+		if ns != "" {
+			dir += ns + "/"
+		}
+		if name == "" {
+			p.ranges = append(p.ranges, etcdwalk.Prefix(dir))
+		} else {
+			p.ranges = append(p.ranges, etcdwalk.Key([]byte(dir+name)))
+		}
 	}
 }
 
-func (p *pick) addNamed(path, name string) {
+func (p *pick) addNamed(l *Layout, k *Kind, name string) {
 	if p.named == nil {
 		p.named = map[string]map[string]bool{}
 	}
-	if p.named[path] == nil {
-		p.named[path] = map[string]bool{}
+	for _, dir := range l.dirs(k) {
+		if p.named[dir] == nil {
+			p.named[dir] = map[string]bool{}
+		}
+		p.named[dir][name] = true
 	}
-	p.named[path][name] = true
 }
 
 // names tells whether the key is that of an object picked by its name.
@@ -118,7 +122,7 @@ func (p *pick) names(l *Layout, key []byte) bool {
 	if !ok {
 		return false
 	}
-	names, ok := p.named[string(s.path)]
+	names, ok := p.named[string(s.dir)]
 	if !ok {
 		return false
 	}
@@ -131,8 +135,8 @@ func (p *pick) names(l *Layout, key []byte) bool {
 func (l *Layout) selection(in, out pick) etcdwalk.Selection {
 	whole := etcdwalk.Union(in.ranges...)
 	walked := slices.Clone(in.ranges)
-	for path := range in.named {
-		walked = append(walked, l.under(path)...)
+	for dir := range in.named {
+		walked = append(walked, etcdwalk.Prefix(dir))
 	}
 	sel := etcdwalk.Selection{
 		Ranges: etcdwalk.Union(walked...).Intersect(l.scope).Subtract(etcdwalk.Union(out.ranges...)),

@@ -93,8 +93,8 @@ func (r rule) covers(key []byte, at spot, found bool) bool {
 var ErrValue = errors.New("the value does not belong under its key")
 
 // CheckValue tells whether a value may be written under a key. If the key is an
-// object's, of a kind that is known or custom, the value must begin like a
-// stored object and, where it can be read, bear the key's name and namespace:
+// object's, of a kind that is known or custom, the value must be in one of the
+// encodings and, where it can be read, bear the key's name and namespace:
 // else the API server's lists and caches of the whole kind break. Values that
 // are encrypted or CBOR cannot be read and pass. Opaque keys take any value. The
 // error is an [ErrValue].
@@ -107,14 +107,13 @@ func (l *Layout) CheckValue(key, value []byte) error {
 	if !ok {
 		return nil
 	}
-	switch encoding := EncodingOf(value); {
+	encoding, meta, err := read(value)
+	switch {
 	case encoding == Opaque:
-		return fmt.Errorf("key %q: %w: it does not begin like a stored object", key, ErrValue)
+		return fmt.Errorf("key %q: %w: %w", key, ErrValue, errNoObject)
 	case encoding == CBOR, encoding.Encrypted():
 		return nil
-	}
-	meta, err := MetaOf(value)
-	if err != nil {
+	case err != nil:
 		return fmt.Errorf("key %q: %w: %w", key, ErrValue, err)
 	}
 	if meta.Name != name || meta.Namespace != namespace {

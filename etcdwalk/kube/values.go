@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"unicode"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -18,6 +19,7 @@ type Encoding string
 const (
 	Protobuf Encoding = "protobuf"
 	JSON     Encoding = "json"
+	YAML     Encoding = "yaml" // which no API server writes, and each reads
 	CBOR     Encoding = "cbor"
 	Opaque   Encoding = "opaque" // not a stored object
 )
@@ -34,8 +36,23 @@ const (
 // encrypted, of an encoding that kubeferry does not decode, or damaged.
 var ErrUnreadable = errors.New("metadata cannot be read")
 
-// EncodingOf tells the encoding by the value's first bytes.
+var errNoObject = errors.New("it does not begin like a stored object")
+
+// EncodingOf tells the encoding as a kube-apiserver does: by the value's first
+// bytes, and YAML, which has no such mark, by reading it
+// (apimachinery: pkg/runtime/serializer/recognizer, json.Serializer.RecognizesData).
 func EncodingOf(value []byte) Encoding {
+	encoding := encodingByMark(value)
+	if encoding == Opaque {
+		if _, ok := metaOfYAML(value); ok {
+			return YAML
+		}
+	}
+	return encoding
+}
+
+// encodingByMark is opaque for YAML as well.
+func encodingByMark(value []byte) Encoding {
 	switch {
 	case bytes.HasPrefix(value, []byte(protobufMagic)):
 		return Protobuf
@@ -45,6 +62,8 @@ func EncodingOf(value []byte) Encoding {
 		return CBOR
 	case bytes.HasPrefix(value, []byte(sealedMagic)):
 		return sealOf(value)
+	case bytes.HasPrefix(bytes.TrimLeftFunc(value, unicode.IsSpace), []byte("{")):
+		return JSON
 	default:
 		return Opaque
 	}
@@ -80,14 +99,21 @@ type Meta struct {
 	Deleting bool
 }
 
-// MetaOf reads the metadata of a protobuf or JSON value without decoding the
+// MetaOf reads the metadata of a protobuf, JSON or YAML value without decoding the
 // rest. Its error is an [ErrUnreadable].
 func MetaOf(value []byte) (Meta, error) {
+	_, meta, err := read(value)
+	return meta, err
+}
+
+// read tells the encoding and the metadata.
+func read(value []byte) (Encoding, Meta, error) {
 	var (
 		meta Meta
 		err  error
 	)
-	switch encoding := EncodingOf(value); encoding {
+	encoding := encodingByMark(value)
+	switch encoding {
 	case Protobuf:
 		err = meta.readEnvelope(value[len(protobufMagic):])
 	case JSON:
@@ -95,14 +121,18 @@ func MetaOf(value []byte) (Meta, error) {
 	case CBOR:
 		err = errors.New("CBOR is not decoded")
 	case Opaque:
-		err = errors.New("it does not begin like a stored object")
+		var ok bool
+		if meta, ok = metaOfYAML(value); ok {
+			return YAML, meta, nil
+		}
+		err = errNoObject
 	default:
 		err = fmt.Errorf("it is encrypted at rest (%s)", encoding)
 	}
 	if err != nil {
-		return Meta{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
+		return encoding, Meta{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
-	return meta, nil
+	return encoding, meta, nil
 }
 
 // readEnvelope reads a runtime.Unknown: 1 TypeMeta{1 apiVersion, 2 kind}, 2 the

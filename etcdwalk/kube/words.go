@@ -83,6 +83,10 @@ func (t term) fullName() string {
 			return table[i].Name()
 		}
 	}
+	// Without its group a kind of OpenShift's may be a custom one of the same name.
+	if k := openshiftKind(t); k != nil && t.group != "" {
+		return k.Name()
+	}
 	group := t.group
 	if first, rest, found := strings.Cut(group, "."); found && version.MatchString(first) {
 		group = rest
