@@ -54,7 +54,7 @@ with a probability of about 3/p + 1/100. --verify-members always finds it.`,
 
   # what would be taken
   kubeferry backup --dry-run`,
-		ValidArgsFunction: flags.CompleteKinds,
+		ValidArgsFunction: o.selecting.Complete,
 		RunE: func(cmd *cobra.Command, words []string) error {
 			if err := o.validate(); err != nil {
 				return err

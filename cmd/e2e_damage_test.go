@@ -194,7 +194,7 @@ func TestSubstitutedArchivesAreRefused(t *testing.T) {
 		path := w.file(t, "h.zip.age", w.whole)
 		must(t, exitDone, "verify", path, "-i", w.keys.identity).says(t, "there is no receipt beside")
 		must(t, exitDone, "restore", "--from", path, "-i", w.keys.identity, "--endpoints", w.server.Endpoint, "--yes", "-v").
-			says(t, "no receipt beside", "1 created")
+			says(t, "has no receipt", "1 created")
 	})
 }
 

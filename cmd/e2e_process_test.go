@@ -244,7 +244,7 @@ func TestInterruptedRestoreTellsWhatItWroteAndCanGoOn(t *testing.T) {
 			if r = start(t, args...).end(t); r.code != exitDone {
 				t.Errorf("again: %+v", r)
 			}
-			r.says(t, fmt.Sprintf("%d create, %d same", len(want)-len(there), len(there)))
+			r.says(t, fmt.Sprintf("%d created, %d unchanged", len(want)-len(there), len(there)))
 			same(t, "restored in two goes", holdings(t, client, 0), want)
 		})
 	}

@@ -69,7 +69,6 @@ func showHelp(s *flags.Settings) func(*cobra.Command, []string) {
 			b.WriteString("\nExamples:\n" + c.Example + "\n")
 		}
 		b.WriteString(flags.Usages(c))
-		b.WriteString("\nEvery command:\n" + flags.Options(c.Root()))
 		if codes := c.Annotations[exitCodesOf]; codes != "" {
 			b.WriteString("\nExit codes (help exit-codes): " + codes + "\n")
 		}
@@ -90,6 +89,6 @@ func rootHelp(root *cobra.Command) string {
 		}
 	}
 	b.WriteString("\nTopics (kubeferry help TOPIC):\n  " + strings.Join(topicNames(), ", ") + "\n")
-	b.WriteString("\nEvery command:\n" + flags.Options(root) + "\nUse kubeferry COMMAND --help for the flags of a command.\n")
+	b.WriteString(flags.Usages(root) + "\nUse kubeferry COMMAND --help for the flags of a command.\n")
 	return b.String()
 }

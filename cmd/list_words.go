@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/kubeferry/kubeferry/cmd/console"
@@ -50,25 +51,30 @@ func (o *listOptions) show(listing catalog.Listing, left []string, place string)
 	}
 }
 
-// state is what there is to say of an archive.
+// state is what there is to say of an archive; in 80 columns, the gravest of it.
 func (o *listOptions) state(item catalog.Item) string {
 	if item.Broken != "" {
 		return item.Broken
 	}
-	state, r := "ok", item.Receipt
-	if r.Unreadable() {
-		state += ", identity unreadable"
-	}
+	r, states := item.Receipt, []string{}
 	if r.CorruptSource {
-		state += ", corrupt source"
+		states = append(states, "corrupt source")
 	}
-	if until := r.RetainUntil; until.After(o.s.Now()) {
-		state += ", locked"
-		if o.wide {
-			state += " until " + until.Format(time.RFC3339)
-		}
+	if r.Unreadable() {
+		states = append(states, "identity unreadable")
 	}
-	return state
+	if until := r.RetainUntil; until.After(o.s.Now()) && o.wide {
+		states = append(states, "locked until "+until.Format(time.RFC3339))
+	} else if until.After(o.s.Now()) {
+		states = append(states, "locked")
+	}
+	switch {
+	case len(states) == 0:
+		return "ok"
+	case o.wide:
+		return "ok, " + strings.Join(states, ", ")
+	}
+	return states[0]
 }
 
 // short cuts a cell, so that a row fits into 80 columns.

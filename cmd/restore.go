@@ -51,7 +51,7 @@ itself (masterleases, peerserverleases) is never restored.`,
 
   # everything, into an empty etcd whose API server is not started yet
   kubeferry restore --from prod.zip.age -i kubeferry.identity --scenario=new`,
-		ValidArgsFunction: flags.CompleteKinds,
+		ValidArgsFunction: o.selecting.Complete,
 		RunE: func(cmd *cobra.Command, words []string) error {
 			if err := o.validate(); err != nil {
 				return err
@@ -95,15 +95,19 @@ func (o *restoreOptions) run(ctx context.Context, query kube.Query) (err error) 
 	watch.read = a.BytesRead
 	tell, stop := progress(o.s)
 	defer stop()
+	if query, err = query.Under(a.Prefixes()...); err != nil {
+		return o.nothingWritten(err)
+	}
+	// A mistyped kind is not worth reading a large archive for.
+	if _, err := query.Resolve(ctx, a); errors.Is(err, kube.ErrUnknownKind) || errors.Is(err, kube.ErrFilter) {
+		return o.nothingWritten(err)
+	}
 	if _, err := a.Verify(ctx, tell); err != nil {
 		return o.nothingWritten(err)
 	}
 	o.steps.Verify = watch.lap()
 	if a.Receipt == nil {
 		o.s.Talk("%s has no receipt: the backup may be incomplete, or was copied without its .receipt.json.", o.from)
-	}
-	if query, err = query.Under(a.Prefixes()...); err != nil {
-		return o.nothingWritten(err)
 	}
 	cluster, err := o.connection.Dial(ctx, query.Layout())
 	if err != nil {

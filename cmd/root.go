@@ -23,7 +23,7 @@ func newRoot(s *flags.Settings) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "kubeferry",
 		Short:         "Back up and restore Kubernetes state in etcd",
-		Long:          "kubeferry backs up Kubernetes state from etcd to encrypted archives, and restores\nit: whole clusters, namespaces, or single objects.",
+		Long:          "kubeferry backs up Kubernetes state from etcd to encrypted archives, and\nrestores it: whole clusters, namespaces, or single objects.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          knownCommand,

@@ -27,16 +27,16 @@ func System(err error) error {
 	return fmt.Errorf("%w%.0w", err, ErrUnavailable)
 }
 
-// Obedient is r until the context ends, and then its error: for long reads of what
+// ContextReader is r until the context ends, and then its error: for long reads of what
 // knows no context.
-func Obedient(ctx context.Context, r io.Reader) io.Reader { return &obedient{ctx, r} }
+func ContextReader(ctx context.Context, r io.Reader) io.Reader { return &contextReader{ctx, r} }
 
-type obedient struct {
+type contextReader struct {
 	ctx context.Context
 	r   io.Reader
 }
 
-func (o *obedient) Read(p []byte) (int, error) {
+func (o *contextReader) Read(p []byte) (int, error) {
 	if err := o.ctx.Err(); err != nil {
 		return 0, err
 	}

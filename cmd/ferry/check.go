@@ -219,6 +219,6 @@ func digestOf(ctx context.Context, store remote.Store, name string) (_ remote.Di
 // sum reads an open object as a whole.
 func sum(ctx context.Context, o remote.Object) (remote.Digest, error) {
 	sum := remote.NewSummer()
-	_, err := io.CopyBuffer(sum, remote.Obedient(ctx, io.NewSectionReader(o, 0, o.Size())), make([]byte, 1<<20))
+	_, err := io.CopyBuffer(sum, remote.ContextReader(ctx, io.NewSectionReader(o, 0, o.Size())), make([]byte, 1<<20))
 	return sum.Digest(), err
 }

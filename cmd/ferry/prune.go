@@ -86,7 +86,7 @@ func (p Prune) Run(ctx context.Context) (Pruned, error) {
 		return done, doing(err, "listing the archives")
 	}
 	if skew := skewOf(p.Store); skew.Abs() > maxSkew {
-		return done, fmt.Errorf("this machine's clock is %s ahead of the store's%.0w", skew, catalog.ErrDoubt)
+		return done, fmt.Errorf("this machine's clock is %s ahead of the store's: %w", skew, catalog.ErrDoubt)
 	}
 	var going []string
 	if p.Archives {
@@ -193,7 +193,7 @@ func (p Prune) sweep(ctx context.Context, l catalog.Listing, before time.Time, d
 		// remove what may be a good archive.
 		switch _, err := catalog.Read(ctx, p.Store, f.Name); {
 		case err == nil:
-			return fmt.Errorf("%s was listed without its receipt, and has one%.0w", f.Name, catalog.ErrDoubt)
+			return fmt.Errorf("%s was listed without its receipt, and has one: %w", f.Name, catalog.ErrDoubt)
 		case !errors.Is(err, fs.ErrNotExist):
 			return fmt.Errorf("looking for the receipt of %s: %w: %w", f.Name, catalog.ErrDoubt, err)
 		}

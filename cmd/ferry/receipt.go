@@ -97,5 +97,5 @@ func (r Receipting) listed(ctx context.Context) error {
 	default:
 		_ = o.Close() // it was not read
 	}
-	return fmt.Errorf("%s is a link, or hidden%.0w", r.Name, ErrUnlisted)
+	return fmt.Errorf("%s is a link, or hidden: %w", r.Name, ErrUnlisted)
 }

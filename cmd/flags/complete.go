@@ -27,10 +27,10 @@ func Complete(c *cobra.Command) {
 	})
 }
 
-// CompleteKinds completes words that name objects: the kinds that are compiled into
+// Complete completes words that name objects: the kinds that are compiled into
 // Kubernetes, as kubectl names them, by their short names too, and the last one of a
 // list.
-func CompleteKinds(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+func (*Selecting) Complete(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	before := ""
 	if i := strings.LastIndexByte(typed, ','); i >= 0 {
 		before = typed[:i+1]

@@ -61,6 +61,9 @@ const helpWidth = 80
 // and the others named, with the topic that explains them.
 func Usages(c *cobra.Command) string {
 	var b strings.Builder
+	if !c.HasParent() {
+		return "\nEvery command:\n" + options(c)
+	}
 	for _, title := range titles {
 		common := pflag.NewFlagSet(title, pflag.ContinueOnError)
 		common.SortFlags = false
@@ -83,6 +86,7 @@ func Usages(c *cobra.Command) string {
 			b.WriteString(tail(topic, named))
 		}
 	}
+	b.WriteString("\nEvery command:\n" + options(c.Root()))
 	return b.String()
 }
 
@@ -119,8 +123,8 @@ func Topic(root *cobra.Command, topic string) string {
 	return all.FlagUsagesWrapped(helpWidth)
 }
 
-// Options names the flags that every command has.
-func Options(root *cobra.Command) string {
+// options names the flags that every command has.
+func options(root *cobra.Command) string {
 	var names []string
 	for _, f := range ordered(root.PersistentFlags()) {
 		names = append(names, "--"+f.Name)

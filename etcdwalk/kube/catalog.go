@@ -81,7 +81,7 @@ func (t term) only(found, custom []Kind) (Kind, error) {
 		names = append(names, found[i].Name())
 	}
 	slices.Sort(names)
-	return Kind{}, fmt.Errorf("%q may be %s: write one of them: %w", t.typed, orList(names), ErrFilter)
+	return Kind{}, fmt.Errorf("%q may be %s: write one of them%.0w", t.typed, orList(names), ErrFilter)
 }
 
 // holds tells whether the view has keys of a kind.

@@ -63,18 +63,18 @@ func parseTerms(lists []string) ([]term, error) {
 		kind, name, named := strings.Cut(typed, "/")
 		switch {
 		case strings.Contains(name, "/"):
-			return nil, fmt.Errorf("%q: write TYPE/NAME and give the namespace on its own: %w", typed, ErrFilter)
+			return nil, fmt.Errorf("%q: write TYPE/NAME and give the namespace on its own%.0w", typed, ErrFilter)
 		case named && !isName(name):
-			return nil, fmt.Errorf("%q: no object can have that name: %w", typed, ErrFilter)
+			return nil, fmt.Errorf("%q: no object can have that name%.0w", typed, ErrFilter)
 		}
 		word, group, _ := strings.Cut(strings.ToLower(kind), ".")
 		if word == "" {
-			return nil, fmt.Errorf("%q: a kind is missing: %w", typed, ErrFilter)
+			return nil, fmt.Errorf("%q: a kind is missing%.0w", typed, ErrFilter)
 		}
 		terms[i] = term{typed: kind, word: word, group: group, name: name}
 		if word == "all" && group == "" {
 			return nil, fmt.Errorf("%q is no kind of its own; write those that are meant, such as "+
-				"pods,services,deployments,replicasets,statefulsets,daemonsets,jobs,cronjobs: %w", typed, ErrFilter)
+				"pods,services,deployments,replicasets,statefulsets,daemonsets,jobs,cronjobs%.0w", typed, ErrFilter)
 		}
 	}
 	return terms, nil
@@ -87,7 +87,7 @@ func parseNamespaces(lists []string) ([]string, error) {
 	}
 	for _, name := range names {
 		if !isNamespace(name) {
-			return nil, fmt.Errorf("%q: no namespace can have that name: %w", name, ErrFilter)
+			return nil, fmt.Errorf("%q: no namespace can have that name%.0w", name, ErrFilter)
 		}
 	}
 	return names, nil
@@ -99,7 +99,7 @@ func splitLists(lists []string) ([]string, error) {
 		for word := range strings.SplitSeq(list, ",") {
 			word = strings.TrimSpace(word)
 			if word == "" {
-				return nil, fmt.Errorf("%q has an empty word: %w", list, ErrFilter)
+				return nil, fmt.Errorf("%q has an empty word%.0w", list, ErrFilter)
 			}
 			words = append(words, word)
 		}

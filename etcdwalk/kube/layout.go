@@ -40,7 +40,7 @@ func NewLayout(prefixes ...string) (*Layout, error) {
 		return defaultLayout(), nil
 	}
 	if len(prefixes) > maxPrefixes {
-		return nil, fmt.Errorf("%d prefixes, where %d are the most: %w", len(prefixes), maxPrefixes, ErrFilter)
+		return nil, fmt.Errorf("%d prefixes, where %d are the most%.0w", len(prefixes), maxPrefixes, ErrFilter)
 	}
 	var taken []etcdwalk.Range
 	var roots []string
@@ -48,7 +48,7 @@ func NewLayout(prefixes ...string) (*Layout, error) {
 		name := strings.Trim(typed, "/")
 		switch {
 		case typed == "":
-			return nil, fmt.Errorf("an empty prefix: %w", ErrFilter)
+			return nil, fmt.Errorf("an empty prefix%.0w", ErrFilter)
 		case name == "":
 			taken, roots = append(taken, etcdwalk.Prefix("")), append(roots, defaultPrefixes()...)
 		default:

@@ -54,7 +54,7 @@ var rules = []rule{
 	{compactKey, nil, Never, "it steers compaction and the caches of the API servers"},
 	{"masterleases", nil, Never, "it would make a ghost API server of one that is gone"},
 	{"peerserverleases", nil, Never, "it would make a ghost API server of one that is gone"},
-	{"ranges", []Scenario{ScenarioSame}, Leave, "an old bitmap frees or leaks addresses and ports"},
+	{"ranges", []Scenario{ScenarioSame}, Leave, "restoring an old allocation map could hand out a node port twice; left to the API server"},
 	{"ipaddresses", []Scenario{ScenarioSame}, Leave, "API servers make them anew for the Services that are there"},
 }
 

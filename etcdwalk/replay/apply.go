@@ -99,7 +99,7 @@ func (p *pass) round(ctx context.Context, b *batch, items []*item) ([]*item, err
 		if !settled {
 			left = append(left, it)
 		}
-		stop = graver(stop, err)
+		stop = moreSevere(stop, err)
 	}
 	return left, stop
 }
@@ -122,7 +122,7 @@ func (p *pass) sift(items []*item) ([]*item, error) {
 			continue
 		}
 		if it.Fate == Conflicting && p.Policy == Fail {
-			stop = graver(stop, conflict(it))
+			stop = moreSevere(stop, conflict(it))
 		}
 	}
 	return left, stop

@@ -46,7 +46,7 @@ type flat struct{ etcdwalk.View }
 // outside of the selection count as well, and are read too.
 func (f flat) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[etcdwalk.Entry, error] {
 	return func(yield func(etcdwalk.Entry, error) bool) {
-		var above mortals
+		var above ttls
 		for e, err := range f.View.Walk(ctx, etcdwalk.Selection{Ranges: withDirectories(sel.Ranges), Splits: sel.Splits}) {
 			if err == nil {
 				e, err = above.shorten(ctx, f.View, e)
@@ -73,17 +73,17 @@ func withDirectories(ranges etcdwalk.Ranges) etcdwalk.Ranges {
 	return etcdwalk.Union(all...)
 }
 
-// mortals are the directories with a TTL above the last key, the outermost first.
-type mortals []mortal
+// ttls are the directories with a TTL above the last key, the outermost first.
+type ttls []ttl
 
-type mortal struct {
+type ttl struct {
 	dir   []byte
 	lease etcdwalk.Lease
 }
 
 // shorten gives an entry the lease of the directory that ends first, if it would live
 // longer.
-func (m *mortals) shorten(ctx context.Context, view etcdwalk.View, e etcdwalk.Entry) (etcdwalk.Entry, error) {
+func (m *ttls) shorten(ctx context.Context, view etcdwalk.View, e etcdwalk.Entry) (etcdwalk.Entry, error) {
 	for len(*m) > 0 && !bytes.HasPrefix(e.Key, (*m)[len(*m)-1].dir) {
 		*m = (*m)[:len(*m)-1]
 	}
@@ -104,7 +104,7 @@ func (m *mortals) shorten(ctx context.Context, view etcdwalk.View, e etcdwalk.En
 		}
 	}
 	if IsDirectory(e.Key) && e.Lease != 0 {
-		*m = append(*m, mortal{bytes.Clone(e.Key), own})
+		*m = append(*m, ttl{bytes.Clone(e.Key), own})
 	}
 	if own.ID != e.Lease {
 		e.Lease, e.Record = own.ID, nil

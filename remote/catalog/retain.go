@@ -40,10 +40,10 @@ func (l Listing) Retain(p Policy, now time.Time) ([]Group, error) {
 		case item.Err != nil:
 			return nil, fmt.Errorf("%w: %w", ErrDoubt, item.Err)
 		case r.Name == "":
-			return nil, fmt.Errorf("%s: %s%.0w", item.Name, item.Broken, ErrDoubt)
+			return nil, fmt.Errorf("%s: %s: %w", item.Name, item.Broken, ErrDoubt)
 		}
 		if other, twice := named[r.ArchiveID]; twice {
-			return nil, fmt.Errorf("%s and %s have the same id%.0w", other, item.Name, ErrDoubt)
+			return nil, fmt.Errorf("%s and %s have the same id: %w", other, item.Name, ErrDoubt)
 		}
 		named[r.ArchiveID] = item.Name
 	}

@@ -97,7 +97,7 @@ func (u *upload) readBack(want remote.Digest) error {
 		return explain("read back", u.path, err)
 	}
 	sum := remote.NewSummer()
-	_, err = io.Copy(sum, remote.Obedient(u.ctx, f))
+	_, err = io.Copy(sum, remote.ContextReader(u.ctx, f))
 	if err := errors.Join(err, f.Close()); err != nil {
 		return explain("read back", u.path, err)
 	}

@@ -123,7 +123,7 @@ func (s *summer) sums() sums {
 // sum reads a piece of the spool.
 func (s *spool) sum(ctx context.Context, off, size int64, withMD5 bool) (sums, error) {
 	h := newSummer(withMD5)
-	if _, err := io.Copy(h, remote.Obedient(ctx, s.section(off, size))); err != nil {
+	if _, err := io.Copy(h, remote.ContextReader(ctx, s.section(off, size))); err != nil {
 		return sums{}, spoolError("read the spool", s.dir, err)
 	}
 	return h.sums(), nil
@@ -135,7 +135,7 @@ func (s *spool) sumAll(ctx context.Context, size int64, withMD5 bool) (whole sum
 	all := newSummer(withMD5)
 	for off := int64(0); off < s.size; off += size {
 		crc := newCRC()
-		if _, err := io.Copy(io.MultiWriter(all, crc), remote.Obedient(ctx, s.section(off, min(size, s.size-off)))); err != nil {
+		if _, err := io.Copy(io.MultiWriter(all, crc), remote.ContextReader(ctx, s.section(off, min(size, s.size-off)))); err != nil {
 			return sums{}, nil, spoolError("read the spool", s.dir, err)
 		}
 		pieces = append(pieces, crc.Sum32())

@@ -46,9 +46,9 @@ func ended(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// graver picks the error that decides: the first that stops, else the first for
+// moreSevere picks the error that decides: the first that stops, else the first for
 // which there is a wait, else the first.
-func graver(a, b error) error {
+func moreSevere(a, b error) error {
 	if weight(b) > weight(a) {
 		return b
 	}
@@ -60,7 +60,7 @@ func graver(a, b error) error {
 func both(a, b error) error {
 	x, y := weight(a), weight(b)
 	if min(x, y) <= ending || max(x, y) == waiting {
-		return graver(a, b)
+		return moreSevere(a, b)
 	}
 	return errors.Join(a, b)
 }
