@@ -95,15 +95,12 @@ func (o *restoreOptions) run(ctx context.Context, query kube.Query) (err error) 
 	watch.read = a.BytesRead
 	tell, stop := progress(o.s)
 	defer stop()
-	if _, err := a.Verify(ctx, tell); err != nil {
+	if query, err = a.VerifyFor(ctx, query, o.selecting.All(), tell); err != nil {
 		return o.nothingWritten(err)
 	}
 	o.steps.Verify = watch.lap()
 	if a.Receipt == nil {
 		o.s.Talk("There is no receipt beside %s: it may be unfinished business of somebody, or a copy.", o.from)
-	}
-	if query, err = query.Under(a.Prefixes()...); err != nil {
-		return o.nothingWritten(err)
 	}
 	cluster, err := o.connection.Dial(ctx, query.Layout())
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 // A Restore carries the selected part of a source into a cluster, in two steps that
 // the caller makes one by one: Plan, Apply. Only the last one writes. An archive is
-// verified before ([Archive.Verify]).
+// verified before ([Archive.VerifyFor]).
 type Restore struct {
 	Source   etcdwalk.Source
 	At       etcdwalk.Moment
