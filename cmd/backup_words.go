@@ -10,6 +10,7 @@ import (
 	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 )
 
@@ -107,7 +108,7 @@ func (o *backupOptions) report(to flags.Place, done ferry.BackedUp, opener strin
 	if notes.NotReadBack > 0 {
 		checked = "not read back (these credentials may only write)"
 	}
-	o.s.Result = backupResult{Path: path, Receipt: r, Outcome: done.Outcome, Outside: done.Outside, Checked: checked, Seconds: done.Duration.Seconds(), WalkSeconds: done.Walk.Seconds()}
+	o.s.Result = backupResult{Path: path, Receipt: r, Outcome: done.Outcome, Outside: done.Outside, Named: done.Named, Checked: checked, Seconds: done.Duration.Seconds(), WalkSeconds: done.Walk.Seconds()}
 	o.s.Data("%s", path)
 	o.s.Talk("%s: %s, %d keys of %d kinds at %s in %s, %s. Next: kubeferry describe %s%s",
 		path, console.Bytes(r.Size), r.Keys, r.Kinds, moment(done.Outcome, r.Revision), done.Duration.Round(time.Millisecond), checked, path, opener)
@@ -122,6 +123,16 @@ func (o *backupOptions) tellOutside(outside *etcdwalk.Outside) {
 	}
 }
 
+// tellNamed says on a terminal which names were found in several namespaces, since
+// whoever meant one of them has more than was wanted.
+func (o *backupOptions) tellNamed(named []kube.InNamespaces, taken string) {
+	for _, word := range named {
+		if word.Namespaces > 1 {
+			o.s.Talk("%s is in %d namespaces; all of them %s taken.", word.Word, word.Namespaces, taken)
+		}
+	}
+}
+
 type backupResult struct {
 	Path    string           `json:"path"`
 	Receipt catalog.Receipt  `json:"receipt"`
@@ -129,8 +140,10 @@ type backupResult struct {
 	// Outside is what lies beside the prefixes; absent: not known, or a part was
 	// asked for.
 	Outside *etcdwalk.Outside `json:"outside,omitempty"`
-	Checked string            `json:"checked"`
-	Seconds float64           `json:"seconds"`
+	// Named counts the namespaces of what was called by a name without one.
+	Named   []kube.InNamespaces `json:"named,omitempty"`
+	Checked string              `json:"checked"`
+	Seconds float64             `json:"seconds"`
 	// WalkSeconds is how long the cluster was read, without what came after it.
 	WalkSeconds float64 `json:"walk_seconds"`
 }
