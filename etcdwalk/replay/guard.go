@@ -13,17 +13,17 @@ import (
 // the policy Newer has no meaning.
 func SameLineage(archive, target etcdwalk.Info) error {
 	refuse := func(what, got, want any) error {
-		return fmt.Errorf("mod revisions do not compare: the archive's %s is %v, the target's %v: %w", what, got, want, etcdwalk.ErrRefused)
+		return fmt.Errorf("mod revisions do not compare: the archive's %s is %v, the target's %v%.0w", what, got, want, etcdwalk.ErrRefused)
 	}
 	switch {
 	case archive.ClusterID != target.ClusterID:
 		return refuse("cluster id", archive.ClusterID, target.ClusterID)
 	case archive.ClusterID == 0:
-		return fmt.Errorf("mod revisions do not compare: etcd's cluster id is not known: %w", etcdwalk.ErrRefused)
+		return fmt.Errorf("mod revisions do not compare: etcd's cluster id is not known%.0w", etcdwalk.ErrRefused)
 	case archive.API != target.API:
 		return refuse("API", archive.API, target.API)
 	case target.Revision < archive.Revision:
-		return fmt.Errorf("mod revisions do not compare: the archive is of revision %d, the target was turned back to %d: %w",
+		return fmt.Errorf("mod revisions do not compare: the archive is of revision %d, the target was turned back to %d%.0w",
 			archive.Revision, target.Revision, etcdwalk.ErrRefused)
 	}
 	return nil
