@@ -136,5 +136,6 @@ func (o *backupOptions) run(ctx context.Context, query kube.Query) error {
 		return err
 	}
 	o.warn(done)
+	o.tellNamed(done.Named, "were")
 	return o.report(to, done, opener(recipients))
 }

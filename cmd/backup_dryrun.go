@@ -33,6 +33,7 @@ func (o *backupOptions) look(ctx context.Context, query kube.Query) error {
 	o.s.Result = counted
 	o.s.Table(rows)
 	o.s.Talk("%s (%s), %s, %s; nothing was written.", console.Count(counted.Keys, "key"), console.Count(int64(len(counted.Kinds)), "kind"), console.Bytes(counted.Bytes), moment(counted.Outcome, counted.Revision))
+	o.tellNamed(counted.Named, "would be")
 	o.tellOutside(counted.Outside)
 	return nil
 }

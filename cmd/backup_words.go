@@ -2,13 +2,13 @@ package cmd
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 )
 
@@ -68,28 +68,6 @@ func (o *backupOptions) warnOfSource(alarms []etcdwalk.Alarm, doubts []string) {
 	}
 }
 
-// outsideText says what was not taken because it lies beside the prefixes.
-func outsideText(o *etcdwalk.Outside) string {
-	if o == nil || o.Keys == 0 {
-		return ""
-	}
-	left, parts := o.Keys, []string{}
-	for i, under := range o.Under {
-		if i == mostSegments {
-			break
-		}
-		parts = append(parts, fmt.Sprintf("%s %d", under.Segment, under.Keys))
-		left -= under.Keys
-	}
-	if left > 0 {
-		parts = append(parts, fmt.Sprintf("others %d", left))
-	}
-	return fmt.Sprintf("Not backed up, since outside these prefixes: %s (%s); --prefix / includes all keys.", console.Count(o.Keys, "key"), strings.Join(parts, ", "))
-}
-
-// mostSegments is how many first segments a summary names.
-const mostSegments = 6
-
 // summary is what was backed up, in figures.
 func summary(done ferry.BackedUp) string {
 	r := done.Receipt
@@ -113,19 +91,12 @@ func (o *backupOptions) report(to flags.Place, done ferry.BackedUp, opener strin
 	if notes.NotReadBack > 0 {
 		checked = "not read back (these credentials may only write)"
 	}
-	o.s.Result = backupResult{Path: path, Receipt: r, Outcome: done.Outcome, Outside: done.Outside, Checked: checked, Seconds: done.Duration.Seconds(), WalkSeconds: done.Walk.Seconds()}
+	o.s.Result = backupResult{Path: path, Receipt: r, Outcome: done.Outcome, Outside: done.Outside, Named: done.Named, Checked: checked, Seconds: done.Duration.Seconds(), WalkSeconds: done.Walk.Seconds()}
 	o.s.Data("%s", path)
 	o.s.Talk("%s, %s.", summary(done), checked)
 	o.s.Talk("Next: kubeferry describe %s%s%s", console.Quote(path), opener, o.s.Again())
 	o.tellOutside(done.Outside)
 	return nil
-}
-
-// tellOutside says on a terminal what was not taken.
-func (o *backupOptions) tellOutside(outside *etcdwalk.Outside) {
-	if text := outsideText(outside); text != "" {
-		o.s.Talk("%s", text)
-	}
 }
 
 type backupResult struct {
@@ -135,8 +106,10 @@ type backupResult struct {
 	// Outside is what lies beside the prefixes; absent: not known, or a part was
 	// asked for.
 	Outside *etcdwalk.Outside `json:"outside,omitempty"`
-	Checked string            `json:"checked"`
-	Seconds float64           `json:"seconds"`
+	// Named counts the namespaces of what was called by a name without one.
+	Named   []kube.InNamespaces `json:"named,omitempty"`
+	Checked string              `json:"checked"`
+	Seconds float64             `json:"seconds"`
 	// WalkSeconds is how long the cluster was read, without what came after it.
 	WalkSeconds float64 `json:"walk_seconds"`
 }

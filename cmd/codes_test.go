@@ -95,6 +95,7 @@ var sentinels = map[string]struct {
 	"ferry.ErrCheck":      {ferry.ErrCheck, 21},
 	"ferry.ErrAmbiguous":  {ferry.ErrAmbiguous, 64},
 	"ferry.ErrUnlisted":   {ferry.ErrUnlisted, 64},
+	"ferry.ErrSeveral":    {ferry.ErrSeveral, 64},
 
 	"fs.ErrExist":            {fs.ErrExist, 18},
 	"fs.ErrNotExist":         {fs.ErrNotExist, 10},

@@ -60,7 +60,7 @@ var exits = []exit{
 	{exitDone, "done: complete, verified and durable", nil},
 	{exitFailure, "other failure", []error{console.ErrTimeout}},
 	{exitInterrupted, "interrupted, by whichever signal", []error{console.ErrInterrupted}},
-	{exitUsage, "wrong usage", []error{console.ErrUsage, kube.ErrFilter, kube.ErrUnknownKind, catalog.ErrLabel, catalog.ErrKeepsNothing, catalog.ErrAmbiguous, ferry.ErrAmbiguous, ferry.ErrUnlisted}},
+	{exitUsage, "wrong usage", []error{console.ErrUsage, kube.ErrFilter, kube.ErrUnknownKind, catalog.ErrLabel, catalog.ErrKeepsNothing, catalog.ErrAmbiguous, ferry.ErrAmbiguous, ferry.ErrUnlisted, ferry.ErrSeveral}},
 	{exitConfig, "wrong configuration", []error{console.ErrConfig, crypt.ErrKey, connect.ErrConfig, remote.ErrConfig}},
 	{exitKey, "wrong or missing decryption key", []error{crypt.ErrNoMatch, ferry.ErrNoKey}},
 	{exitIntegrity, "integrity failure", []error{crypt.ErrDamaged, archive.ErrDamaged, archive.ErrTooNew, etcdwalk.ErrInvariant, remote.ErrDigest}},

@@ -67,6 +67,7 @@ var provoked = [][2]string{
 	{"selection: an empty etcd", "backup --to NEW -r AGE --endpoints EMPTYETCD"},
 	{"selection: nothing in the archive", "restore pods --from GOOD -i ID --endpoints LIVE --yes"},
 	{"selection: no such namespace in the archive", "restore -n shp --from GOOD -i ID --endpoints LIVE --yes"},
+	{"selection: a name that is in several namespaces of the archive", "restore cm/one --from SEVERAL -i ID --endpoints LIVE --yes"},
 	{"selection: nothing to describe", "describe GOOD -i ID --keys pods"},
 	{"selection: more than the header of an archive holds", "backup --to NEW -r AGE --endpoints LIVE MANYPREFIXES"},
 
@@ -333,6 +334,8 @@ func (s *scene) archives() {
 	s.backUp("BROKEN", "broken.zip.age", "SOURCE2", sealed...)
 	s.etcd("SOURCE3", etcdproc.Options{}, with(shop(ourUID), "/registry/configmaps/shop/large", strings.Replace(configMapJSON("large"), `"v"`, `"`+strings.Repeat("v", 20000)+`"`, 1)))
 	s.backUp("LARGE", "large.zip.age", "SOURCE3", sealed...)
+	s.etcd("SOURCE5", etcdproc.Options{}, with(shop(ourUID), "/registry/configmaps/dev/one", configMapJSON("one")))
+	s.backUp("SEVERAL", "several.zip.age", "SOURCE5", sealed...)
 	leased := s.etcd("SOURCE4", etcdproc.Options{}, shop(ourUID)).Client(s.t)
 	lease, err := leased.Grant(s.t.Context(), 600)
 	check(s.t, err)

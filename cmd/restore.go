@@ -95,14 +95,7 @@ func (o *restoreOptions) run(ctx context.Context, query kube.Query) (err error) 
 	watch.read = a.BytesRead
 	tell, stop := progress(o.s)
 	defer stop()
-	if query, err = query.Under(a.Prefixes()...); err != nil {
-		return o.nothingWritten(err)
-	}
-	// A mistyped kind is not worth reading a large archive for.
-	if _, err := query.Resolve(ctx, a); errors.Is(err, kube.ErrUnknownKind) || errors.Is(err, kube.ErrFilter) {
-		return o.nothingWritten(err)
-	}
-	if _, err := a.Verify(ctx, tell); err != nil {
+	if query, err = a.VerifyFor(ctx, query, o.selecting.All(), tell); err != nil {
 		return o.nothingWritten(err)
 	}
 	o.steps.Verify = watch.lap()

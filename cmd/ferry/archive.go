@@ -187,6 +187,11 @@ type Verified struct {
 // the manifest and the receipt, each key in order, each value in a form that
 // Kubernetes stores.
 func (a *Archive) Verify(ctx context.Context, progress Progress) (Verified, error) {
+	return a.verify(ctx, progress, func(etcdwalk.Entry) {})
+}
+
+// verify also shows each entry to see.
+func (a *Archive) verify(ctx context.Context, progress Progress, see func(etcdwalk.Entry)) (Verified, error) {
 	v := Verified{Values: Values{Encodings: map[string]int64{}}}
 	layout, err := kube.NewLayout(a.Prefixes()...)
 	if err != nil {
@@ -196,6 +201,7 @@ func (a *Archive) Verify(ctx context.Context, progress Progress) (Verified, erro
 	size := a.object.Size()
 	check := func(e etcdwalk.Entry) error {
 		v.see(layout, e)
+		see(e)
 		return ctx.Err()
 	}
 	stats, err := a.Reader.Verify(ctx, check, func(n int64) { tell(Verifying, n, size) })

@@ -55,7 +55,8 @@ type BackedUp struct {
 	Outside  *etcdwalk.Outside // what was not taken; nil: not known, or a part was asked for
 	Members  int               // that were found to hold the same, by VerifyMembers
 	Leases   int
-	ReadBack Verified // what reading it back has seen; zero without Backup.ReadBack
+	Named    []kube.InNamespaces // where what was called by a name without a namespace was found
+	ReadBack Verified            // what reading it back has seen; zero without Backup.ReadBack
 	Duration time.Duration
 	Walk     time.Duration // of the last walk: how long the cluster was read
 }
@@ -199,6 +200,7 @@ func (b Backup) write(ctx context.Context, upload remote.Upload, d draft, restar
 		Outside: ending.Outside,
 		Members: d.choice.compared,
 		Leases:  len(ending.Leases),
+		Named:   d.choice.spread.Words(),
 		Walk:    ending.TakenAt.Sub(begun),
 	}, digest, nil
 }
@@ -259,7 +261,8 @@ func (b Backup) readBack(ctx context.Context, r catalog.Receipt, keys Keys) (Ver
 // walk copies the selected entries into w, and returns what is known after it.
 func (b Backup) walk(ctx context.Context, w *archive.Writer, c *choice) (archive.Ending, error) {
 	progress, done := told(b.Progress), int64(0)
-	stats, err := etcdwalk.Copy(ctx, w, c.view, c.sel, func(etcdwalk.Entry) {
+	stats, err := etcdwalk.Copy(ctx, w, c.view, c.sel, func(e etcdwalk.Entry) {
+		c.spread.See(e.Key)
 		done++
 		progress(Walking, done, max(0, c.total))
 	})

@@ -22,6 +22,7 @@ type choice struct {
 	// cannot be known, or a part was asked for.
 	outside *etcdwalk.Outside
 	alarms  []etcdwalk.Alarm // at the beginning
+	spread  *kube.Spread     // to be shown what is taken
 	// compared is how many members were found to hold the same, if that was asked for.
 	compared int
 }
@@ -41,6 +42,9 @@ func choose(ctx context.Context, source etcdwalk.Source, q kube.Query, acceptCor
 		return nil, err
 	}
 	if c.sel, err = q.Resolve(ctx, c.view); err != nil {
+		return nil, err
+	}
+	if c.spread, err = q.Spread(ctx, c.view); err != nil {
 		return nil, err
 	}
 	if c.sel.Splits, err = layout.Splits(ctx, c.view); err != nil {

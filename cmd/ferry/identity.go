@@ -2,13 +2,11 @@ package ferry
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
-	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
 
 // A pair is the cluster that the archive holds under a prefix, and the one that
@@ -63,73 +61,9 @@ func (r Restore) pairs(ctx context.Context, p *Planned) ([]pair, error) {
 	return []pair{{archived[0], target.Identities[0]}}, nil
 }
 
-// sameCluster refuses a target that is not known to be the archive's cluster, or
-// that is not the one that ClusterIs says (RS10). It tells whether it is the user
-// alone who says that it is.
-func (r Restore) sameCluster(planned *Planned, pairs []pair) (confirmed bool, err error) {
-	source, target := planned.source.Info(), planned.Target
-	for _, said := range r.ClusterIs {
-		if !contains(names(target), said) {
-			return false, fmt.Errorf("the target is %s, and not %s as --cluster-is says: %w", orUnknown(names(target)), said, etcdwalk.ErrRefused)
-		}
-	}
-	var open, unproven []pair
-	for _, p := range pairs {
-		switch p.archive.Relate(source.ClusterID, p.target, target.ClusterID) {
-		case etcdwalk.SameCluster:
-		case etcdwalk.OtherCluster:
-			return false, fmt.Errorf("the archive is of the cluster whose kube-system has UID %s, the target's has %s: %w; --scenario=new restores into a fresh cluster",
-				p.archive.UID, p.target.UID, etcdwalk.ErrRefused)
-		default:
-			unproven = append(unproven, p)
-			if name := nameOf(p.target, target.ClusterID); name == "" || !contains(r.ClusterIs, name) {
-				open = append(open, p)
-			}
-		}
-	}
-	if len(open) > 0 {
-		return false, undecided(open[0], unproven, source.ClusterID, target.ClusterID)
-	}
-	return len(unproven) > 0, nil
-}
-
-// undecided says why nothing tells whether two clusters are one, and what the user
-// can say about that and all others that are unproven.
-func undecided(p pair, unproven []pair, archived, target etcdwalk.ClusterID) error {
-	err := fmt.Errorf("whether the archive is of this cluster cannot be told: under %s kube-system's UID is %s in the archive (etcd cluster %s), and %s in the target (etcd cluster %s): %w",
-		p.target.Prefix, p.archive, archived, p.target, target, etcdwalk.ErrRefused)
-	if p.archive.Relate(archived, p.target, target) == etcdwalk.OtherStore {
-		err = fmt.Errorf("the archive is of etcd cluster %s, the target is %s, and no kube-system tells more: %w", archived, target, etcdwalk.ErrRefused)
-	}
-	var names []string
-	for _, p := range unproven {
-		name := nameOf(p.target, target)
-		if name == "" {
-			return fmt.Errorf("%w; nothing else tells clusters apart here; --scenario=new restores into a fresh cluster", err)
-		}
-		if !contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	return fmt.Errorf("%w; if you are sure that this target is meant, --cluster-is=%s says so; --scenario=new restores into a fresh cluster", err, strings.Join(names, ","))
-}
-
 // contains compares names as people copy them.
 func contains(names []string, name string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
-}
-
-// sameLineage refuses to compare revisions of what may be two clusters.
-func (r Restore) sameLineage(planned *Planned, pairs []pair) error {
-	if _, err := r.sameCluster(planned, pairs); err != nil {
-		return fmt.Errorf("mod revisions do not compare: %w", err)
-	}
-	for _, p := range pairs {
-		if one, other := p.archive.State == etcdwalk.IdentityNone, p.target.State == etcdwalk.IdentityNone; one != other {
-			return fmt.Errorf("mod revisions do not compare: the archive's kube-system UID is %s, the target's %s: %w", p.archive, p.target, etcdwalk.ErrRefused)
-		}
-	}
-	return replay.SameLineage(planned.source.Info(), planned.Target)
 }
 
 // nameOf is what a user confirms a cluster by: its UID, or etcd's id where the UID

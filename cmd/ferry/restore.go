@@ -14,7 +14,7 @@ import (
 
 // A Restore carries the selected part of a source into a cluster, in two steps that
 // the caller makes one by one: Plan, Apply. Only the last one writes. An archive is
-// verified before ([Archive.Verify]).
+// verified before ([Archive.VerifyFor]).
 type Restore struct {
 	Source   etcdwalk.Source
 	At       etcdwalk.Moment
@@ -226,40 +226,6 @@ func (r Restore) rule(p *Planned, values bool) func(etcdwalk.Entry) (replay.Fate
 		}
 		return "", ""
 	}
-}
-
-// guard refuses what the scenario and the policy forbid (RS10). It tells whether
-// only the user says that the target is the source's cluster.
-func (r Restore) guard(ctx context.Context, p *Planned, pairs []pair) (confirmed bool, err error) {
-	if r.Policy == replay.Newer {
-		if err := r.sameLineage(p, pairs); err != nil {
-			return false, fmt.Errorf("--on-conflict=newer: %w", err)
-		}
-	}
-	if r.Scenario == kube.ScenarioSame {
-		return r.sameCluster(p, pairs)
-	}
-	return false, guardNew(ctx, p.layout, p.target, p.source)
-}
-
-// guardNew refuses a target that lives already, or holds what this source
-// would not have put there. What an interrupted restore has left is the
-// source's own, so it may be run again.
-func guardNew(ctx context.Context, layout *kube.Layout, target, source etcdwalk.View) error {
-	for e, err := range target.Walk(ctx, etcdwalk.Selection{Ranges: layout.LiveSigns()}) {
-		if err != nil {
-			return err
-		}
-		return fmt.Errorf("a kube-apiserver uses the target, or did until seconds ago (key %q): stop it, or restore with --scenario=same: %w", e.Key, etcdwalk.ErrRefused)
-	}
-	key, found, err := replay.Foreign(ctx, target, source, etcdwalk.Selection{Ranges: layout.Scope()})
-	if err != nil {
-		return err
-	}
-	if found {
-		return fmt.Errorf("the target is not new: it holds key %s, which this restore would not put there: %w", quoted(key), etcdwalk.ErrRefused)
-	}
-	return nil
 }
 
 // quoted shows a key, readable if it can be.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 )
 
 // Tallied is what a selection holds, by kind.
@@ -19,6 +20,9 @@ type Tallied struct {
 	// asked for.
 	Outside *etcdwalk.Outside `json:"outside,omitempty"`
 	Alarms  []etcdwalk.Alarm  `json:"alarms,omitempty"`
+	// Named tells in how many namespaces was found what was called by a name without
+	// one.
+	Named []kube.InNamespaces `json:"named,omitempty"`
 }
 
 // A KindTally counts the keys of one kind; Kind is empty for the keys of none.
@@ -41,7 +45,8 @@ func (b Backup) Tally(ctx context.Context) (Tallied, error) {
 	}
 	t := tally{classify: c.layout.Classify, kinds: map[string]*etcdwalk.Stats{}}
 	tell, done := told(b.Progress), int64(0)
-	stats, err := etcdwalk.Copy(ctx, t, c.view, c.sel, func(etcdwalk.Entry) {
+	stats, err := etcdwalk.Copy(ctx, t, c.view, c.sel, func(e etcdwalk.Entry) {
+		c.spread.See(e.Key)
 		done++
 		tell(Walking, done, max(0, c.total))
 	})
@@ -51,7 +56,7 @@ func (b Backup) Tally(ctx context.Context) (Tallied, error) {
 	if stats.Keys == 0 && !b.AllowEmpty {
 		return Tallied{}, empty(b.Query)
 	}
-	counted := Tallied{Revision: c.view.Info().Revision, Outcome: outcomeOf(c.view), Keys: stats.Keys, Bytes: stats.Bytes, Outside: c.outside, Alarms: c.alarms}
+	counted := Tallied{Revision: c.view.Info().Revision, Outcome: outcomeOf(c.view), Keys: stats.Keys, Bytes: stats.Bytes, Outside: c.outside, Alarms: c.alarms, Named: c.spread.Words()}
 	for kind, s := range t.kinds {
 		counted.Kinds = append(counted.Kinds, KindTally{Kind: kind, Keys: s.Keys, Bytes: s.Bytes})
 	}

@@ -35,6 +35,9 @@ func (f *Selecting) Empty() bool {
 	return !f.all && len(f.include)+len(f.exclude)+len(f.namespaces)+len(f.prefixes) == 0
 }
 
+// All tells whether all namespaces were asked for.
+func (f *Selecting) All() bool { return f.all }
+
 // veleroNames takes Velero's names for the flags that mean the same.
 func veleroNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	switch name {

@@ -23,7 +23,7 @@ func SameLineage(archive, target etcdwalk.Info) error {
 	case archive.API != target.API:
 		return refuse("API", archive.API, target.API)
 	case target.Revision < archive.Revision:
-		return fmt.Errorf("mod revisions do not compare: the archive is of revision %d, the target was turned back to %d: %w",
+		return fmt.Errorf("mod revisions do not compare: the archive is of revision %d, the target was turned back to %d%.0w",
 			archive.Revision, target.Revision, etcdwalk.ErrRefused)
 	}
 	return nil
