@@ -3,9 +3,10 @@ package cmd
 import (
 	"slices"
 
+	"github.com/spf13/cobra"
+
 	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/flags"
-	"github.com/spf13/cobra"
 )
 
 // exactly wants n words, and names them when they are missing.

@@ -3,9 +3,10 @@ package cmd
 import (
 	"bytes"
 
+	"github.com/spf13/cobra"
+
 	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/flags"
-	"github.com/spf13/cobra"
 )
 
 type completionResult struct {

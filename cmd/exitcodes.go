@@ -3,8 +3,9 @@ package cmd
 import (
 	"strings"
 
-	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/spf13/cobra"
+
+	"github.com/kubeferry/kubeferry/cmd/flags"
 )
 
 // exitCodeResult is a row of the table for scripts.

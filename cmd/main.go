@@ -21,9 +21,10 @@ import (
 	"strings"
 	"syscall"
 
+	"google.golang.org/grpc/grpclog"
+
 	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/flags"
-	"google.golang.org/grpc/grpclog"
 )
 
 // What the garbage collector is told, unless the environment tells it otherwise.

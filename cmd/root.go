@@ -1,8 +1,9 @@
 package cmd
 
 import (
-	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/spf13/cobra"
+
+	"github.com/kubeferry/kubeferry/cmd/flags"
 )
 
 // The groups of the first help screen, by task.

@@ -14,8 +14,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/spf13/pflag"
+
+	"github.com/kubeferry/kubeferry/cmd/console"
 )
 
 // FAULTS.md section 2: the numbers and their meanings are for ever.

@@ -6,8 +6,9 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/spf13/cobra"
+
+	"github.com/kubeferry/kubeferry/cmd/flags"
 )
 
 // version is set by the linker: see the Makefile.

@@ -11,8 +11,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/spf13/viper"
+
+	"github.com/kubeferry/kubeferry/cmd/console"
 )
 
 // A config is the configuration file. It holds no secret: passwords and keys
