@@ -229,12 +229,12 @@ func TestInterruptedRestoreTellsWhatItWroteAndCanGoOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := p.end(t)
-			told := regexp.MustCompile(`(\d+) keys were written; running the same command again finishes the rest`).FindStringSubmatch(r.stderr)
+			told := regexp.MustCompile(`([\d,]+) keys were written; run the same command again to finish the rest`).FindStringSubmatch(r.stderr)
 			if r.code != exitInterrupted || told == nil {
 				t.Fatalf("%+v", r)
 			}
 			there := holdings(t, client, 0)
-			if told[1] != fmt.Sprint(len(there)) || len(there) == len(want) {
+			if strings.ReplaceAll(told[1], ",", "") != fmt.Sprint(len(there)) || len(there) == len(want) {
 				t.Errorf("the program says %s keys, the target has %d of %d", told[1], len(there), len(want))
 			}
 			counts := count(readReport(t, report))

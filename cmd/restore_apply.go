@@ -3,7 +3,6 @@ package cmd
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
@@ -14,7 +13,7 @@ import (
 func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r ferry.Restore, planned *ferry.Planned, report *report, watch *stopwatch) error {
 	writes := planned.Counts[replay.Created] + planned.Counts[replay.Replaced]
 	if !o.yes && writes > 0 {
-		question := fmt.Sprintf("Create %d and replace %d keys in %s?", planned.Counts[replay.Created], planned.Counts[replay.Replaced], target(cluster, planned.Target))
+		question := fmt.Sprintf("Create %s and replace %d in %s?", console.Count(planned.Counts[replay.Created], "key"), planned.Counts[replay.Replaced], target(cluster, planned.Target))
 		sure, err := o.s.Confirm(ctx, question)
 		if err != nil {
 			return o.nothingWritten(err)
@@ -43,7 +42,7 @@ func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r fe
 		return o.explain(done, written, err)
 	}
 	o.s.Data("Done:   %s", countsText(done.Counts))
-	o.s.Talk("%d keys written, %s in %s; %d leases granted.", written, console.Bytes(done.Bytes), o.steps.Apply.took.Round(time.Millisecond), done.Leases)
+	o.s.Talk("%s written, %s, %.1f s, %s granted.", console.Count(written, "key"), console.Bytes(done.Bytes), o.steps.Apply.took.Seconds(), console.Count(int64(done.Leases), "lease"))
 	return nil
 }
 
@@ -52,10 +51,17 @@ func (o *restoreOptions) explain(done replay.Summary, written int64, err error) 
 	o.s.Data("Done:   %s", countsText(done.Counts))
 	o.examples(o.s.Data, done.Tally)
 	if unsure := done.Counts[replay.Unsure]; unsure > 0 {
-		return fmt.Errorf("%d keys were written, and perhaps %d more whose answers were lost; running the same command again finds out: %w", written, unsure, err)
+		return fmt.Errorf("%s written, and perhaps %d more whose answers were lost; run the same command again to find out: %w", wereKeys(written), unsure, err)
 	}
 	if written == 0 {
 		return fmt.Errorf("nothing was written: %w", err)
 	}
-	return fmt.Errorf("%d keys were written; running the same command again finishes the rest: %w", written, err)
+	return fmt.Errorf("%s written; run the same command again to finish the rest: %w", wereKeys(written), err)
+}
+
+func wereKeys(n int64) string {
+	if n == 1 {
+		return "1 key was"
+	}
+	return console.Count(n, "key") + " were"
 }
