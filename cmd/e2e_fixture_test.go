@@ -170,7 +170,7 @@ func TestFixtureSelections(t *testing.T) {
 		"objects by name": {[]string{"cm/app-config-1,secret/secret-1", "-n", "data"}, func(key string) bool {
 			return key == "/registry/configmaps/data/app-config-1" || key == "/registry/secrets/data/secret-1"
 		}, 2},
-		"an object by name in all namespaces": {[]string{"cm/kube-root-ca.crt"}, func(key string) bool {
+		"an object by name in all namespaces": {[]string{"cm/kube-root-ca.crt", "-A"}, func(key string) bool {
 			return strings.HasPrefix(key, "/registry/configmaps/") && strings.HasSuffix(key, "/kube-root-ca.crt")
 		}, 15},
 		"all but some": {[]string{"--exclude", "events,secrets"}, func(key string) bool {
