@@ -40,8 +40,9 @@ archive is printed on stdout.
 
 The members of a cluster can come to hold different data. With two or more
 endpoints, one page (about a megabyte) in a hundred, and at least three pages,
-are read again through another member: of p pages, one that differs is found
-with a probability of about 3/p + 1/100. --verify-members always finds it.`,
+are read again through another member: a single differing page is found with a
+probability of about 3/p + 1 % (p: number of pages). --verify-members compares
+everything.`,
 		Annotations: ends(exitNotFound, exitIntegrity, exitCluster, exitStore, exitDenied, exitConflict, exitGuard, exitNoSpace),
 		Example: `  # everything, for one recipient
   kubeferry backup --to /var/backups/etcd -r age1…
@@ -52,7 +53,7 @@ with a probability of about 3/p + 1/100. --verify-members always finds it.`,
   # to S3, locked for a month
   kubeferry backup --to s3://backups/prod --retain-for 30d -R recipients.txt
 
-  # what would be taken
+  # show what would be backed up
   kubeferry backup --dry-run`,
 		ValidArgsFunction: o.selecting.Complete,
 		RunE: func(cmd *cobra.Command, words []string) error {
@@ -75,7 +76,7 @@ with a probability of about 3/p + 1/100. --verify-members always finds it.`,
 	flags.Enum(set, &o.readBack, "verify", "verify what was written, or also open it as a restore would",
 		flags.Choice[bool]{Word: "written", Help: "all bytes as they are written, and again on the disk"},
 		flags.Choice[bool]{Word: "full", Value: true, Help: "also open it as a restore would"})
-	set.BoolVar(&o.corrupt, "accept-corrupt-source", false, "back up a corrupt cluster; the archive is marked")
+	set.BoolVar(&o.corrupt, "accept-corrupt-source", false, "back up although etcd reports CORRUPT or members disagree")
 	set.BoolVar(&o.members, "verify-members", false, "compare the members' data at this revision (HashKV); a member takes no writes while it hashes")
 	flags.DryRun(set, &o.dryRun, "count keys and bytes per kind; write nothing")
 	o.selecting.AddFlags(set)

@@ -26,7 +26,7 @@ func (o *backupOptions) look(ctx context.Context, query kube.Query) error {
 		return err
 	}
 	o.warnOfSource(counted.Alarms, nil)
-	rows := [][]string{{"KIND", "KEYS", "BYTES"}}
+	rows := [][]string{{"KIND", "KEYS", "SIZE"}}
 	for _, kind := range counted.Kinds {
 		rows = append(rows, []string{kindText(kind.Kind), strconv.FormatInt(kind.Keys, 10), console.Bytes(kind.Bytes)})
 	}

@@ -26,7 +26,7 @@ func opener(recipients []crypt.Recipient) string {
 // warn says what there is to know of an archive that was published all the same.
 func (o *backupOptions) warn(done ferry.BackedUp) {
 	if n := done.ReadBack.Unstorable; n > 0 {
-		o.s.Warn("%d values are in no form that Kubernetes stores, and a restore will refuse them without --raw, the first: %s", n, done.ReadBack.Examples[0])
+		o.s.Warn("%d values are not valid Kubernetes objects, and a restore will refuse them without --raw, the first: %s", n, done.ReadBack.Examples[0])
 	}
 	o.warnOfIdentity(done)
 	o.warnOfSource(done.Source.Alarms, done.Outcome.Doubts)
@@ -44,9 +44,9 @@ func (o *backupOptions) warnOfIdentity(done ferry.BackedUp) {
 	switch {
 	case id.State == etcdwalk.IdentityUID:
 	case done.Source.ClusterID == 0:
-		o.s.Warn("which cluster this is cannot be told: kube-system's UID under %s is %s, and this etcd has no cluster id. prune keeps each such archive, and latest does not choose among them", id.Prefix, id)
+		o.s.Warn("it is not known which cluster this is: kube-system's UID under %s is %s, and this etcd has no cluster id. prune keeps each such archive, and latest does not choose among them", id.Prefix, id)
 	case id.State == etcdwalk.IdentityUnreadable && o.cluster == "":
-		o.s.Warn("which cluster this is cannot be told: kube-system's UID under %s is %s. Set --cluster NAME. "+
+		o.s.Warn("it is not known which cluster this is: kube-system's UID under %s is %s. Set --cluster NAME. "+
 			"Without it this archive has the label %s, which was made and other clusters can have too: prune keeps each such archive, and latest does not choose among them. "+
 			"Earlier archives of this cluster may have another label (kubeferry list shows them): that label goes on with their series, as long as etcd's id is the same",
 			id.Prefix, id, done.Receipt.Cluster)

@@ -85,10 +85,18 @@ func (o *checkOptions) run(ctx context.Context, place string) error {
 		if len(c.Problems) > 0 {
 			state = strings.Join(c.Problems, "; ")
 		}
-		rows = append(rows, []string{c.Label, c.Selection.Text, strconv.Itoa(c.Good), strconv.Itoa(c.Broken), c.Newest, console.Span(c.Age), state})
+		rows = append(rows, []string{c.Label, c.Selection.Text, strconv.Itoa(c.Good), strconv.Itoa(c.Broken), c.Newest, ageOf(c), state})
 	}
 	if len(rows) > 1 {
 		o.s.Table(rows)
 	}
 	return err
+}
+
+// ageOf is that of the newest good archive.
+func ageOf(c ferry.Checked) string {
+	if c.Newest == "" {
+		return "-"
+	}
+	return console.Span(c.Age)
 }

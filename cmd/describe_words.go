@@ -20,7 +20,7 @@ func facts(a *ferry.Archive) [][]string {
 	h, m, info := a.Header(), a.Manifest(), a.Info()
 	rows := [][]string{
 		{"Archive:", h.ArchiveID},
-		{"Created:", h.Created.Local().Format(time.RFC1123Z)},
+		{"Created:", h.Created.UTC().Format(time.RFC3339)},
 		{"Cluster:", h.Cluster},
 		{"Kube-system UID:", identityText(info)},
 		{"Etcd cluster id:", info.ClusterID.String()},
@@ -29,20 +29,20 @@ func facts(a *ferry.Archive) [][]string {
 		{"Consistent:", consistency(m.Outcome, info.Revision)},
 		{"Keys:", strconv.FormatInt(m.Totals.Keys, 10)},
 		{"Size:", console.Bytes(m.Totals.Bytes)},
-		{"Encrypted:", strconv.FormatBool(a.Encrypted)},
+		{"Encrypted:", yesNo(a.Encrypted)},
 		{"Made by:", fmt.Sprintf("kubeferry %s on %s", h.ToolVersion, h.Host)},
 	}
 	if a.Corrupt() {
-		rows = append(rows, []string{"Source:", "corrupt, and taken on request"})
+		rows = append(rows, []string{"Source:", "corrupt, backed up on request"})
 		for _, doubt := range m.Outcome.Doubts {
 			rows = append(rows, []string{"", doubt})
 		}
 	}
 	if o := m.Outside; o != nil && o.Keys > 0 {
-		rows = append(rows, []string{"Not taken:", console.Count(o.Keys, "key") + " beside these prefixes"})
+		rows = append(rows, []string{"Not backed up:", console.Count(o.Keys, "key") + " outside these prefixes"})
 	}
 	if a.Receipt == nil {
-		rows = append(rows, []string{"Receipt:", "none beside it"})
+		rows = append(rows, []string{"Receipt:", "missing"})
 	}
 	return rows
 }
@@ -54,6 +54,13 @@ func consistency(o etcdwalk.Outcome, revision int64) string {
 		return fmt.Sprintf("yes (revision %d)", revision)
 	}
 	return fmt.Sprintf("no (written to between index %d and %d)", o.FirstIndex, o.LastIndex)
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }
 
 // identityText shows which cluster a view is of, with the prefixes where it holds

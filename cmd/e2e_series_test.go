@@ -99,7 +99,7 @@ func TestNarrowSeriesCount(t *testing.T) {
 			namespace(t, server, withUID("11111111-2222-3333-4444-555555555555"))
 
 			first := d.backUp(server, args...)
-			d.verify(exitNotFound, "latest").says(t, "no archive of the whole keyspace, nor of another selection on three days", selection)
+			d.verify(exitNotFound, "latest").says(t, "no archive of the whole keyspace, nor of a selection that was backed up on three days", selection)
 			d.must(exitCheck, "check", d.place).says(t, selection)
 			d.verify(exitDone, "latest", "--selection", selection).says(t, first)
 			d.must(exitDone, "check", d.place, "--selection", selection, "--max-age=1h").says(t, selection)
@@ -170,13 +170,13 @@ func TestTwinsInOneFolder(t *testing.T) {
 		all = append(all, d.backUp(prod), d.backUp(test))
 		d.day++
 	}
-	d.prune("--keep-last=1").says(t, "its cluster cannot be told", "0 archives removed")
+	d.prune("--keep-last=1").says(t, "its cluster is not known", "0 archives removed")
 	for _, name := range all {
 		if !d.there(name) {
 			t.Errorf("%s was removed", name)
 		}
 	}
-	d.verify(exitUsage, "latest").says(t, "its cluster cannot be told")
+	d.verify(exitUsage, "latest").says(t, "its cluster is not known")
 	d.must(exitCheck, "check", d.place).says(t, "may be of several clusters")
 
 	// With labels each is a series again, and what was made before stays.

@@ -59,7 +59,7 @@ type exit struct {
 var exits = []exit{
 	{exitDone, "done: complete, verified and durable", nil},
 	{exitFailure, "other failure", []error{console.ErrTimeout}},
-	{exitInterrupted, "interrupted, by whichever signal", []error{console.ErrInterrupted}},
+	{exitInterrupted, "interrupted by a signal, or the prompt was declined", []error{console.ErrInterrupted}},
 	{exitUsage, "wrong usage", []error{console.ErrUsage, kube.ErrFilter, kube.ErrUnknownKind, catalog.ErrLabel, catalog.ErrKeepsNothing, catalog.ErrAmbiguous, ferry.ErrAmbiguous, ferry.ErrUnlisted, ferry.ErrSeveral}},
 	{exitConfig, "wrong configuration", []error{console.ErrConfig, crypt.ErrKey, connect.ErrConfig, remote.ErrConfig}},
 	{exitKey, "wrong or missing decryption key", []error{crypt.ErrNoMatch, ferry.ErrNoKey}},
@@ -72,7 +72,7 @@ var exits = []exit{
 	{exitNotFound, "backup, store or selected objects not found", []error{ferry.ErrEmpty, fs.ErrNotExist}},
 	{exitCluster, "etcd unreachable or unstable", []error{etcdwalk.ErrUnavailable, etcdwalk.ErrCompacted, context.DeadlineExceeded}},
 	{exitStore, "storage target unreachable or failing", []error{remote.ErrUnavailable, fs.ErrInvalid}},
-	{exitCheck, "check failed, or in doubt what may be removed", []error{ferry.ErrCheck, catalog.ErrDoubt}},
+	{exitCheck, "check failed, or prune cannot tell what is safe to remove", []error{ferry.ErrCheck, catalog.ErrDoubt}},
 	{exitIncomplete, "finished, but incomplete: some keys or archives were not done", []error{ferry.ErrIncomplete}},
 }
 

@@ -26,7 +26,7 @@ var hints = []struct {
 	text    string
 }{
 	{console.ErrInterrupted, "backup", "no unfinished archive is left under its name; run the same command again"},
-	{catalog.ErrReceiptLost, "", "kubeferry receipt PLACE/NAME -i IDENTITY makes the receipt of an archive anew; until then only list --all shows it. Let prune put receipts back: scripts/s3-policies has the right for S3"},
+	{catalog.ErrReceiptLost, "", "kubeferry receipt PLACE/NAME -i IDENTITY recreates the receipt of an archive; until then only list --all shows it. Let prune put receipts back: scripts/s3-policies has the right for S3"},
 	{ferry.ErrNoKey, "", "name the identity with -i FILE, or the passphrase with --passphrase or --passphrase-file"},
 	{crypt.ErrNoMatch, "", "the archive was made for other recipients, or with another passphrase; kubeferry list shows the archives of a folder"},
 	{archive.ErrTooNew, "", "take a newer kubeferry"},
@@ -34,7 +34,7 @@ var hints = []struct {
 	{archive.ErrDamaged, "backup", "look at the disk, and back up to another place"},
 	{crypt.ErrDamaged, "", "take another copy of the archive, or an older archive"},
 	{archive.ErrDamaged, "", "take another copy of the archive, or an older archive"},
-	{ferry.ErrPolicy, "", "if you trust this archive nevertheless: --accept-unencrypted takes one in the clear; a receipt that disagrees must be moved away"},
+	{ferry.ErrPolicy, "", "if you trust this archive nevertheless: --accept-unencrypted accepts an unencrypted one; a receipt that disagrees must be moved away"},
 	{replay.ErrConflict, "", "--on-conflict=skip keeps what the cluster holds, =overwrite takes the archive's; --dry-run shows the plan"},
 	{etcdwalk.ErrRefused, "prune", "--dry-run shows what would go; --max-delete-percent allows more"},
 	{catalog.ErrDoubt, "", "kubeferry list shows what is there; move away what does not belong, or set the clock"},
@@ -58,9 +58,9 @@ var hints = []struct {
 	{etcdwalk.ErrUnavailable, "", "--endpoints, --cacert, --cert and --key name the cluster, or ETCDCTL_ENDPOINTS and so on; -v tells more"},
 	{ferry.ErrCorrupt, "backup", "etcdctl endpoint hashkv tells which member differs; an endpoint of a good one, or --accept-corrupt-source, which marks the archive"},
 	{ferry.ErrCorrupt, "restore", "etcdctl endpoint hashkv tells which member differs; replace it, then disarm the alarm (etcdctl alarm disarm)"},
-	{fs.ErrExist, "receipt", "it needs no other"},
+	{fs.ErrExist, "receipt", "there is nothing to do"},
 	{catalog.ErrMismatch, "", "kubeferry verify tells what agrees; a receipt that does not must be moved away, and kubeferry receipt ARCHIVE -i IDENTITY makes the right one"},
-	{catalog.ErrReceipt, "", "move it away; kubeferry receipt ARCHIVE -i IDENTITY makes one anew"},
+	{catalog.ErrReceipt, "", "move it away; kubeferry receipt ARCHIVE -i IDENTITY recreates it"},
 	{fs.ErrExist, "", "kubeferry never overwrites; name another place"},
 }
 

@@ -26,8 +26,8 @@ func newList(s *flags.Settings) *cobra.Command {
 		SuggestFor: []string{"ls", "snapshots", "archives"},
 		Short:      "List archives",
 		Long: `Lists the archives in a folder or in s3://bucket/prefix that have a receipt,
-newest first. No key is needed: what is shown is what the receipts say, which
-nothing has compared with the archives; kubeferry verify does that.
+newest first. No key is needed: the values come from the receipts, and only sizes
+are compared with the archives; kubeferry verify checks everything.
 
 --all also shows archives without a receipt (unfinished, or copied without it)
 and leftovers of killed runs. An archive whose receipt does not match its size
@@ -77,7 +77,7 @@ func (o *listOptions) run(ctx context.Context, place string) error {
 		}
 	}
 	if broken > 0 {
-		return fmt.Errorf("%d of %d archives in %s are broken%.0w", broken, len(listing.Items), place, ferry.ErrIncomplete)
+		return fmt.Errorf("broken archives in %s: %d of %d%.0w", place, broken, len(listing.Items), ferry.ErrIncomplete)
 	}
 	return nil
 }

@@ -35,12 +35,12 @@ that have one; an archive that any rule keeps is kept. Days are in this
 machine's time zone. Each cluster and each selection is counted separately.
 
 The newest good archive of each is always kept, as are archives that are broken,
-locked by the store, or dated in the future. In doubt nothing is removed: when a
-receipt cannot be read, the listing fails, or this machine's clock is wrong.
+locked by the store, or dated in the future. Nothing is removed if a receipt
+cannot be read, the listing fails, or this machine's clock is wrong.
 
 If the store refuses to remove an archive, the others are still removed and the
-exit code is 3. The archive keeps its receipt, which prune puts back; where even
-that is denied, the receipt is lost and kubeferry receipt recreates it.`,
+exit code is 3. The receipt, which is removed first, is then put back; if even
+that is denied, run kubeferry receipt.`,
 		Annotations: ends(exitIncomplete, exitNotFound, exitStore, exitDenied, exitGuard, exitCheck),
 		Example: `  # show what would be removed, and why the rest is kept
   kubeferry prune /var/backups/etcd --keep-daily 7 --keep-monthly 12 --dry-run

@@ -27,8 +27,8 @@ func newReceipt(s *flags.Settings) *cobra.Command {
 copied without it or lost it, and writes the receipt beside it. From then on
 list, check, prune and latest see the archive.
 
-The receipt states what the verified archive states, and until when the store
-keeps it locked. An existing receipt is never replaced.`,
+The receipt is built from the verified archive and from the lock that the store
+reports. An existing receipt is never replaced.`,
 		Annotations: ends(exitNotFound, exitKey, exitIntegrity, exitPolicy, exitStore, exitDenied, exitConflict, exitGuard, exitNoSpace),
 		Example: `  kubeferry backup -q --to - -r age1… > pulled.zip.age
   kubeferry receipt pulled.zip.age -i kubeferry.identity`,
@@ -51,7 +51,7 @@ func (o *receiptOptions) run(ctx context.Context, path string) error {
 		return err
 	}
 	if !catalog.IsArchive(from.Name) {
-		return console.Usagef("%s: an archive that is listed is named *%s, or *%s in the clear", path, catalog.EncryptedSuffix, catalog.PlainSuffix)
+		return console.Usagef("%s: an archive that is listed is named *%s, or *%s unencrypted", path, catalog.EncryptedSuffix, catalog.PlainSuffix)
 	}
 	tell, stop := progress(o.s)
 	defer stop()
@@ -61,10 +61,10 @@ func (o *receiptOptions) run(ctx context.Context, path string) error {
 		return err
 	}
 	if n := done.Verified.Unstorable; n > 0 {
-		o.s.Warn("%d values are in no form that Kubernetes stores, and a restore will refuse them without --raw, the first: %s", n, done.Verified.Examples[0])
+		o.s.Warn("%d values are not valid Kubernetes objects, and a restore will refuse them without --raw, the first: %s", n, done.Verified.Examples[0])
 	}
 	if !done.Encrypted {
-		o.s.Warn("%s is in the clear: nothing proves that it was not changed on purpose", path)
+		o.s.Warn("%s is unencrypted: tampering cannot be detected", path)
 	}
 	if done.LockUnseen {
 		o.s.Warn("whether the store keeps %s locked these credentials may not see (s3:GetObjectRetention); the receipt does not say", path)

@@ -13,7 +13,7 @@ import (
 func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r ferry.Restore, planned *ferry.Planned, report *report, watch *stopwatch) error {
 	writes := planned.Counts[replay.Created] + planned.Counts[replay.Replaced]
 	if !o.yes && writes > 0 {
-		question := fmt.Sprintf("Create %s and replace %d in %s?", console.Count(planned.Counts[replay.Created], "key"), planned.Counts[replay.Replaced], target(cluster, planned.Target))
+		question := fmt.Sprintf("Create %s and replace %d in %s?", console.Count(planned.Counts[replay.Created], "key"), planned.Counts[replay.Replaced], cluster.Address)
 		sure, err := o.s.Confirm(ctx, question)
 		if err != nil {
 			return o.nothingWritten(err)

@@ -45,17 +45,18 @@ func (t topic) page(root *cobra.Command) string {
 	return t.text + "\n"
 }
 
-const selectionTopic = `Words without a flag name objects, as in kubectl:
+const selectionTopic = `Positional arguments select objects, as in kubectl:
 
   deployments          all objects of a type: plural, singular or short name
   deploy,cm            two types
   cm/settings          one object by its name
   widgets.example.com  a custom resource: PLURAL.GROUP
 
--n NAME restricts them to a namespace, -A says all namespaces, which is the
-default. --exclude takes the same words and wins. Without words everything that
-Kubernetes keeps in etcd is selected. Cluster-scoped objects are not in any
-namespace: -n leaves them out, except for the Namespace object itself.
+-n NAME limits the selection to a namespace; without it objects of all
+namespaces are selected. A restore of one name that exists in several namespaces
+needs -n or -A. --exclude takes the same syntax and overrides the selection.
+Without arguments everything that Kubernetes keeps in etcd is selected, with -n
+what is in that namespace, and the Namespace object itself.
 
 A selection that matches nothing is an error (exit code 10) unless --allow-empty
 is given. A type that is neither compiled into Kubernetes nor of the form
@@ -82,12 +83,13 @@ ETCDCTL_ENDPOINTS, ETCDCTL_CACERT, ETCDCTL_CERT, ETCDCTL_KEY and so on.
 Each endpoint is tried on its own; one that cannot be used is left out with a
 warning. Plain text to another machine needs --insecure-transport.`
 
-const s3Topic = `Places in S3 are written s3://BUCKET/PREFIX, with what differs from AWS behind a
-question mark: s3://backups/prod?endpoint=https://minio.example.com&region=eu
+const s3Topic = `Places in S3 are written s3://BUCKET/PREFIX. Endpoint and region of a store other
+than AWS can be in the query string:
+  s3://backups/prod?endpoint=https://minio.example.com&region=eu
 
-Credentials are looked for where AWS's tools look: AWS_ACCESS_KEY_ID and
-AWS_SECRET_ACCESS_KEY, the shared files, web identities, the instance's role;
-before them the systemd credentials s3-access-key and s3-secret-key.
+Credentials come from the systemd credentials s3-access-key and s3-secret-key, or
+else from the standard AWS chain: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,
+the shared files, web identities, the instance's role.
 scripts/s3-policies in the repository has the rights that each command needs.`
 
 const configTopic = `Precedence: flag, KUBEFERRY_*, ETCDCTL_*, profile, default.

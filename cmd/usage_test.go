@@ -36,10 +36,10 @@ func TestExitCodesAreGolden(t *testing.T) {
    18  conflict, or already exists
    19  refused by a safety guard
    20  no space, or quota exceeded
-   21  check failed, or in doubt what may be removed
+   21  check failed, or prune cannot tell what is safe to remove
    64  wrong usage
    78  wrong configuration
-  130  interrupted, by whichever signal
+  130  interrupted by a signal, or the prompt was declined
 `
 	if diff := cmp.Diff(want, must(t, exitDone, "exit-codes").stdout); diff != "" {
 		t.Errorf("exit codes (-want +got):\n%s", diff)
@@ -182,6 +182,8 @@ var wrongUsage = []struct {
 	{"backup --dry-run --user root:x", 64, []string{"everybody on this machine", "--password-file"}},
 	{"backup --dry-run --user root", 64, []string{"password of etcd user root", "--password-file"}},
 	{"backup --dry-run --cert x", 64, []string{"--cert and --key go together"}},
+	{"backup --to s4://x -r AGE1", 64, []string{"unknown scheme s4://"}},
+	{"list S3://x", 64, []string{"unknown scheme S3://"}},
 	{"restore", 64, []string{"--from is missing", "kubeferry list"}},
 	{"restore --from latest", 64, []string{`"latest" needs --store, for example --store /var/backups/etcd`}},
 	{"restore --from s3://bucket/x", 64, []string{"is no archive", "--store"}},

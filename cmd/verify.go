@@ -24,7 +24,8 @@ func newVerify(s *flags.Settings) *cobra.Command {
 		Long: `Decrypts and reads the whole archive, in memory: every byte is authenticated,
 every segment matches its digest in the manifest, keys are in ascending order,
 every value is in a form that Kubernetes stores, and the receipt agrees with the
-archive. (Receipts are not signed: who can write to the store can forge one.)
+archive. (Receipts are not signed: anyone who can write to the store can forge
+one.)
 
 It does not check that a cluster would accept the objects.`,
 		Annotations: ends(exitIncomplete, exitNotFound, exitKey, exitIntegrity, exitPolicy, exitStore, exitDenied),
@@ -67,11 +68,11 @@ func (o *verifyOptions) run(ctx context.Context, word string) error {
 		o.s.Warn("there is no receipt beside %s: whether it is the archive that was published was not checked", a.Path)
 	}
 	if v.Unstorable == 0 {
-		o.s.Data("%s: ok, %d keys, %s at revision %d", a.Path, v.Keys, console.Bytes(v.Bytes), a.Info().Revision)
+		o.s.Data("%s: ok, %s, %s at revision %d", a.Path, console.Count(v.Keys, "key"), console.Bytes(v.Bytes), a.Info().Revision)
 		return nil
 	}
 	for _, example := range v.Examples {
 		o.s.Warn("%s", example)
 	}
-	return fmt.Errorf("%d of %d values are in no form that Kubernetes stores; a restore will refuse them%.0w", v.Unstorable, v.Keys, ferry.ErrIncomplete)
+	return fmt.Errorf("%d of %d values are not valid Kubernetes objects; a restore will refuse them%.0w", v.Unstorable, v.Keys, ferry.ErrIncomplete)
 }

@@ -119,7 +119,7 @@ func (a *Archive) trust(keys Keys) error {
 	if a.Encrypted || !expected || keys.AcceptUnencrypted {
 		return nil
 	}
-	return fmt.Errorf("archive %s is in the clear where an encrypted one is expected: somebody may have put it there%.0w", a.name, ErrPolicy)
+	return fmt.Errorf("archive %s is unencrypted where an encrypted one is expected: somebody may have replaced it%.0w", a.name, ErrPolicy)
 }
 
 // BytesRead tells how many bytes of the archive, as it lies in the store, have
@@ -143,7 +143,7 @@ func (a *Archive) decrypt(keys Keys) (io.ReaderAt, int64, error) {
 	a.Encrypted = encrypted
 	switch {
 	case encrypted && strings.HasSuffix(a.name, catalog.PlainSuffix):
-		return nil, 0, fmt.Errorf("archive %s is encrypted where one in the clear is expected; if that is right, name it *%s%.0w", a.name, catalog.EncryptedSuffix, ErrPolicy)
+		return nil, 0, fmt.Errorf("archive %s is encrypted where an unencrypted one is expected; if that is right, name it *%s%.0w", a.name, catalog.EncryptedSuffix, ErrPolicy)
 	case encrypted && len(keys.Identities) == 0:
 		return nil, 0, fmt.Errorf("archive %s: %w", a.name, ErrNoKey)
 	case encrypted:

@@ -199,7 +199,7 @@ func (c Check) open(ctx context.Context, found *Checked, item catalog.Item) erro
 // judge holds what was counted against what should be there.
 func (c Check) judge(found *Checked) {
 	if found.Good < max(c.MinCount, 1) {
-		found.Problems = append(found.Problems, fmt.Sprintf("%d good archives, where %d should be", found.Good, max(c.MinCount, 1)))
+		found.Problems = append(found.Problems, fmt.Sprintf("good archives: %d, expected at least %d", found.Good, max(c.MinCount, 1)))
 	}
 	if c.MaxAge > 0 && found.Newest != "" && found.Age > c.MaxAge {
 		found.Problems = append(found.Problems, fmt.Sprintf("the newest archive is %s old, more than %s", found.Age.Round(time.Second), c.MaxAge))

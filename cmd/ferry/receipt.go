@@ -55,7 +55,7 @@ func (r Receipting) Run(ctx context.Context) (Receipted, error) {
 		return done, err
 	}
 	if a.Receipt != nil {
-		return done, fmt.Errorf("the receipt of %s is there, and agrees with the archive: %w", r.Name, fs.ErrExist)
+		return done, fmt.Errorf("%s already has a valid receipt%.0w", r.Name, fs.ErrExist)
 	}
 	digest, err := sum(ctx, a.object)
 	if err != nil {

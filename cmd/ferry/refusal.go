@@ -17,16 +17,16 @@ import (
 // elsewhere says what cannot be done yet in a cluster that is not the archive's, and
 // what can.
 func elsewhere(q kube.Query) string {
-	what := "to restore into another cluster, or into one that was made anew, is not possible yet"
+	what := "to restore into another cluster, or into one that was recreated, is not possible yet"
 	if q.Narrow() {
-		what = "to put a part of an archive, such as one namespace, into another cluster, or back into one that was made anew, is not possible yet"
+		what = "to put a part of an archive, such as one namespace, into another cluster, or back into one that was recreated, is not possible yet"
 	}
 	return what + "; --scenario=new fills an etcd without keys, such as one with a new data directory, whose API servers are stopped"
 }
 
 // another says that the target is proven to be another cluster.
 func another(q kube.Query, p pair) string {
-	return fmt.Sprintf("the archive is of the cluster whose kube-system has UID %s, the target's has %s: it is another cluster, or the same one made anew, as by kubeadm init; "+
+	return fmt.Sprintf("the archive is of the cluster whose kube-system has UID %s, the target's has %s: it is another cluster, or the same one recreated, as by kubeadm init; "+
 		"if the wrong target was named, name the right one with --endpoints; %s", p.archive.UID, p.target.UID, elsewhere(q))
 }
 
@@ -62,7 +62,7 @@ const nameless = "nothing tells whether the target is the archive's cluster, and
 // about that.
 func undecided(ctx context.Context, p *Planned, b belonging) error {
 	archived, target, open := p.source.Info().ClusterID, p.Target.ClusterID, b.open[0]
-	what := fmt.Sprintf("whether the archive is of this cluster cannot be told: under %s kube-system's UID is %s in the archive (etcd cluster %s), and %s in the target (etcd cluster %s)",
+	what := fmt.Sprintf("it is not known whether the archive is of this cluster: under %s kube-system's UID is %s in the archive (etcd cluster %s), and %s in the target (etcd cluster %s)",
 		open.target.Prefix, open.archive, archived, open.target, target)
 	if open.archive.Relate(archived, open.target, target) == etcdwalk.OtherStore {
 		which := "neither has a kube-system"

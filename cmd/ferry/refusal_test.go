@@ -57,15 +57,15 @@ func uid(s string) string {
 // Parts of the refusals that several have.
 const (
 	emptyEtcd   = "--scenario=new fills an etcd without keys, such as one with a new data directory, whose API servers are stopped"
-	noMigration = "to restore into another cluster, or into one that was made anew, is not possible yet; " + emptyEtcd
-	noPart      = "to put a part of an archive, such as one namespace, into another cluster, or back into one that was made anew, is not possible yet; " + emptyEtcd
-	otherUID    = "the archive is of the cluster whose kube-system has UID uid-a, the target's has uid-b: it is another cluster, or the same one made anew, as by kubeadm init; " +
+	noMigration = "to restore into another cluster, or into one that was recreated, is not possible yet; " + emptyEtcd
+	noPart      = "to put a part of an archive, such as one namespace, into another cluster, or back into one that was recreated, is not possible yet; " + emptyEtcd
+	otherUID    = "the archive is of the cluster whose kube-system has UID uid-a, the target's has uid-b: it is another cluster, or the same one recreated, as by kubeadm init; " +
 		"if the wrong target was named, name the right one with --endpoints; "
 	notNew    = "the target is not new: it holds key /registry/configmaps/shop/two, which this restore would not put there"
 	noKubeSys = "the archive is of etcd cluster a, the target is b, and neither has a kube-system that would tell more; "
 	noUID     = "the archive is of etcd cluster a, the target is b, and only one of them has a kube-system that would tell more; "
 	nobodys   = "nothing tells whether the target is the archive's cluster, and it has no name that --cluster-is could confirm"
-	sealed    = "whether the archive is of this cluster cannot be told: under /registry/ kube-system's UID is unreadable (k8s:enc:aescbc:v1:key1) in the archive (etcd cluster %s), and unreadable (k8s:enc:aescbc:v1:key1) in the target (etcd cluster %s); "
+	sealed    = "it is not known whether the archive is of this cluster: under /registry/ kube-system's UID is unreadable (k8s:enc:aescbc:v1:key1) in the archive (etcd cluster %s), and unreadable (k8s:enc:aescbc:v1:key1) in the target (etcd cluster %s); "
 	two       = "/registry/configmaps/shop/two"
 	emptyNow  = "the target holds no keys of Kubernetes: if it is for a new cluster whose API servers are stopped, --scenario=new fills it"
 	sameNow   = "if you are sure that this target is the archive's own cluster, --cluster-is=%s says so"
@@ -111,7 +111,7 @@ func refusals(t *testing.T) map[string]refused {
 		"the target runs, and holds nothing else":              {ours, cluster(0xb, "", sign), asNew, "a kube-apiserver uses the target, or did until seconds ago (key " + sign + "): stop all API servers, wait until etcd has dropped such keys, which takes 15 seconds, and run the same command again", nil},
 
 		"the target is empty":                   {ours, cluster(0xb, ""), nil, noUID + emptyNow + "; " + fmt.Sprintf(sameNow, "b"), asNew},
-		"the target is empty, and has no name":  {ours, cluster(0, ""), nil, "whether the archive is of this cluster cannot be told: under /registry/ kube-system's UID is uid-a in the archive (etcd cluster a), and <none> in the target (etcd cluster 0); " + emptyNow, asNew},
+		"the target is empty, and has no name":  {ours, cluster(0, ""), nil, "it is not known whether the archive is of this cluster: under /registry/ kube-system's UID is uid-a in the archive (etcd cluster a), and <none> in the target (etcd cluster 0); " + emptyNow, asNew},
 		"a restore was interrupted there":       {ours, cluster(0xb, "", one), nil, noUID + "the target holds nothing but what the archive would put there: --scenario=new goes on with a new cluster that a restore has filled in part; " + fmt.Sprintf(sameNow, "b"), asNew},
 		"only an API server's sign is there":    {ours, cluster(0xb, "", sign), nil, noUID + fmt.Sprintf(sameNow, "b") + "; " + noMigration, saying("b")},
 		"no kube-system, other keys":            {cluster(0xa, "", one), cluster(0xb, "", two), nil, noKubeSys + fmt.Sprintf(sameNow, "b") + "; " + noMigration, saying("b")},

@@ -28,7 +28,7 @@ func (b *bucket) addFlags(set *pflag.FlagSet, s *Settings) {
 		own.StringVar(&b.config.Profile, "s3-profile", "", "`PROFILE` of the AWS files with the credentials (default AWS_PROFILE)")
 		own.StringVar(&b.config.CredentialsFile, "s3-credentials-file", "", "`FILE` of credentials in AWS's form (default AWS_SHARED_CREDENTIALS_FILE)")
 		own.StringVar(&b.config.CACert, "s3-cacert", "", "`FILE` with the CA certificates of the S3 store (default AWS_CA_BUNDLE)")
-		Enum(own, &b.config.Addressing, "s3-addressing", "where the bucket's name stands in URLs (default host with AWS, else path)",
+		Enum(own, &b.config.Addressing, "s3-addressing", "bucket addressing style (default host for AWS, else path)",
 			Choice[string]{Word: "path", Value: "path", Help: "after the host"}, Choice[string]{Word: "host", Value: "host", Help: "in the host's name"})
 		own.BoolVar(&b.config.AllowHTTP, "s3-allow-http", false, "allow plain http to an S3 store on another machine")
 		own.StringVar(&b.config.SpoolDir, "spool-dir", "", "`FOLDER` for encrypted data on its way to or from S3 (default the system's temporary folder)")
@@ -78,7 +78,7 @@ func (f *publishing) addFlags(set *pflag.FlagSet, b *bucket) {
 	group(set, titleS3, topicS3, func(own *pflag.FlagSet) {
 		own.StringVar(&f.retainUntil, "retain-until", "", "lock the archive until `DATE`, such as 2027-01-31 or 2027-01-31T12:00:00Z")
 		own.Var(&f.retainFor, "retain-for", "lock the archive for this `TIME`, such as 30d or 1y")
-		Enum(own, &f.retainMode, "retain-mode", "who may lift the lock early (default governance: with the right to bypass it; compliance: nobody)",
+		Enum(own, &f.retainMode, "retain-mode", "lock that users with the bypass permission can lift, or nobody (default governance)",
 			Choice[string]{Word: "governance", Value: "GOVERNANCE", Help: "who has the right to bypass it"},
 			Choice[string]{Word: "compliance", Value: "COMPLIANCE", Help: "nobody"})
 		own.StringVar(&b.config.Encryption, "s3-encryption", "", "server-side encryption `MODE`: AES256 or aws:kms (default the bucket's)")

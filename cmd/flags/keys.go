@@ -169,10 +169,10 @@ func (f *Sealing) Recipients(ctx context.Context) ([]crypt.Recipient, error) {
 		r, err := crypt.PassphraseRecipient(pass.Reveal(), crypt.Work)
 		return []crypt.Recipient{r}, err
 	case !named:
-		return nil, console.Usagef(`nobody could open this archive: no recipient is given. Choose one of
-  kubeferry keygen --out kubeferry.identity      makes a key pair; then backup -r age1…
+		return nil, console.Usagef(`no encryption key is given. Choose one of
+  kubeferry keygen --out kubeferry.identity      generates a key pair; then backup -r age1…
   backup --passphrase (or --passphrase-file F)   encrypts with a passphrase
-  backup --no-encrypt                            writes every Secret in the clear`)
+  backup --no-encrypt                            writes every Secret unencrypted`)
 	}
 	return f.public()
 }

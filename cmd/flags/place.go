@@ -28,6 +28,9 @@ type address struct {
 // path. What it refuses it does not show: the word may hold a secret.
 func parseAddress(word string) (address, error) {
 	if !strings.HasPrefix(word, s3.Scheme) {
+		if scheme, _, found := strings.Cut(word, "://"); found {
+			return address{}, console.Usagef("unknown scheme %s://; a place is a folder, or %sBUCKET/PREFIX", scheme, s3.Scheme)
+		}
 		return address{path: word}, nil
 	}
 	at, err := s3.Parse(word)
@@ -154,7 +157,7 @@ type Destination struct {
 func (f *Destination) AddFlags(set *pflag.FlagSet, s *Settings) {
 	f.s = s
 	group(set, titleWhere, "", func(own *pflag.FlagSet) {
-		own.StringVar(&f.to, "to", "", "`PLACE` of the archive: a folder, a file, s3://bucket/prefix, or - for stdout")
+		own.StringVar(&f.to, "to", "", "`PLACE` of the archive: a folder (made if missing), a file, s3://bucket/prefix, or - for stdout")
 		own.BoolVar(&f.shared, "allow-shared-folder", false, "allow a folder that everybody can write to")
 	})
 	f.bucket.addFlags(set, s)
@@ -213,7 +216,7 @@ func (f *Destination) check(encrypted bool) (address, error) {
 	case at.isPlain() && encrypted:
 		return address{}, console.Usagef("--to %s: an encrypted archive is named *%s; with --no-encrypt it is *%s", at, catalog.EncryptedSuffix, catalog.PlainSuffix)
 	case at.isEncrypted() && !encrypted:
-		return address{}, console.Usagef("--to %s: an archive in the clear is named *%s", at, catalog.PlainSuffix)
+		return address{}, console.Usagef("--to %s: an unencrypted archive is named *%s", at, catalog.PlainSuffix)
 	case at.isArchive() && strings.HasPrefix(filepath.Base(at.String()), "."):
 		return address{}, console.Usagef("--to %s: an archive's name does not begin with a dot", at)
 	case at.isArchive() || at.far != nil:

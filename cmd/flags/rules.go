@@ -24,7 +24,7 @@ type Rules struct {
 func (f *Rules) AddFlags(set *pflag.FlagSet, s *Settings) {
 	f.s = s
 	group(set, titleRules, "", func(own *pflag.FlagSet) {
-		Enum(own, &f.Policy, "on-conflict", "when the cluster holds another value (fail: nothing at all is written)",
+		Enum(own, &f.Policy, "on-conflict", "if a key differs in the cluster (fail writes nothing at all)",
 			Choice[replay.Policy]{Word: "fail", Value: replay.Fail, Help: "write nothing at all"},
 			Choice[replay.Policy]{Word: "skip", Value: replay.Skip, Help: "leave it", Alias: []string{"none"}}, // Velero's words
 			Choice[replay.Policy]{Word: "overwrite", Value: replay.Overwrite, Help: "replace it", Alias: []string{"update"}},
@@ -34,7 +34,7 @@ func (f *Rules) AddFlags(set *pflag.FlagSet, s *Settings) {
 			Choice[kube.Scenario]{Word: "new", Value: kube.ScenarioNew, Help: "fill a new etcd, its API server stopped"},
 			Choice[kube.Scenario]{Word: "migrate", Refused: "it is not supported yet: its rules for another cluster's nodes, addresses and tokens do not exist"})
 		own.StringSliceVar(&f.ClusterIs, "cluster-is", nil, "the `UID` of the target's kube-system, or its etcd cluster id where that cannot be read; any other target is refused")
-		Enum(own, &f.Regrant, "leases", "keys under an etcd lease: leave out, or grant their remaining time again",
+		Enum(own, &f.Regrant, "leases", "keys under an etcd lease: skip, or restore them for the remaining time",
 			Choice[bool]{Word: "skip", Help: "leave them out"},
 			Choice[bool]{Word: "regrant", Value: true, Help: "grant their remaining time again"})
 		own.IntVar(&f.InFlight, "max-in-flight", 0, "concurrent write batches, 1–32 (default 1, throttled by latency; use 16 for an empty etcd)")

@@ -20,11 +20,11 @@ type Selecting struct {
 func (f *Selecting) AddFlags(flags *pflag.FlagSet) {
 	group(flags, titleWhat, "", func(own *pflag.FlagSet) {
 		own.StringSliceVarP(&f.namespaces, "namespace", "n", nil, "only objects in the namespace `NAME`; repeatable")
-		own.BoolVarP(&f.all, "all-namespaces", "A", false, "objects of all namespaces (the default)")
-		own.StringSliceVar(&f.exclude, "exclude", nil, "not `TYPE` or TYPE/NAME; repeatable")
+		own.BoolVarP(&f.all, "all-namespaces", "A", false, "objects of all namespaces")
+		own.StringSliceVar(&f.exclude, "exclude", nil, "leave out `TYPE` or TYPE/NAME; repeatable")
 	})
 	group(flags, titleWhat, topicSelection, func(own *pflag.FlagSet) {
-		own.StringSliceVar(&f.include, "include", nil, "only `TYPE` or TYPE/NAME, as words without a flag say it; repeatable")
+		own.StringSliceVar(&f.include, "include", nil, "only `TYPE` or TYPE/NAME, as positional arguments; repeatable")
 		own.StringSliceVar(&f.prefixes, "prefix", nil, "only keys under `PREFIX`; repeatable (default /registry/, /kubernetes.io/ and /openshift.io/)")
 	})
 	flags.SetNormalizeFunc(veleroNames)

@@ -43,7 +43,7 @@ func (f *Archive) AddFlags(set *pflag.FlagSet, s *Settings) {
 // AddFlags adds the flags.
 func (f *Source) AddFlags(set *pflag.FlagSet, s *Settings) {
 	group(set, titleFrom, "", func(own *pflag.FlagSet) {
-		own.StringVar(&f.store, "store", "", "`PLACE` of the archive, to name it as latest, latest~1, or by its id or name there")
+		own.StringVar(&f.store, "store", "", "`PLACE` of the archive, which is then named latest, latest~1, by 4 or more characters of its id, or by its name")
 	})
 	AddQuery(set, &f.query)
 	f.Archive.AddFlags(set, s)
@@ -60,8 +60,8 @@ func (f *Source) AddFrom(c *cobra.Command, from *string) {
 // AddQuery adds the flags that say which series of archives is meant.
 func AddQuery(flags *pflag.FlagSet, q *catalog.Query) {
 	group(flags, titleFrom, "", func(own *pflag.FlagSet) {
-		own.StringVar(&q.Cluster, "cluster", "", "only archives of this cluster count: its `NAME`, UID or etcd id (default each)")
-		own.StringVar(&q.Selection, "selection", "", "only archives of this selection count: its `TEXT` in a list, or digest (default whole, or what was taken on three days)")
+		own.StringVar(&q.Cluster, "cluster", "", "use only archives of this cluster: `NAME`, UID or etcd id (default all)")
+		own.StringVar(&q.Selection, "selection", "", "use only archives of this selection: `TEXT` as in list -o wide, or digest (default whole, or else what was backed up on three days)")
 	})
 }
 
@@ -95,7 +95,7 @@ func (f *Source) Open(ctx context.Context, word string, whole bool) (*Opened, er
 	}
 	opened := &Opened{a, from.Path(from.Name)}
 	if !a.Encrypted {
-		f.s.Warn("%s is in the clear: nothing proves that it was not changed on purpose", opened.Path)
+		f.s.Warn("%s is unencrypted: tampering cannot be detected", opened.Path)
 	}
 	if a.Corrupt() {
 		f.s.Warn("%s was made of a cluster that called itself corrupt, or whose members disagreed", opened.Path)

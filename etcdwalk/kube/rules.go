@@ -55,7 +55,7 @@ var rules = []rule{
 	{"masterleases", nil, Never, "it would make a ghost API server of one that is gone"},
 	{"peerserverleases", nil, Never, "it would make a ghost API server of one that is gone"},
 	{"ranges", []Scenario{ScenarioSame}, Leave, "restoring an old allocation map could hand out a node port twice; left to the API server"},
-	{"ipaddresses", []Scenario{ScenarioSame}, Leave, "API servers make them anew for the Services that are there"},
+	{"ipaddresses", []Scenario{ScenarioSame}, Leave, "the API server recreates them for the Services that exist"},
 }
 
 // Judge says whether an entry may be written in a restore.

@@ -88,7 +88,7 @@ func ways(found []Series) string {
 
 // Without says that the query selects no series, and which ones there are.
 func (l Listing) Without(q Query) string {
-	text := "there is no archive of the whole keyspace, nor of another selection on three days"
+	text := "there is no archive of the whole keyspace, nor of a selection that was backed up on three days"
 	if q.Selection != "" {
 		text = fmt.Sprintf("there is no archive of the selection %.100q", q.Selection)
 	}
@@ -120,7 +120,7 @@ func namesOf(all []Series) string {
 func (s Series) name() string {
 	text := fmt.Sprintf("%s (%s)", s.Label, s.Cluster)
 	if s.Doubt != "" {
-		text = fmt.Sprintf("%s (its cluster cannot be told, %s)", s.Label, s.Items[0].Name)
+		text = fmt.Sprintf("%s (its cluster is not known, %s)", s.Label, s.Items[0].Name)
 	}
 	if s.Whole {
 		return text

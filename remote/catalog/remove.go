@@ -149,7 +149,7 @@ func settle(ctx context.Context, store remote.Store, archive string, kept []byte
 	case errors.Is(back, fs.ErrExist):
 		return fmt.Errorf("removing %s, which %s, with a receipt that somebody else has put there: %w", archive, stays, failure)
 	}
-	return fmt.Errorf("removing %s: %w; it %s, and has no receipt now, since putting it back failed (%s): kubeferry receipt %s -i IDENTITY makes one anew%.0w",
+	return fmt.Errorf("removing %s: %w; it %s, and has no receipt now, since putting it back failed (%s): kubeferry receipt %s -i IDENTITY recreates it%.0w",
 		archive, failure, stays, back.Error(), archive, ErrReceiptLost)
 }
 

@@ -63,7 +63,7 @@ func doubted(s Series) []Verdict {
 	verdicts := make([]Verdict, len(s.Items))
 	for i, item := range s.Items {
 		verdicts[i].Item = item
-		verdicts[i].keep("its cluster cannot be told: " + s.Doubt)
+		verdicts[i].keep("its cluster is not known: " + s.Doubt)
 	}
 	return verdicts
 }
