@@ -178,12 +178,12 @@ func TestSubstitutedArchivesAreRefused(t *testing.T) {
 		w.refuses(t, path, exitPolicy, "no usable receipt")
 	})
 	t.Run("in the clear where a key is given", func(t *testing.T) {
-		w.refuses(t, w.file(t, "e.zip", readFile(t, plain)), exitPolicy, "in the clear")
+		w.refuses(t, w.file(t, "e.zip", readFile(t, plain)), exitPolicy, "is unencrypted")
 	})
 	t.Run("in the clear under the name of an encrypted one", func(t *testing.T) {
 		path := w.file(t, "f.zip.age", readFile(t, plain))
-		w.refuses(t, path, exitPolicy, "in the clear")
-		must(t, exitPolicy, "verify", path).says(t, "in the clear")
+		w.refuses(t, path, exitPolicy, "is unencrypted")
+		must(t, exitPolicy, "verify", path).says(t, "is unencrypted")
 		must(t, exitDone, "verify", path, "--accept-unencrypted")
 	})
 	t.Run("of a later format", func(t *testing.T) {

@@ -131,7 +131,7 @@ func TestS3ReceiptAnew(t *testing.T) {
 		if after := read(); after != before {
 			t.Errorf("the receipt is\n%s\nand was\n%s", after, before)
 		}
-		must(t, exitConflict, "receipt", archive, "-i", keys.identity).says(t, "is there, and agrees")
+		must(t, exitConflict, "receipt", archive, "-i", keys.identity).says(t, "already has a valid receipt")
 	}
 	must(t, exitDone, "check", place, "--min-count=2", "--verify", "-i", keys.identity)
 	must(t, exitNotFound, "receipt", place+"/nothing.zip.age", "-i", keys.identity)

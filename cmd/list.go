@@ -2,12 +2,15 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/cmd/flags"
+	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 	"github.com/kubeferry/kubeferry/remote/dir"
 )
@@ -26,8 +29,8 @@ func newList(s *flags.Settings) *cobra.Command {
 		SuggestFor: []string{"ls", "snapshots", "archives"},
 		Short:      "List archives",
 		Long: `Lists the archives in a folder or in s3://bucket/prefix that have a receipt,
-newest first. No key is needed: the values come from the receipts, and only sizes
-are compared with the archives; kubeferry verify checks everything.
+newest first. No key is needed: the values come from the receipts, and only
+sizes are compared with the archives; kubeferry verify checks everything.
 
 --all also shows archives without a receipt (unfinished, or copied without it)
 and leftovers of killed runs. An archive whose receipt does not match its size
@@ -61,7 +64,10 @@ func (o *listOptions) run(ctx context.Context, place string) error {
 	}
 	var left []string
 	if o.all {
-		if left, err = ferry.Leftovers(ctx, store, o.s.Now()); err != nil {
+		left, err = ferry.Leftovers(ctx, store, o.s.Now())
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, remote.ErrDenied) {
+			o.s.Warn("unfinished uploads are not shown: %v", err) // a reader of archives need not have that right
+		} else if err != nil {
 			return err
 		}
 	}

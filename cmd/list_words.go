@@ -39,7 +39,7 @@ func (o *listOptions) show(listing catalog.Listing, left []string, place string)
 		}
 	}
 	for _, name := range left {
-		add(name, "-", "-", "-", "-", "-", "-", "-", "-", "left by a run that was killed")
+		add(name, "-", "-", "-", "-", "-", "-", "-", "-", "unfinished upload, maybe still running")
 	}
 	if len(rows) > 1 {
 		o.s.Table(rows)
@@ -53,10 +53,10 @@ func (o *listOptions) show(listing catalog.Listing, left []string, place string)
 
 // state is what there is to say of an archive; in 80 columns, the gravest of it.
 func (o *listOptions) state(item catalog.Item) string {
-	if item.Broken != "" {
-		return item.Broken
-	}
 	r, states := item.Receipt, []string{}
+	if item.Broken != "" {
+		states = append(states, item.Broken)
+	}
 	if r.CorruptSource {
 		states = append(states, "corrupt source")
 	}

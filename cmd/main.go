@@ -93,6 +93,9 @@ func run(ctx context.Context, args []string, sh *console.Shell) int {
 	s.JSON = s.JSON || errors.Is(err, console.ErrUsage) && wantsJSON(args, sh)
 	err = console.Interrupted(ctx, command.Context(), err)
 	code := codeOf(err)
+	if errors.Is(err, syscall.EPIPE) {
+		code = exitFailure // the reader has left early, and knows it
+	}
 	s.Fail(command.Name(), err, int(code), hintFor(command.Name(), err))
 	return int(code)
 }

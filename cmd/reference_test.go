@@ -204,7 +204,8 @@ func TestReadmeConfigurationIsValid(t *testing.T) {
 		if err := os.WriteFile(path, []byte(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		must(t, exitDone, "version", "--config", path)
+		// Without a default profile this is refused before anything else.
+		must(t, exitUsage, "backup", "--config", path, "--no-encrypt", "--verify-members", "--dry-run")
 		r := must(t, exitConfig, "version", "--config", path, "--profile", "no-such")
 		if !strings.Contains(r.stderr, path+"; it has: ") {
 			t.Errorf("the profiles are not named: %s", r.stderr)

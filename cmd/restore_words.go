@@ -27,7 +27,7 @@ type restoreResult struct {
 func (o *restoreOptions) show(cluster *flags.Cluster, planned *ferry.Planned) {
 	o.s.Result = restoreResult{Target: planned.Target, Plan: planned.Tally, Steps: o.steps, Keys: noteworthy(planned.Tally)}
 	say := o.s.Data
-	if !o.yes && !o.dryRun { // a question follows, and nobody is to answer it blindly
+	if !o.yes && !o.dryRun && planned.Counts[replay.Created]+planned.Counts[replay.Replaced] > 0 { // a question follows, and nobody is to answer it blindly
 		say = o.s.Notice
 	}
 	say("Target: %s", target(cluster, planned.Target))

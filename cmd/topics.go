@@ -83,12 +83,12 @@ ETCDCTL_ENDPOINTS, ETCDCTL_CACERT, ETCDCTL_CERT, ETCDCTL_KEY and so on.
 Each endpoint is tried on its own; one that cannot be used is left out with a
 warning. Plain text to another machine needs --insecure-transport.`
 
-const s3Topic = `Places in S3 are written s3://BUCKET/PREFIX. Endpoint and region of a store other
-than AWS can be in the query string:
+const s3Topic = `Places in S3 are written s3://BUCKET/PREFIX. Endpoint and region of a store
+other than AWS can be in the query string:
   s3://backups/prod?endpoint=https://minio.example.com&region=eu
 
-Credentials come from the systemd credentials s3-access-key and s3-secret-key, or
-else from the standard AWS chain: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,
+Credentials come from the systemd credentials s3-access-key and s3-secret-key,
+or else from the standard AWS chain: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
 the shared files, web identities, the instance's role.
 scripts/s3-policies in the repository has the rights that each command needs.`
 

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/remote/dir"
 )
 
 // FAULTS.md section 2: the numbers and their meanings are for ever.
@@ -196,6 +197,7 @@ var wrongUsage = []struct {
 	{"restore --from x --on-conflict=merge", 64, []string{"fail, skip, overwrite or newer"}},
 	{"restore --from x --scenario=migrate", 64, []string{"not supported yet"}},
 	{"verify", 64, []string{"missing argument ARCHIVE"}},
+	{"restore --from s3://bkt/x?endpoint=https://u:hunter2@h", 64, []string{"no place for credentials"}},
 	{"check HERE --max-age soon", 64, []string{"26h, 2d or 1w"}},
 	{"describe", 64, []string{"ARCHIVE"}},
 	{"describe x cm", 64, []string{"--keys"}},
@@ -347,7 +349,9 @@ func TestJSONOfEachCommand(t *testing.T) {
 
 // A failure to print is a failure.
 func TestFullStdoutIsNoSuccess(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"version"}, {"version", "--json"}, {"completion", "bash"}, {"help", "list"}, {"exit-codes"}} {
+	stocked := t.TempDir()
+	stock(t, dir.New(stocked, dir.Options{}), 0, time.Now())
+	for _, args := range [][]string{{"--help"}, {"version"}, {"version", "--json"}, {"completion", "bash"}, {"help", "list"}, {"exit-codes"}, {"list", stocked}} {
 		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 		if err != nil {
 			t.Skip("this system has no /dev/full: ", err)

@@ -28,10 +28,11 @@ archive. (Receipts are not signed: anyone who can write to the store can forge
 one.)
 
 It does not check that a cluster would accept the objects.`,
-		Annotations: ends(exitIncomplete, exitNotFound, exitKey, exitIntegrity, exitPolicy, exitStore, exitDenied),
-		Example:     `  kubeferry verify prod.zip.age -i kubeferry.identity`,
-		Args:        exactly(1, "ARCHIVE (file or s3://bucket/key)"),
-		RunE:        func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
+		Annotations:       ends(exitIncomplete, exitNotFound, exitKey, exitIntegrity, exitPolicy, exitStore, exitDenied),
+		Example:           `  kubeferry verify prod.zip.age -i kubeferry.identity`,
+		ValidArgsFunction: o.source.CompleteArchive,
+		Args:              exactly(1, "ARCHIVE (file or s3://bucket/key)"),
+		RunE:              func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
 	}
 	o.source.AddFlags(c.Flags(), s)
 	return c

@@ -37,7 +37,7 @@ type Checked struct {
 	Broken    int               `json:"broken"`
 	Newest    string            `json:"newest,omitempty"`
 	Age       time.Duration     `json:"-"`
-	Seconds   int64             `json:"age_seconds,omitempty"`
+	Seconds   *int64            `json:"age_seconds,omitempty"` // absent: there is none
 	Verified  bool              `json:"verified"`
 	// Opened: with a key, and its receipt claims nothing that it does not say.
 	Opened   bool     `json:"opened,omitempty"`
@@ -151,7 +151,8 @@ func (c Check) count(ctx context.Context, found *Checked, item catalog.Item) err
 	if found.Newest != "" {
 		return nil
 	}
-	found.Newest, found.Age, found.Seconds = item.Name, max(age, 0), int64(max(age, 0).Seconds())
+	seconds := int64(max(age, 0).Seconds())
+	found.Newest, found.Age, found.Seconds = item.Name, max(age, 0), &seconds
 	switch {
 	case !c.Verify:
 		return nil

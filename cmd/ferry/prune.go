@@ -171,14 +171,15 @@ func (p Prune) remove(ctx context.Context, remove func(context.Context, remote.S
 	return nil
 }
 
-// Leftovers are the names of what uploads that never ended have left in a store, as of
-// now; none where the store has no such thing.
-func Leftovers(ctx context.Context, store remote.Store, now time.Time) ([]string, error) {
+// Leftovers are the names of uploads in a store that were begun before then and never
+// ended: left by a run that was killed, or of one that goes on. There are none where
+// the store has no such thing.
+func Leftovers(ctx context.Context, store remote.Store, before time.Time) ([]string, error) {
 	s, ok := store.(sweeper)
 	if !ok {
 		return nil, nil
 	}
-	left, err := s.Sweep(ctx, now, catalog.IsOurs, true)
+	left, err := s.Sweep(ctx, before, catalog.IsOurs, true)
 	return left, doing(err, "looking for unfinished uploads")
 }
 

@@ -1,8 +1,10 @@
 package flags
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -82,12 +84,14 @@ func (f *Source) completeFrom(c *cobra.Command, _ []string, typed string) ([]cob
 // archives are the words for what is in the store; a store that cannot be read has
 // nothing to offer.
 func (f *Source) archives(c *cobra.Command) []cobra.Completion {
+	ctx, done := context.WithTimeout(c.Context(), completionTime)
+	defer done()
 	stock := Stock{f.bucket}
-	store, err := stock.Open(c.Context(), f.store, dir.Options{})
+	store, err := stock.Open(ctx, f.store, dir.Options{})
 	if err != nil {
 		return nil
 	}
-	listing, err := catalog.List(c.Context(), store)
+	listing, err := catalog.List(ctx, store)
 	if err != nil {
 		return nil
 	}
@@ -100,6 +104,9 @@ func (f *Source) archives(c *cobra.Command) []cobra.Completion {
 	}
 	return names
 }
+
+// completionTime is how long a shell may wait for a store.
+const completionTime = 3 * time.Second
 
 // shortID is how much of an archive's id is shown, in characters.
 const shortID = 8

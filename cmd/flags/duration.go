@@ -12,15 +12,15 @@ import (
 // weeks (2d, 1w2d12h), as Prometheus has it.
 func Duration(set *pflag.FlagSet, value *time.Duration, name, usage string) {
 	set.Var((*duration)(value), name, usage)
+	if *value == 0 {
+		set.Lookup(name).DefValue = "" // help says nothing of a default of none
+	}
 }
 
 type duration time.Duration
 
 // String implements pflag.Value.
 func (d *duration) String() string {
-	if *d == 0 {
-		return ""
-	}
 	return time.Duration(*d).String()
 }
 

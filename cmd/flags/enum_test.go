@@ -4,6 +4,7 @@ import (
 	"io"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -73,5 +74,35 @@ func TestAnEnumDocumentsAndCompletesItself(t *testing.T) {
 	}
 	if !slices.Equal(got, want) || directive != cobra.ShellCompDirectiveNoFileComp {
 		t.Errorf("it completes to %q", got)
+	}
+}
+
+func TestDurationsTakeDaysAndWeeks(t *testing.T) {
+	for word, want := range map[string]time.Duration{"0": 0, "0s": 0, "26h": 26 * time.Hour, "90m": 90 * time.Minute, "2d": 48 * time.Hour, "1w2d": 216 * time.Hour} {
+		set := pflag.NewFlagSet("test", pflag.ContinueOnError)
+		var got time.Duration
+		Duration(set, &got, "max-age", "maximum age")
+		if err := set.Parse([]string{"--max-age", word}); err != nil || got != want {
+			t.Errorf("%s: got %s, want %s: %v", word, got, want, err)
+		}
+		if err := checkTyped(set); err != nil {
+			t.Errorf("%s: %v", word, err)
+		}
+	}
+}
+
+// What a command line repeats of another says the same, and only how stores and the
+// configuration are reached.
+func TestTheNextCommandKeepsItsFlags(t *testing.T) {
+	s := &Settings{Printer: &console.Printer{Shell: &console.Shell{}}}
+	c := &cobra.Command{Use: "test", RunE: func(c *cobra.Command, _ []string) error { return s.Apply(c) }}
+	s.AddFlags(c.PersistentFlags())
+	(&Destination{}).AddFlags(c.Flags(), s)
+	c.SetArgs([]string{"--s3-allow-http=false", "--s3-endpoint", "https://a b", "--to", "x", "--s3-tag", "a=b", "--retain-for", "3d", "-q"})
+	if err := c.Execute(); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := s.Again(), " --s3-allow-http=false --s3-endpoint='https://a b'"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/pflag"
 
@@ -28,7 +29,7 @@ type address struct {
 // path. What it refuses it does not show: the word may hold a secret.
 func parseAddress(word string) (address, error) {
 	if !strings.HasPrefix(word, s3.Scheme) {
-		if scheme, _, found := strings.Cut(word, "://"); found {
+		if scheme, _, found := strings.Cut(word, "://"); found && scheme != "" && strings.IndexFunc(scheme, notOfScheme) < 0 {
 			return address{}, console.Usagef("unknown scheme %s://; a place is a folder, or %sBUCKET/PREFIX", scheme, s3.Scheme)
 		}
 		return address{path: word}, nil
@@ -38,6 +39,11 @@ func parseAddress(word string) (address, error) {
 		return address{}, console.Usagef("%w", err)
 	}
 	return address{far: &at}, nil
+}
+
+// notOfScheme tells whether a character cannot be in the scheme of a URL (RFC 3986, 3.1).
+func notOfScheme(r rune) bool {
+	return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("+-.", r)
 }
 
 // String is the address without what it says of an endpoint.
@@ -219,7 +225,7 @@ func (f *Destination) check(encrypted bool) (address, error) {
 		return address{}, console.Usagef("--to %s: an unencrypted archive is named *%s", at, catalog.PlainSuffix)
 	case at.isArchive() && strings.HasPrefix(filepath.Base(at.String()), "."):
 		return address{}, console.Usagef("--to %s: an archive's name does not begin with a dot", at)
-	case at.isArchive() || at.far != nil:
+	case at.isArchive() || at.far != nil || f.Stdout():
 		return at, nil
 	}
 	if info, err := os.Stat(f.to); strings.HasSuffix(f.to, ".age") || err == nil && !info.IsDir() {

@@ -84,10 +84,7 @@ func (s *Settings) Again() string {
 		if f.Name == "s3-tag" || f.Name == "s3-encryption" || f.Name == "s3-kms-key" || f.Name == "s3-storage-class" {
 			continue // of what is written
 		}
-		b.WriteString(" --" + f.Name)
-		if f.Value.Type() != "bool" {
-			b.WriteString(" " + console.Quote(f.Value.String()))
-		}
+		b.WriteString(" --" + f.Name + "=" + console.Quote(f.Value.String()))
 	}
 	return b.String()
 }

@@ -134,7 +134,7 @@ func (f *Archive) find(ctx context.Context, word string, whole bool) (Place, err
 	case at.far != nil:
 		in, name, err := at.split()
 		if err == nil && !at.isArchive() {
-			err = console.Usagef("%s is no archive; kubeferry list shows those of a place: name one, or say --store %s and latest", word, word)
+			err = console.Usagef("%s is no archive; kubeferry list shows those of a place: name one, or say --store %s and latest", at, at)
 		}
 		if err != nil {
 			return Place{}, err

@@ -147,7 +147,7 @@ func (t *Target) readBatch(ctx context.Context, keys [][]byte, headsOnly bool, r
 		err = t.cluster.checkHeader(response.Header)
 	}
 	if err == nil && len(response.Responses) != len(keys) {
-		err = fmt.Errorf("%d answers%.0w", len(response.Responses), etcdwalk.ErrInvariant)
+		err = fmt.Errorf("%d answers for %d keys%.0w", len(response.Responses), len(keys), etcdwalk.ErrInvariant)
 	}
 	for i := 0; err == nil && i < len(keys); i++ {
 		for _, kv := range response.Responses[i].GetResponseRange().GetKvs() {

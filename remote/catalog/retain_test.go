@@ -3,6 +3,7 @@ package catalog
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -255,8 +256,8 @@ func TestFind(t *testing.T) {
 	part.Receipt.Whole = false
 	l := Listing{Items: append([]Item{part}, items...)}
 	for word, want := range map[string]any{
-		"latest": items[1].Name, "latest~0": items[1].Name, "latest~1": items[2].Name, "latest~2": "not exist", "latest~x": "latest~1",
-		"1111": items[2].Name, "abcd3": items[0].Name, "abcd": ErrAmbiguous, "111": "not exist", part.Name: part.Name, "nothing.zip.age": "not exist",
+		"latest": items[1].Name, "latest~0": items[1].Name, "latest~1": items[2].Name, "latest~2": fs.ErrNotExist, "latest~x": "latest~1",
+		"1111": items[2].Name, "abcd3": items[0].Name, "abcd": ErrAmbiguous, "111": fs.ErrNotExist, part.Name: part.Name, "nothing.zip.age": fs.ErrNotExist,
 	} {
 		got, err := l.Find(word, Query{})
 		switch want := want.(type) {

@@ -207,7 +207,7 @@ func (s *Store) join(name string) string { return filepath.Join(s.path, name) }
 // check is what each operation on a name begins with.
 func (s *Store) check(ctx context.Context, op, name string) error {
 	if !validName(name) {
-		return fmt.Errorf("%s %q in %s%.0w", op, name, s.path, fs.ErrInvalid)
+		return fmt.Errorf("%s %q in %s: not a valid name%.0w", op, name, s.path, fs.ErrInvalid)
 	}
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s %s: %w", op, s.join(name), err)
@@ -237,7 +237,7 @@ func (o *object) ReadAt(p []byte, off int64) (int, error) {
 		return 0, fmt.Errorf("read %s: %w", o.path, err)
 	}
 	if off < 0 {
-		return 0, fmt.Errorf("read %s at %d%.0w", o.path, off, fs.ErrInvalid)
+		return 0, fmt.Errorf("read %s at the negative offset %d%.0w", o.path, off, fs.ErrInvalid)
 	}
 	n, err := o.data.ReadAt(p, off)
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -61,12 +61,14 @@ func Parse(address string) (Location, error) {
 func (at *Location) parseQuery() error {
 	values, err := url.ParseQuery(at.query)
 	if err != nil {
-		return fmt.Errorf("parse the address: what follows the question mark%.0w", fs.ErrInvalid)
+		return fmt.Errorf("parse the address: what follows the question mark is no query (name=value&…)%.0w", fs.ErrInvalid)
 	}
 	for name, value := range values {
 		switch name {
 		case "endpoint":
-			at.Endpoint = value[0]
+			if at.Endpoint = value[0]; strings.Contains(at.Endpoint, "@") { // which is not shown: it may be a secret
+				return fmt.Errorf("parse the address: the endpoint has no place for credentials%.0w", fs.ErrInvalid)
+			}
 		case "region":
 			at.Region = value[0]
 		default:

@@ -94,7 +94,7 @@ func (o *object) ReadAt(p []byte, off int64) (int, error) {
 		return 0, fmt.Errorf("read %s: %w", o.s.url(o.name), err)
 	}
 	if off < 0 {
-		return 0, fmt.Errorf("read %s at %d%.0w", o.s.url(o.name), off, fs.ErrInvalid)
+		return 0, fmt.Errorf("read %s at the negative offset %d%.0w", o.s.url(o.name), off, fs.ErrInvalid)
 	}
 	n := 0
 	for n < len(p) {
