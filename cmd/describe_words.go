@@ -23,7 +23,7 @@ func facts(a *ferry.Archive) [][]string {
 		{"Created:", h.Created.UTC().Format(time.RFC3339)},
 		{"Cluster:", h.Cluster},
 		{"Kube-system UID:", identityText(info)},
-		{"Etcd cluster id:", info.ClusterID.String()},
+		{"Etcd cluster id:", clusterIDText(info.ClusterID)},
 		{"Etcd version:", console.OrNone(info.ServerVersion)},
 		{"Selection:", selectionText(h.Selection)},
 		{"Consistent:", consistency(m.Outcome, info.Revision)},
@@ -54,6 +54,14 @@ func consistency(o etcdwalk.Outcome, revision int64) string {
 		return fmt.Sprintf("yes (revision %d)", revision)
 	}
 	return fmt.Sprintf("no (written to between index %d and %d)", o.FirstIndex, o.LastIndex)
+}
+
+// clusterIDText is etcd's id of a cluster; kine and bare files have none.
+func clusterIDText(id etcdwalk.ClusterID) string {
+	if id == 0 {
+		return "<none>"
+	}
+	return id.String()
 }
 
 func yesNo(b bool) string {

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -44,11 +45,30 @@ func (o *listOptions) show(listing catalog.Listing, left []string, place string)
 	if len(rows) > 1 {
 		o.s.Table(rows)
 	} else {
-		o.s.Talk("There are no archives in %s.", place)
+		o.s.Talk("There are no archives in %s%s.", place, below(place))
 	}
 	if n := len(listing.Unfinished); n > 0 && !o.all {
 		o.s.Talk("%s without a receipt not shown; use --all to list them.", console.Count(int64(n), "archive"))
 	}
+}
+
+// below names the folders in a folder: one of them may be meant. In S3 nothing is
+// listed below a prefix.
+func below(place string) string {
+	entries, err := os.ReadDir(place)
+	if err != nil {
+		return "" // no folder
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, e.Name())
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "; it has the folders " + strings.Join(names[:min(len(names), 10)], ", ")
 }
 
 // state is what there is to say of an archive; in 80 columns, the gravest of it.
