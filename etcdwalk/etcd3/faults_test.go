@@ -294,8 +294,9 @@ func TestEarlyStopAsksForNoMore(t *testing.T) {
 	for range v.Walk(t.Context(), walktest.Everything()) {
 		break
 	}
-	// The count, the page that was used, the one ahead, and the one behind it.
-	if n := r.count("Range"); n > 4 {
-		t.Errorf("%d requests, want at most 4", n)
+	// The revision, the count, a page that finds nothing, the one that was used, and, on a
+	// busy machine, the one ahead.
+	if n := r.count("Range"); n > 5 {
+		t.Errorf("%d requests, want at most 5", n)
 	}
 }
