@@ -23,7 +23,7 @@ demo: build # the main job, on an etcd inside the process
 
 test: # everything that is quick, against real etcd and S3 servers
 	$(WITH_SERVERS) \
-	go test -p 2 -timeout 10m ./...
+	go test -p 2 -timeout 20m ./...
 
 test-long: race build # the sweeps, which take up to an hour
 	$(WITH_SERVERS) \

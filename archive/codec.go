@@ -29,7 +29,7 @@ func newPacker(workers int) (*packer, error) {
 		zstd.WithEncoderConcurrency(workers),
 		zstd.WithLowerEncoderMem(true)) // a history of one window, which is all that a segment needs
 	if err != nil {
-		return nil, fmt.Errorf("starting zstd: %w", err)
+		return nil, fmt.Errorf("start zstd: %w", err)
 	}
 	unpacker, err := newUnpacker(workers)
 	if err != nil {
@@ -69,7 +69,7 @@ func newUnpacker(workers int) (*unpacker, error) {
 		zstd.WithDecodeAllCapLimit(true),
 		zstd.WithDecoderConcurrency(workers))
 	if err != nil {
-		return nil, fmt.Errorf("starting zstd: %w", err)
+		return nil, fmt.Errorf("start zstd: %w", err)
 	}
 	return &unpacker{dec: dec}, nil
 }

@@ -137,7 +137,7 @@ func (a *Reader) Manifest() Manifest { return a.manifest }
 // Open implements [etcdwalk.Source]. An archive holds one moment.
 func (a *Reader) Open(_ context.Context, at etcdwalk.Moment, _ etcdwalk.Ranges) (etcdwalk.View, error) {
 	if holds := a.Info().Revision; at != etcdwalk.Newest && int64(at) != holds {
-		return nil, fmt.Errorf("opening revision %d: the archive holds revision %d%.0w", at, holds, fs.ErrNotExist)
+		return nil, fmt.Errorf("open revision %d: the archive holds revision %d%.0w", at, holds, fs.ErrNotExist)
 	}
 	return a, nil
 }

@@ -153,7 +153,7 @@ func encodeJSON(name string, limit int, v any, indent string) ([]byte, error) {
 		text, err = json.Marshal(v)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("writing %s: %w", name, err)
+		return nil, fmt.Errorf("write %s: %w", name, err)
 	}
 	if text = append(text, '\n'); len(text) > limit {
 		return nil, fmt.Errorf("%s would have %d bytes: the format allows %d%.0w", name, len(text), limit, ErrLimit)

@@ -62,7 +62,7 @@ func newWriter(w io.Writer, h Header, classify func(key []byte) etcdwalk.Class, 
 		h.ArchiveID = randomHex()
 	}
 	if err := h.check(); err != nil {
-		return nil, fmt.Errorf("writing %s: %w", headerName, err)
+		return nil, fmt.Errorf("write %s: %w", headerName, err)
 	}
 	text, err := encodeJSON(headerName, maxHeader, h, "  ")
 	if err != nil {
@@ -192,7 +192,7 @@ func (w *Writer) flush(ctx context.Context) error {
 	name := segmentName(w.begun)
 	w.packing.start(w.segment, size, func(s *segment) error {
 		if err := s.pack(w.packer); err != nil {
-			return fmt.Errorf("compressing %s: %w", name, err)
+			return fmt.Errorf("compress %s: %w", name, err)
 		}
 		s.told.Name = name
 		return nil
@@ -274,11 +274,11 @@ func (w *Writer) leaseList(end Ending) (leaseList, error) {
 	}
 	slices.SortFunc(list.Leases, func(a, b etcdwalk.Lease) int { return cmp.Compare(a.ID, b.ID) })
 	if err := list.check(); err != nil {
-		return list, fmt.Errorf("writing %s: %w", leasesName, err)
+		return list, fmt.Errorf("write %s: %w", leasesName, err)
 	}
 	for _, id := range w.LeaseIDs() {
 		if _, ok := list.find(id); !ok {
-			return list, fmt.Errorf("writing %s: nothing is known of lease %x, which keys are attached to%.0w", leasesName, id, etcdwalk.ErrInvariant)
+			return list, fmt.Errorf("write %s: nothing is known of lease %x, which keys are attached to%.0w", leasesName, id, etcdwalk.ErrInvariant)
 		}
 	}
 	return list, nil

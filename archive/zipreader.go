@@ -210,9 +210,9 @@ func readAt(r io.ReaderAt, p []byte, offset int64) error {
 
 func readError(err error, what string) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return damaged("reading %s: there are fewer", what)
+		return damaged("read %s: there are fewer", what)
 	}
-	return fmt.Errorf("reading %s: %w", what, err)
+	return fmt.Errorf("read %s: %w", what, err)
 }
 
 // firstDifference is the place of the first byte in which a and b, of the same

@@ -47,7 +47,7 @@ func (z *zipWriter) add(name string, f zipFile, packed []byte) error {
 		err = z.out.satisfied()
 	}
 	if err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
+		return fmt.Errorf("write %s: %w", name, err)
 	}
 	z.files, z.next = append(z.files, f), f.end(name)
 	return nil
@@ -66,7 +66,7 @@ func (z *zipWriter) close() error {
 		err = z.out.satisfied()
 	}
 	if err != nil {
-		return fmt.Errorf("writing the directory of the archive: %w", err)
+		return fmt.Errorf("write the directory of the archive: %w", err)
 	}
 	return nil
 }

@@ -120,7 +120,7 @@ func (o *backupOptions) run(ctx context.Context, query kube.Query) error {
 	defer cluster.Close()
 	host, err := o.s.Hostname()
 	if err != nil {
-		return fmt.Errorf("asking for this machine's name: %w", err)
+		return fmt.Errorf("ask for this machine's name: %w", err)
 	}
 	tell, stop := progress(o.s)
 	defer stop()

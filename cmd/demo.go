@@ -61,7 +61,7 @@ type demo struct {
 func runDemo(ctx context.Context, s *flags.Settings) (err error) {
 	dir, err := os.MkdirTemp("", "kubeferry-demo-")
 	if err != nil {
-		return fmt.Errorf("making a folder for the demo: %w", err)
+		return fmt.Errorf("make a folder for the demo: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	d := &demo{s: s, dir: dir}
@@ -81,7 +81,7 @@ func runDemo(ctx context.Context, s *flags.Settings) (err error) {
 func (d *demo) play(ctx context.Context) error {
 	loaded, err := d.load(ctx)
 	if err != nil {
-		return fmt.Errorf("loading the sample: %w", err)
+		return fmt.Errorf("load the sample: %w", err)
 	}
 	d.s.Data("An etcd runs at %s, with %d objects that a kube-apiserver wrote.", d.server.Endpoint(), loaded)
 	layout := kube.Query{}.Layout()
@@ -117,7 +117,7 @@ func (d *demo) play(ctx context.Context) error {
 	}
 	equal, err := compare(ctx, before, after, layout.Scope())
 	if err != nil {
-		return fmt.Errorf("comparing the keyspace with what it was: %w", err)
+		return fmt.Errorf("compare the keyspace with what it was: %w", err)
 	}
 	d.s.Result = demoResult{loaded, lost, equal}
 	d.s.Data("\nCompared: all %d keys and values are what they were before the accident, leases included.", equal)

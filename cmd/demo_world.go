@@ -81,7 +81,7 @@ func (d *demo) lose(ctx context.Context) (int64, error) {
 	}
 	for i, r := range d.cluster.Target().Apply(ctx, deletes) {
 		if r.State != etcdwalk.WriteApplied {
-			return 0, fmt.Errorf("deleting key %q: it was not done: %w", deletes[i].Key, errors.Join(r.Err, etcdwalk.ErrInvariant))
+			return 0, fmt.Errorf("delete key %q: it was not done: %w", deletes[i].Key, errors.Join(r.Err, etcdwalk.ErrInvariant))
 		}
 	}
 	return int64(len(deletes)), nil

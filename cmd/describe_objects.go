@@ -60,7 +60,7 @@ func (o *describeOptions) objects(ctx context.Context, a *ferry.Archive, query k
 		o.s.Data(objectColumns, kindText(class.Kind), console.OrNone(class.Namespace), name, console.Bytes(e.Size()), strconv.FormatInt(e.ModRevision, 10))
 	})
 	if err != nil {
-		return fmt.Errorf("looking into the archive: %w", err)
+		return fmt.Errorf("look into the archive: %w", err)
 	}
 	o.s.Result = objectsResult{shown}
 	return nil

@@ -237,6 +237,7 @@ func TestInterruptedRestoreTellsWhatItWroteAndCanGoOn(t *testing.T) {
 			if strings.ReplaceAll(told[1], ",", "") != fmt.Sprint(len(there)) || len(there) == len(want) {
 				t.Errorf("the program says %s keys, the target has %d of %d", told[1], len(there), len(want))
 			}
+			r.says(t, fmt.Sprintf("Stopped: %d created, %d not reached", len(there), len(want)-len(there)))
 			counts := count(readReport(t, report))
 			if created := int64(len(there)); counts[replay.Created] != created || counts[replay.Unreached] != int64(len(want))-created {
 				t.Errorf("the report counts %v; the target has %d keys of %d", counts, created, len(want))

@@ -84,7 +84,7 @@ func TestPruneOfAnImmutableArchiveLeavesItsReceipt(t *testing.T) {
 			prune := []string{"prune", place, "--keep-last=1", "--max-delete-percent=80"}
 
 			r := must(t, exitIncomplete, prune...)
-			r.says(t, "denied", archives[1]+", which stays, with its receipt: ", "operation not permitted")
+			r.says(t, "denied", archives[1]+": ", "it stays, with its receipt", "operation not permitted")
 			if n := strings.Count(r.stdout, "  removed"); n != 2 {
 				t.Errorf("%d were removed, want 2:\n%s", n, r.stdout)
 			}
@@ -95,7 +95,7 @@ func TestPruneOfAnImmutableArchiveLeavesItsReceipt(t *testing.T) {
 			if list := must(t, exitDone, "list", place, "--all"); strings.Count(list.stdout, " ok\n") != 2 || strings.Contains(list.stdout, "no receipt") {
 				t.Errorf("the list says\n%s", list.stdout)
 			}
-			must(t, exitIncomplete, append(prune, "--json")...).says(t, `"denied":[{"name":"`+archives[1]+`","reason":"removing `, "with its receipt")
+			must(t, exitIncomplete, append(prune, "--json")...).says(t, `"denied":[{"name":"`+archives[1]+`","reason":"remove `, "with its receipt")
 
 			check(t, exec.Command("chattr", "-i", filepath.Join(place, archives[1])).Run())
 			must(t, exitDone, prune...)
@@ -163,7 +163,7 @@ func TestS3PruneOfDeniedArchivesPutsTheirReceiptsBack(t *testing.T) {
 	r := must(t, exitIncomplete, pruneDenied...)
 	r.says(t, "s3:DeleteObject", "and 2 more")
 	for _, name := range archives[:3] {
-		r.says(t, name+", which stays, with its receipt: ")
+		r.says(t, name+": ", "it stays, with its receipt")
 	}
 	if diff := cmp.Diff(holdingsOf(t, store), before); diff != "" {
 		t.Errorf("the bucket (-got +want):\n%s", diff)
@@ -189,5 +189,5 @@ func TestS3PruneThatMayNotPutAReceiptBackLosesOneAndNamesTheCommand(t *testing.T
 		t.Errorf("the bucket (-got +want):\n%s", diff)
 	}
 	r = must(t, exitIncomplete, append(pruneDenied, "--json")...)
-	r.says(t, `{"name":"`+archives[1]+`","reason":"removing `, `"receipt_lost":true`, `"hint":"kubeferry receipt `)
+	r.says(t, `{"name":"`+archives[1]+`","reason":"remove `, `"receipt_lost":true`, `"hint":"kubeferry receipt `)
 }

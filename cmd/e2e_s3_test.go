@@ -48,8 +48,12 @@ func TestFixtureTravelsThroughS3(t *testing.T) {
 	if twin := must(t, exitDone, "list", "s3://backups/pro"); twin.stdout != "" { // of the prefix
 		t.Errorf("a prefix takes what is not in it:\n%s", twin.stdout)
 	}
-	if above := must(t, exitDone, "list", "s3://backups", "--all"); strings.Contains(above.stdout, ".zip") {
+	above := must(t, exitDone, "list", "s3://backups", "--all", "-v")
+	if strings.Contains(above.stdout, ".zip") {
 		t.Errorf("a place takes what is in one below it:\n%s", above.stdout)
+	}
+	if !strings.Contains(above.stderr, "There are no archives in s3://backups; below it there are prod.\n") {
+		t.Errorf("an empty place says\n%s", above.stderr)
 	}
 	must(t, exitDone, "describe", archives[1], "-i", keys.identity).says(t, "configmaps")
 	must(t, exitDone, "verify", "latest", "--store", place, "-i", keys.identity)

@@ -62,7 +62,7 @@ func (o *keygenOptions) run() error {
 	}
 	identity, recipient, err := crypt.Generate(o.postQuantum)
 	if err != nil {
-		return fmt.Errorf("making a key pair: %w", err)
+		return fmt.Errorf("make a key pair: %w", err)
 	}
 	if err := writeIdentity(o.out, o.s.Now(), identity, recipient); err != nil {
 		return err
@@ -91,15 +91,15 @@ func (o *keygenOptions) controlPlane() (sign string, ok bool) {
 func writeIdentity(path string, now time.Time, identity, recipient string) (err error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("writing the identity: %w; an identity is never overwritten, archives may need it", err)
+		return fmt.Errorf("create identity file %s: %w; an identity is never overwritten, archives may need it", path, console.Cause(err))
 	}
 	if err != nil {
-		return fmt.Errorf("writing the identity: %w", err)
+		return fmt.Errorf("create identity file %s: %w", path, console.Cause(err))
 	}
 	_, err = fmt.Fprintf(f, "# created: %s\n# public key: %s\n%s\n", now.Format(time.RFC3339), recipient, identity)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err != nil {
-		return fmt.Errorf("writing the identity to %s: %w", path, errors.Join(err, os.Remove(path)))
+		return fmt.Errorf("write identity file %s: %w", path, errors.Join(err, os.Remove(path)))
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ func (o *listOptions) run(ctx context.Context, place string) error {
 	}
 	listing, err := catalog.List(ctx, store)
 	if err != nil {
-		return fmt.Errorf("listing %s: %w", place, err)
+		return err
 	}
 	var left []string
 	if o.all {
@@ -72,11 +72,13 @@ func (o *listOptions) run(ctx context.Context, place string) error {
 		}
 	}
 	o.s.Result = listResult{Leftovers: append([]string{}, left...), Archives: append([]catalog.Item{}, listing.Items...), Unfinished: append([]catalog.Fragment{}, listing.Unfinished...)}
-	o.show(listing, left, place)
+	if !o.show(listing, left) {
+		o.s.Talk("There are no archives in %s%s.", place, below(ctx, store))
+	}
 	broken := 0
 	for _, item := range listing.Items {
 		if item.Err != nil {
-			return fmt.Errorf("reading the receipts: %w", item.Err)
+			return item.Err
 		}
 		if item.Broken != "" {
 			broken++

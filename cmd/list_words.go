@@ -1,17 +1,19 @@
 package cmd
 
 import (
-	"os"
+	"context"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 )
 
-// show prints the table: what fits into 80 columns, or all.
-func (o *listOptions) show(listing catalog.Listing, left []string, place string) {
+// show prints the table, what fits into 80 columns or all, and tells whether there
+// was anything to print.
+func (o *listOptions) show(listing catalog.Listing, left []string) bool {
 	rows := [][]string{{"ID", "CREATED", "AGE", "SIZE", "KEYS", "CLUSTER", "SCOPE", "STATE"}}
 	if o.wide {
 		rows[0] = append(rows[0], "REVISION", "NAME")
@@ -44,31 +46,27 @@ func (o *listOptions) show(listing catalog.Listing, left []string, place string)
 	}
 	if len(rows) > 1 {
 		o.s.Table(rows)
-	} else {
-		o.s.Talk("There are no archives in %s%s.", place, below(place))
 	}
 	if n := len(listing.Unfinished); n > 0 && !o.all {
 		o.s.Talk("%s without a receipt not shown; use --all to list them.", console.Count(int64(n), "archive"))
 	}
+	return len(rows) > 1
 }
 
-// below names the folders in a folder: one of them may be meant. In S3 nothing is
-// listed below a prefix.
-func below(place string) string {
-	entries, err := os.ReadDir(place)
-	if err != nil {
-		return "" // no folder
-	}
-	var names []string
-	for _, e := range entries {
-		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
-			names = append(names, e.Name())
-		}
-	}
-	if len(names) == 0 {
+// below names the folders or prefixes in a place without archives: one of them may
+// be meant. A store that does not tell has none to offer.
+func below(ctx context.Context, store remote.Store) string {
+	nested, ok := store.(interface {
+		Folders(ctx context.Context) ([]string, error)
+	})
+	if !ok {
 		return ""
 	}
-	return "; it has the folders " + strings.Join(names[:min(len(names), 10)], ", ")
+	names, err := nested.Folders(ctx)
+	if err != nil || len(names) == 0 {
+		return ""
+	}
+	return "; below it there are " + strings.Join(names[:min(len(names), 10)], ", ")
 }
 
 // state is what there is to say of an archive; in 80 columns, the gravest of it.

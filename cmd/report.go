@@ -30,7 +30,7 @@ func openReport(path string) (*report, error) {
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("making the report: %w", err)
+		return nil, fmt.Errorf("make the report: %w", err)
 	}
 	return &report{file: f, w: bufio.NewWriter(f)}, nil
 }
@@ -63,10 +63,10 @@ func (r *report) add(told replay.Line) error {
 	l.Planned = !r.applied
 	b, err := json.Marshal(l)
 	if err != nil {
-		return fmt.Errorf("writing the report: %w", err)
+		return fmt.Errorf("write the report: %w", err)
 	}
 	if _, err := r.w.Write(append(b, '\n')); err != nil {
-		return fmt.Errorf("writing the report: %w", crowded(err))
+		return fmt.Errorf("write the report: %w", crowded(err))
 	}
 	return nil
 }
@@ -89,7 +89,7 @@ func (r *report) restart() error {
 	r.w.Reset(r.file)
 	_, err := r.file.Seek(0, io.SeekStart)
 	if err := errors.Join(err, r.file.Truncate(0)); err != nil {
-		return fmt.Errorf("beginning the report again: %w", err)
+		return fmt.Errorf("begin the report again: %w", err)
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ func (r *report) close() error {
 		return nil
 	}
 	if err := errors.Join(r.w.Flush(), r.file.Sync(), r.file.Close()); err != nil {
-		return fmt.Errorf("finishing the report: %w", crowded(err))
+		return fmt.Errorf("finish the report: %w", crowded(err))
 	}
 	return nil
 }

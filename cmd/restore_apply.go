@@ -48,7 +48,11 @@ func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r fe
 
 // explain tells the state that an apply was left in.
 func (o *restoreOptions) explain(done replay.Summary, written int64, err error) error {
-	o.s.Data("Done:   %s", countsText(done.Counts))
+	how := "Done:  "
+	if done.Counts[replay.Unreached] > 0 {
+		how = "Stopped:"
+	}
+	o.s.Data("%s %s", how, countsText(done.Counts))
 	o.examples(o.s.Data, done.Tally)
 	if unsure := done.Counts[replay.Unsure]; unsure > 0 {
 		return fmt.Errorf("%s written, and perhaps %d more whose answers were lost; run the same command again to find out: %w", wereKeys(written), unsure, err)

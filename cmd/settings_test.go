@@ -121,8 +121,8 @@ func TestWrongSettings(t *testing.T) {
 		{nil, "default_profile: a\nprofiles: [{name: a}, {name: a}]", []string{`"a" stands twice`}},
 		{[]string{"KUBEFERRY_PROFILE=a", "ETCDCTL_ENDPOINTS=http://127.0.0.1:2"}, "profiles: [{name: a, endpoints: ['http://127.0.0.1:1']}]",
 			[]string{"profile a and ETCDCTL_ENDPOINTS say different things of --endpoints"}},
-		{nil, "profiles: {", []string{"reading the configuration file"}},
-		{nil, "profiles: 7", []string{"reading the configuration file"}},
+		{nil, "profiles: {", []string{"read configuration file"}},
+		{nil, "profiles: 7", []string{"read configuration file"}},
 	} {
 		args := []string{"backup", "--dry-run"}
 		if c.config != "" {

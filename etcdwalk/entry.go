@@ -102,14 +102,14 @@ func ParseRecord(record []byte) (Entry, error) {
 	for rest := record; len(rest) > 0; {
 		field, kind, n := protowire.ConsumeTag(rest)
 		if n < 0 {
-			return Entry{}, fmt.Errorf("reading a record: %w", protowire.ParseError(n))
+			return Entry{}, fmt.Errorf("read a record: %w", protowire.ParseError(n))
 		}
 		if !field.IsValid() {
 			return Entry{}, fmt.Errorf("a record holds field %d, which cannot be", field)
 		}
 		rest = rest[n:]
 		if n = protowire.ConsumeFieldValue(field, kind, rest); n < 0 {
-			return Entry{}, fmt.Errorf("reading field %d of a record: %w", field, protowire.ParseError(n))
+			return Entry{}, fmt.Errorf("read field %d of a record: %w", field, protowire.ParseError(n))
 		}
 		if field <= fieldLease {
 			if seen[field] {

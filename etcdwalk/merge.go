@@ -47,11 +47,11 @@ func Merge(ctx context.Context, a, b View, sel Selection) iter.Seq2[Pair, error]
 func pairOf(left, right *follower) (Pair, error) {
 	a, err := left.head()
 	if err != nil {
-		return Pair{}, fmt.Errorf("walking the first of two views: %w", err)
+		return Pair{}, fmt.Errorf("walk the first of two views: %w", err)
 	}
 	b, err := right.head()
 	if err != nil {
-		return Pair{}, fmt.Errorf("walking the second of two views: %w", err)
+		return Pair{}, fmt.Errorf("walk the second of two views: %w", err)
 	}
 	if a != nil && b != nil {
 		switch order := bytes.Compare(a.Key, b.Key); {

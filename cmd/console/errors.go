@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 )
 
@@ -24,6 +25,15 @@ func Usagef(format string, args ...any) error {
 // Configf is an error of wrong configuration.
 func Configf(format string, args ...any) error {
 	return fmt.Errorf("%w%.0w", fmt.Errorf(format, args...), ErrConfig)
+}
+
+// Cause is err without the operation and the path that a file's error begins
+// with, for a message that has named both.
+func Cause(err error) error {
+	if e, ok := err.(*fs.PathError); ok { //nolint:errorlint // the outermost only: it repeats what the message says
+		return e.Err
+	}
+	return err
 }
 
 // Interrupted marks err as the end of a run that a signal has stopped, or the

@@ -22,6 +22,7 @@ func (p *Printer) Progress() (tell func(now Phase, done, total int64), stop func
 	var (
 		bar   *progressbar.ProgressBar
 		phase Phase
+		full  bool // the bar has room for figures
 		drawn time.Time
 	)
 	stop = func() {
@@ -31,28 +32,33 @@ func (p *Printer) Progress() (tell func(now Phase, done, total int64), stop func
 		}
 	}
 	tell = func(now Phase, done, total int64) {
-		if bar == nil || now != phase {
-			stop()
-			bar, phase = p.bar(now, total), now
-		}
 		// The bar takes a lock and the time for each call; keys come by the
 		// hundred thousand.
-		if done < total && done%64 != 0 && time.Since(drawn) < interval {
+		if bar != nil && now == phase && done < total && time.Since(drawn) < interval {
 			return
 		}
 		drawn = time.Now()
+		if room := p.width() >= wide; bar == nil || now != phase || room != full {
+			stop()
+			bar, phase, full = p.bar(now, total, room), now, room
+		}
 		_ = bar.Set64(done)
 	}
 	return tell, stop
 }
 
-// narrow is the width, in columns, below which a bar would be garbled.
-const narrow = 40
+// narrow is the width, in columns, below which a bar would be garbled, and wide the
+// one from which on it has room for counts, rate and time: a line that does not fit
+// cannot be taken back.
+const (
+	narrow = 40
+	wide   = 80
+)
 
 // interval is the time between two drawings.
 const interval = 250 * time.Millisecond
 
-func (p *Printer) bar(phase Phase, total int64) *progressbar.ProgressBar {
+func (p *Printer) bar(phase Phase, total int64, figures bool) *progressbar.ProgressBar {
 	if total == 0 {
 		total = -1 // not known
 	}
@@ -61,7 +67,6 @@ func (p *Printer) bar(phase Phase, total int64) *progressbar.ProgressBar {
 		progressbar.OptionSetDescription(phase.Name),
 		progressbar.OptionShowBytes(phase.Bytes),
 		progressbar.OptionUseIECUnits(true),
-		progressbar.OptionShowCount(),
 		progressbar.OptionSetItsString("keys"),
 		progressbar.OptionFullWidth(),
 		// No spinner of its own: its goroutine would paint on, over questions
@@ -70,8 +75,13 @@ func (p *Printer) bar(phase Phase, total int64) *progressbar.ProgressBar {
 		progressbar.OptionThrottle(interval),
 		progressbar.OptionClearOnFinish(),
 	}
-	if !phase.Bytes {
-		options = append(options, progressbar.OptionShowIts())
+	switch {
+	case !figures:
+		options = append(options, progressbar.OptionSetElapsedTime(false), progressbar.OptionSetPredictTime(false))
+	case phase.Bytes:
+		options = append(options, progressbar.OptionShowCount())
+	default:
+		options = append(options, progressbar.OptionShowCount(), progressbar.OptionShowIts())
 	}
 	return progressbar.NewOptions64(total, options...)
 }

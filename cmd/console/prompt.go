@@ -30,10 +30,10 @@ func (p *Printer) ask(ctx context.Context, q Question, read func(tty *os.File) (
 	// and leave the reader behind, the process is about to end.
 	state, err := term.GetState(int(tty.Fd()))
 	if err != nil {
-		return "", fmt.Errorf("asking on the terminal: %w", err)
+		return "", fmt.Errorf("ask on the terminal: %w", err)
 	}
 	if _, err := fmt.Fprint(tty, Printable(q.Text)+" "); err != nil {
-		return "", fmt.Errorf("asking on the terminal: %w", err)
+		return "", fmt.Errorf("ask on the terminal: %w", err)
 	}
 	type answer struct {
 		text string
@@ -50,7 +50,7 @@ func (p *Printer) ask(ctx context.Context, q Question, read func(tty *os.File) (
 	case <-ctx.Done():
 		_, _ = fmt.Fprintln(tty) // what comes next gets a line of its own
 		if err := term.Restore(int(tty.Fd()), state); err != nil {
-			return "", fmt.Errorf("putting the terminal back: %w", errors.Join(err, ctx.Err()))
+			return "", fmt.Errorf("put the terminal back: %w", errors.Join(err, ctx.Err()))
 		}
 		return "", ctx.Err()
 	}
@@ -62,7 +62,7 @@ func (p *Printer) Confirm(ctx context.Context, text string) (bool, error) {
 	answer, err := p.ask(ctx, q, func(tty *os.File) (string, error) {
 		line, err := bufio.NewReader(tty).ReadString('\n')
 		if err != nil {
-			return "", fmt.Errorf("reading the answer: %w", err)
+			return "", fmt.Errorf("read the answer: %w", err)
 		}
 		return line, nil
 	})

@@ -63,7 +63,7 @@ func OpenSecretFile(what, path string, sh *Shell) (*os.File, error) {
 		return nil, Configf("the %s file %s is a symbolic link; name the file that it points to", what, path)
 	}
 	if err != nil {
-		return nil, Configf("opening the %s file: %w", what, err)
+		return nil, Configf("open %s file %s: %w", what, path, Cause(err))
 	}
 	if err := checkSecretFile(f, handedOver); err != nil {
 		_ = f.Close() // only read
@@ -100,7 +100,7 @@ func readSecret(what string, r io.Reader) (Secret, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxSecret+1))
 	switch {
 	case err != nil:
-		return Secret{}, Configf("reading the %s: %w", what, err)
+		return Secret{}, Configf("read the %s: %w", what, err)
 	case len(b) > maxSecret:
 		return Secret{}, Usagef("the %s is longer than %d bytes", what, maxSecret)
 	}
@@ -126,7 +126,7 @@ func SecretFromCommand(ctx context.Context, what, line string, sh *Shell) (Secre
 	out, err := cmd.Output()
 	switch {
 	case ctx.Err() != nil:
-		return Secret{}, fmt.Errorf("running the command for the %s, %s: %w", what, words[0], ctx.Err())
+		return Secret{}, fmt.Errorf("run the command for the %s, %s: %w", what, words[0], ctx.Err())
 	case err != nil:
 		return Secret{}, Usagef("the command for the %s, %s, failed: %w", what, words[0], err)
 	}

@@ -32,9 +32,9 @@ func ChooseAPI(ctx context.Context, layout *kube.Layout, candidates []Candidate)
 	for _, c := range candidates {
 		switch err := c.look(ctx, layout); {
 		case err != nil:
-			return "", fmt.Errorf("looking for Kubernetes' keys in API %s: %w", c.API, err)
+			return "", fmt.Errorf("look for Kubernetes' keys in API %s: %w", c.API, err)
 		case c.denied != nil:
-			denied = fmt.Errorf("looking for Kubernetes' keys in API %s: %w", c.API, c.denied)
+			denied = fmt.Errorf("look for Kubernetes' keys in API %s: %w", c.API, c.denied)
 		case c.signs:
 			alive, used = append(alive, c), append(used, c)
 		case c.keys:

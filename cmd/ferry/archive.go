@@ -87,11 +87,11 @@ type Keys struct {
 // come to. Each walk has a context of its own.
 func Open(ctx context.Context, store remote.Store, name string, keys Keys) (_ *Archive, err error) {
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("opening the archive %s: %w", name, err)
+		return nil, fmt.Errorf("open archive %s: %w", name, err)
 	}
 	object, err := store.Open(context.WithoutCancel(ctx), name)
 	if err != nil {
-		return nil, doing(err, "opening the archive "+name)
+		return nil, err
 	}
 	a := &Archive{name: name, object: &counted{Object: object}}
 	defer func() {
@@ -224,7 +224,7 @@ func (a *Archive) checkDigest(ctx context.Context) (bool, error) {
 	}
 	digest, err := sum(ctx, a.object)
 	if err != nil {
-		return false, doing(err, "reading the archive "+a.name)
+		return false, doing(err, "read archive "+a.name)
 	}
 	err = a.Receipt.Check(a.name, digest.Size, digest.SHA256)
 	return err == nil, err

@@ -97,7 +97,7 @@ func (b Backup) once(ctx context.Context, restarts int, repeatable bool) (done B
 	}
 	upload, err := b.Store.Create(ctx, d.name)
 	if err != nil {
-		return done, doing(err, "beginning the archive "+d.name)
+		return done, doing(err, "begin archive "+d.name)
 	}
 	defer func() { err = errors.Join(err, upload.Abort()) }()
 	if err := b.unclaimed(ctx, d.name); err != nil {
@@ -109,7 +109,7 @@ func (b Backup) once(ctx context.Context, restarts int, repeatable bool) (done B
 	}
 	told(b.Progress)(Publishing, 0, digest.Size)
 	if err := upload.Commit(digest); err != nil {
-		return done, doing(err, "publishing the archive "+d.name)
+		return done, doing(err, "publish archive "+d.name)
 	}
 	done.ReadBack, err = b.finish(ctx, done.Receipt, d.reader)
 	return done, err
@@ -156,16 +156,16 @@ func (b Backup) unclaimed(ctx context.Context, name string) error {
 		return nil // there is none, or none that we may see: publishing ours will tell
 	}
 	if err != nil {
-		return doing(err, "looking for a receipt of "+name)
+		return doing(err, "look for a receipt of "+name)
 	}
 	_ = receipt.Close() // it was not read
-	return fmt.Errorf("beginning the archive %s: there is a receipt %s already, of another archive: %w", name, catalog.ReceiptName(name), fs.ErrExist)
+	return fmt.Errorf("begin archive %s: there is a receipt %s already, of another archive: %w", name, catalog.ReceiptName(name), fs.ErrExist)
 }
 
 // write makes the archive of a draft: segments, compressed, zipped, encrypted.
 func (b Backup) write(ctx context.Context, upload remote.Upload, d draft, restarts int, repeatable bool) (BackedUp, remote.Digest, error) {
 	failed := func(err error) (BackedUp, remote.Digest, error) {
-		return BackedUp{}, remote.Digest{}, doing(err, "writing the archive "+d.name)
+		return BackedUp{}, remote.Digest{}, doing(err, "write archive "+d.name)
 	}
 	sealed, err := seal(upload, d.recipients)
 	if err != nil {
@@ -226,11 +226,11 @@ func (b Backup) finish(ctx context.Context, r catalog.Receipt, reader Keys) (see
 	settled := context.WithoutCancel(ctx)
 	if b.ReadBack {
 		if seen, err = b.readBack(ctx, r, reader); err != nil {
-			return seen, fmt.Errorf("reading the archive %s back, which no list shows yet: %w", r.Name, b.takeBack(settled, r.Name, err))
+			return seen, fmt.Errorf("read archive %s back, which no list shows yet: %w", r.Name, b.takeBack(settled, r.Name, err))
 		}
 	}
 	if err := catalog.Publish(settled, b.Store, r); err != nil {
-		return seen, doing(err, fmt.Sprintf("the archive %s is written, but without its receipt no list will show it: publishing the receipt", r.Name))
+		return seen, doing(err, fmt.Sprintf("the archive %s is written, but without its receipt no list will show it: publish its receipt", r.Name))
 	}
 	return seen, nil
 }

@@ -52,7 +52,7 @@ type Checked struct {
 func (c Check) Run(ctx context.Context) ([]Checked, error) {
 	listing, err := catalog.List(ctx, c.Store)
 	if err != nil {
-		return nil, doing(err, "listing the archives")
+		return nil, err
 	}
 	if skew := skewOf(c.Store); skew.Abs() > maxSkew {
 		return nil, fmt.Errorf("this machine's clock is %s ahead of the store's, so that no age can be told%.0w", skew, ErrCheck)
@@ -61,7 +61,7 @@ func (c Check) Run(ctx context.Context) ([]Checked, error) {
 	for _, item := range listing.Items {
 		switch {
 		case item.Err != nil:
-			return all, doing(item.Err, "reading the receipts")
+			return all, item.Err
 		case item.Receipt.Name == "":
 			return all, fmt.Errorf("%s: %s%.0w", item.Name, item.Broken, ErrCheck)
 		}
@@ -161,7 +161,7 @@ func (c Check) count(ctx context.Context, found *Checked, item catalog.Item) err
 	}
 	digest, err := digestOf(ctx, c.Store, item.Name)
 	if err != nil {
-		return doing(err, "reading "+item.Name)
+		return doing(err, "read "+item.Name)
 	}
 	if err := item.Receipt.Check(item.Name, digest.Size, digest.SHA256); err != nil {
 		found.Problems = append(found.Problems, err.Error())
@@ -194,7 +194,7 @@ func (c Check) open(ctx context.Context, found *Checked, item catalog.Item) erro
 			return nil
 		}
 	}
-	return doing(err, "reading "+item.Name)
+	return doing(err, "read "+item.Name)
 }
 
 // judge holds what was counted against what should be there.

@@ -83,7 +83,7 @@ func (p Prune) Run(ctx context.Context) (Pruned, error) {
 	now := p.Now()
 	listing, err := catalog.List(ctx, p.Store)
 	if err != nil {
-		return done, doing(err, "listing the archives")
+		return done, err
 	}
 	if skew := skewOf(p.Store); skew.Abs() > maxSkew {
 		return done, fmt.Errorf("this machine's clock is %s ahead of the store's: %w", skew, catalog.ErrDoubt)
@@ -113,7 +113,10 @@ func (p Pruned) ended(err error) error {
 	}
 	i := slices.IndexFunc(p.Denied, func(d Denial) bool { return d.ReceiptLost })
 	told := p.Denied[max(i, 0)]
-	denied := fmt.Errorf("the store would not remove %s (%s) and %d more%.0w", told.Name, told.Reason, len(p.Denied)-1, ErrIncomplete)
+	denied := fmt.Errorf("%s%.0w", told.Reason, ErrIncomplete)
+	if more := len(p.Denied) - 1; more > 0 {
+		denied = fmt.Errorf("%w; and %d more could not be removed", denied, more)
+	}
 	if told.ReceiptLost {
 		denied = fmt.Errorf("%w%.0w", denied, catalog.ErrReceiptLost)
 	}
@@ -180,7 +183,7 @@ func Leftovers(ctx context.Context, store remote.Store, before time.Time) ([]str
 		return nil, nil
 	}
 	left, err := s.Sweep(ctx, before, catalog.IsOurs, true)
-	return left, doing(err, "looking for unfinished uploads")
+	return left, doing(err, "look for unfinished uploads")
 }
 
 // sweep removes what is no archive and was begun before then.
@@ -196,7 +199,7 @@ func (p Prune) sweep(ctx context.Context, l catalog.Listing, before time.Time, d
 		case err == nil:
 			return fmt.Errorf("%s was listed without its receipt, and has one: %w", f.Name, catalog.ErrDoubt)
 		case !errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("looking for the receipt of %s: %w: %w", f.Name, catalog.ErrDoubt, err)
+			return fmt.Errorf("look for the receipt of %s: %w: %w", f.Name, catalog.ErrDoubt, err)
 		}
 		old = append(old, f.Name)
 	}
@@ -207,7 +210,7 @@ func (p Prune) sweep(ctx context.Context, l catalog.Listing, before time.Time, d
 		swept, err := s.Sweep(ctx, before, catalog.IsOurs, p.DryRun)
 		done.Swept = append(done.Swept, swept...)
 		if err != nil {
-			return doing(err, "sweeping unfinished uploads")
+			return doing(err, "sweep unfinished uploads")
 		}
 	}
 	return nil

@@ -59,18 +59,18 @@ func (r Receipting) Run(ctx context.Context) (Receipted, error) {
 	}
 	digest, err := sum(ctx, a.object)
 	if err != nil {
-		return done, doing(err, "reading the archive "+r.Name)
+		return done, doing(err, "read archive "+r.Name)
 	}
 	told := receipt(a.Header(), a.Manifest(), r.Name)
 	if k, ok := r.Store.(keeper); ok {
 		told.RetainUntil, err = k.RetainedUntil(ctx, r.Name)
 		if done.LockUnseen = errors.Is(err, fs.ErrPermission); err != nil && !done.LockUnseen {
-			return done, doing(err, "asking until when "+r.Name+" is kept")
+			return done, doing(err, "ask until when "+r.Name+" is kept")
 		}
 	}
 	done.Receipt = catalog.NewReceipt(told, digest)
 	if err := catalog.Publish(ctx, r.Store, done.Receipt); err != nil {
-		return done, doing(err, "publishing the receipt of "+r.Name)
+		return done, doing(err, "publish the receipt of "+r.Name)
 	}
 	return done, nil
 }
@@ -86,14 +86,14 @@ func (r Receipting) listed(ctx context.Context) error {
 		case errors.Is(err, fs.ErrPermission):
 			return nil // who may not list finds out by looking
 		case err != nil:
-			return doing(err, "looking for "+r.Name)
+			return doing(err, "look for "+r.Name)
 		case info.Name == r.Name:
 			return nil
 		}
 	}
 	switch o, err := r.Store.Open(ctx, r.Name); {
 	case err != nil:
-		return doing(err, "opening the archive "+r.Name)
+		return err
 	default:
 		_ = o.Close() // it was not read
 	}

@@ -72,7 +72,7 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	}
 	planned.Plan = plan
 	if planned.Counts.Total() == 0 && !r.AllowEmpty {
-		return planned, fmt.Errorf("looking into what is to be restored: %w", empty(planned.query))
+		return planned, fmt.Errorf("look into what is to be restored: %w", empty(planned.query))
 	}
 	if all := planned.Counts.Total(); all > 0 && planned.Counts[replay.Leased] == all {
 		return planned, fmt.Errorf("every key that is selected is under an etcd lease, which --leases=regrant brings back: %w", ErrIncomplete)
@@ -94,7 +94,7 @@ func (r Restore) open(ctx context.Context, p *Planned) (err error) {
 	}
 	if !r.AllowEmpty {
 		if err := named(ctx, p.query, p.source); err != nil {
-			return fmt.Errorf("looking for the selection in the archive: %w", err)
+			return fmt.Errorf("look for the selection in the archive: %w", err)
 		}
 	}
 	if !p.query.Narrow() {

@@ -67,7 +67,7 @@ func loadConfig(named string, sh *console.Shell) (config, string, error) {
 		if _, err := os.Stat(usual); err == nil {
 			path = usual
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return config{}, "", console.Configf("looking for a configuration file: %w", err)
+			return config{}, "", console.Configf("look for configuration file %s: %w; --config FILE names another", usual, console.Cause(err))
 		}
 	}
 	if path == "" {
@@ -80,13 +80,13 @@ func loadConfig(named string, sh *console.Shell) (config, string, error) {
 	}
 	var c config
 	if err := v.ReadInConfig(); err != nil {
-		return c, path, console.Configf("reading the configuration file %s: %w", path, err)
+		return c, path, console.Configf("read configuration file %s: %w", path, console.Cause(err))
 	}
 	if err := checkKeys(v.AllSettings()); err != nil {
-		return c, path, console.Configf("reading the configuration file %s: %w", path, err)
+		return c, path, console.Configf("read configuration file %s: %w", path, console.Cause(err))
 	}
 	if err := v.UnmarshalExact(&c); err != nil {
-		return c, path, console.Configf("reading the configuration file %s: %w", path, err)
+		return c, path, console.Configf("read configuration file %s: %w", path, console.Cause(err))
 	}
 	return c, path, nil
 }

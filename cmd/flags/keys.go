@@ -193,7 +193,7 @@ func (f *Sealing) public() ([]crypt.Recipient, error) {
 	for _, path := range f.files {
 		file, err := os.Open(path)
 		if err != nil {
-			return nil, console.Configf("opening the recipients file: %w", err)
+			return nil, console.Configf("open recipients file %s: %w", path, console.Cause(err))
 		}
 		found, err := crypt.ParseRecipients(file, path)
 		_ = file.Close() // only read

@@ -142,7 +142,7 @@ func mustBeFolder(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return fmt.Errorf("opening the folder: %w", err)
+		return fmt.Errorf("open folder %s: %w", path, console.Cause(err))
 	case !info.IsDir():
 		return console.Usagef("%s is not a folder", path)
 	}

@@ -150,7 +150,7 @@ func (f *Archive) find(ctx context.Context, word string, whole bool) (Place, err
 	info, err := os.Stat(word)
 	switch {
 	case err != nil:
-		return Place{}, fmt.Errorf("opening the archive: %w", err)
+		return Place{}, fmt.Errorf("open archive %s: %w", word, console.Cause(err))
 	case info.IsDir():
 		return Place{}, console.Usagef("%s is a folder; kubeferry list %s shows the archives in it: name one, or say --store %s and latest", word, word, word)
 	case !info.Mode().IsRegular():
@@ -169,11 +169,11 @@ func (f *Source) find(ctx context.Context, word string, whole bool) (Place, erro
 	}
 	listing, err := catalog.List(ctx, store)
 	if err != nil {
-		return Place{}, fmt.Errorf("listing %s: %w", f.store, err)
+		return Place{}, err
 	}
 	item, err := listing.Find(word, f.query)
 	if err != nil {
-		return Place{}, fmt.Errorf("looking for an archive in %s: %w", f.store, err)
+		return Place{}, fmt.Errorf("look for an archive in %s: %w", f.store, err)
 	}
 	at, err := parseAddress(f.store)
 	f.s.Talk("%s in %s is %s, of %s%s.", word, f.store, item.Name, item.Receipt.Created.Format(time.RFC3339), partOf(item.Receipt))

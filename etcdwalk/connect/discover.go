@@ -38,11 +38,11 @@ func (d Discovery) Endpoints(ctx context.Context) ([]string, error) {
 	var r result
 	select {
 	case <-ctx.Done():
-		return nil, fmt.Errorf("looking for the SRV records of etcd in %s: %w", d.Domain, ctx.Err())
+		return nil, fmt.Errorf("look for the SRV records of etcd in %s: %w", d.Domain, ctx.Err())
 	case r = <-asked:
 	}
 	if r.err != nil {
-		return nil, fmt.Errorf("looking for the SRV records of etcd in %s: %w%.0w", d.Domain, r.err, etcdwalk.ErrUnavailable)
+		return nil, fmt.Errorf("look for the SRV records of etcd in %s: %w%.0w", d.Domain, r.err, etcdwalk.ErrUnavailable)
 	}
 	var secure, plain []string
 	for _, e := range r.found.Endpoints {

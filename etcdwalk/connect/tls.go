@@ -17,11 +17,11 @@ func (c Config) TLS() (*tls.Config, error) {
 	if c.CACert != "" {
 		pem, err := os.ReadFile(c.CACert)
 		if err != nil {
-			return nil, wrong("reading the CA certificate: %w", err)
+			return nil, wrong("read the CA certificate: %w", err)
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, wrong("reading the CA certificate: %s holds no PEM certificate", c.CACert)
+			return nil, wrong("read the CA certificate: %s holds no PEM certificate", c.CACert)
 		}
 	}
 	if c.Cert == "" && c.Key == "" {
@@ -32,12 +32,12 @@ func (c Config) TLS() (*tls.Config, error) {
 	}
 	for _, file := range []string{c.Cert, c.Key} {
 		if _, err := os.Stat(file); err != nil {
-			return nil, wrong("reading the client certificate: %w", err)
+			return nil, wrong("read the client certificate: %w", err)
 		}
 	}
 	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
 	if err != nil {
-		return nil, wrong("reading the client certificate %s with the key %s: %w", c.Cert, c.Key, err)
+		return nil, wrong("read the client certificate %s with the key %s: %w", c.Cert, c.Key, err)
 	}
 	// Shown to every server, also to one that asks for another authority's
 	// certificates: its refusal says more than our silence.

@@ -50,21 +50,21 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errSlow)
 	defer cancel()
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("starting the embedded etcd: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("start the embedded etcd: %w", context.Cause(ctx))
 	}
 	data := filepath.Join(dir, "etcd")
 	if err := makeFolder(dir, data); err != nil {
-		return nil, fmt.Errorf("making the embedded etcd's folder: %w", err)
+		return nil, fmt.Errorf("make the embedded etcd's folder: %w", err)
 	}
 	etcd, err := launch(data)
 	if err != nil {
-		return nil, fmt.Errorf("starting the embedded etcd in %s: %w", data, err)
+		return nil, fmt.Errorf("start the embedded etcd in %s: %w", data, err)
 	}
 	if err := awaitReady(ctx, etcd); err != nil {
 		// Close alone would wait for the readiness that does not come.
 		etcd.Server.Stop()
 		etcd.Close()
-		return nil, fmt.Errorf("starting the embedded etcd in %s: %w", data, err)
+		return nil, fmt.Errorf("start the embedded etcd in %s: %w", data, err)
 	}
 	return &Server{
 		endpoint: "http://" + etcd.Clients[0].Addr().String(),
@@ -148,7 +148,7 @@ func shutDown(etcd *embed.Etcd) error {
 		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("running the embedded etcd: %w", err)
+		return fmt.Errorf("run the embedded etcd: %w", err)
 	}
 	return nil
 }

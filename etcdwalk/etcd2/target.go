@@ -88,7 +88,7 @@ func (t *Target) lookup(ctx context.Context, key string) (*etcdwalk.Entry, error
 	}
 	answer, err := t.cluster.get(ctx, key, false)
 	if err != nil {
-		return nil, fmt.Errorf("looking up key %q: %w", key, err)
+		return nil, fmt.Errorf("look up key %q: %w", key, err)
 	}
 	if answer.Node == nil {
 		return nil, nil

@@ -39,7 +39,7 @@ var (
 // Open implements etcdwalk.Source. The API tells the newest moment only.
 func (c *Cluster) Open(ctx context.Context, at etcdwalk.Moment, ranges etcdwalk.Ranges) (etcdwalk.View, error) {
 	if at != etcdwalk.Newest {
-		return nil, fmt.Errorf("opening index %d: API v2 keeps no history%.0w", at, etcdwalk.ErrCompacted)
+		return nil, fmt.Errorf("open index %d: API v2 keeps no history%.0w", at, etcdwalk.ErrCompacted)
 	}
 	v, err := c.Pin(ctx, ranges)
 	if err != nil {
@@ -51,7 +51,7 @@ func (c *Cluster) Open(ctx context.Context, at etcdwalk.Moment, ranges etcdwalk.
 // Pin begins a view at the present index. Rights are asked for when it is walked.
 func (c *Cluster) Pin(ctx context.Context, ranges etcdwalk.Ranges) (*View, error) {
 	if len(ranges) == 0 {
-		return nil, errors.New("beginning a view: there is no range to read")
+		return nil, errors.New("open a view: there is no range to read")
 	}
 	v := &View{
 		cluster: c,
@@ -60,7 +60,7 @@ func (c *Cluster) Pin(ctx context.Context, ranges etcdwalk.Ranges) (*View, error
 	}
 	answer, err := c.get(ctx, folder(ranges[0]), false)
 	if err != nil {
-		return nil, fmt.Errorf("reading the index of the store: %w", err)
+		return nil, fmt.Errorf("read the index of the store: %w", err)
 	}
 	v.info.Revision, v.last = int64(answer.Index), answer.Index
 	c.cfg.Log.Info("pinned", "index", answer.Index, "cluster", c.id)
@@ -109,10 +109,10 @@ func (v *View) Leases(ctx context.Context, ids []int64) ([]etcdwalk.Lease, error
 func (v *View) read(ctx context.Context, key string, recursive bool) (*client.Node, error) {
 	answer, err := v.cluster.get(ctx, key, recursive)
 	if errors.Is(err, ErrTooLarge) {
-		return nil, fmt.Errorf("reading directory %q: %w; select less, or allow more", key, err)
+		return nil, fmt.Errorf("read directory %q: %w; select less, or allow more", key, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading %q: %w", key, err)
+		return nil, fmt.Errorf("read %q: %w", key, err)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()

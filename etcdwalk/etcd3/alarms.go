@@ -73,7 +73,7 @@ func (v *View) Alarms(ctx context.Context) ([]etcdwalk.Alarm, error) {
 	}
 	for _, err := range errs {
 		if errors.Is(err, etcdwalk.ErrInvariant) || !answered {
-			return nil, fmt.Errorf("asking for alarms: %w", err)
+			return nil, fmt.Errorf("ask for alarms: %w", err)
 		}
 	}
 	slices.Sort(all)
@@ -112,7 +112,7 @@ func (v *View) CompareMembers(ctx context.Context) (compared int, doubts []strin
 		case err == nil:
 			hashes = append(hashes, h)
 		case ctx.Err() != nil, errors.Is(err, etcdwalk.ErrInvariant):
-			return 0, nil, fmt.Errorf("hashing the keyspace: %w", err)
+			return 0, nil, fmt.Errorf("hash the keyspace: %w", err)
 		case !errors.Is(err, etcdwalk.ErrDenied):
 			v.cluster.cfg.Warn(fmt.Sprintf("endpoint %s was not compared with the others: %s", m.name(), err))
 		}

@@ -20,7 +20,7 @@ func (t *Target) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk.
 	rest := make([]int, 0, len(writes))
 	for i, w := range writes {
 		if err := w.Check(); err != nil {
-			a.results[i] = etcdwalk.Result{State: etcdwalk.WriteFailed, Err: fmt.Errorf("writing key %q: %w", w.Key, err)}
+			a.results[i] = etcdwalk.Result{State: etcdwalk.WriteFailed, Err: fmt.Errorf("write key %q: %w", w.Key, err)}
 			continue
 		}
 		rest = append(rest, i)
@@ -175,5 +175,5 @@ func (a *application) noSpace(ctx context.Context, batch []int, err error) {
 
 // errorf names the batch that err is about.
 func (a *application) errorf(batch []int, err error) error {
-	return fmt.Errorf("writing %s: %w", describeKeys(a.keys(batch)), err)
+	return fmt.Errorf("write %s: %w", describeKeys(a.keys(batch)), err)
 }

@@ -139,7 +139,7 @@ func (s *scanner) page(ctx context.Context, r etcdwalk.Range) (*page, error) {
 func (s *scanner) request(ctx context.Context, r etcdwalk.Range, receive int) (*page, error) {
 	p := s.pages.free()
 	key, end, _ := wire(r)
-	err := s.view.cluster.try(ctx, "reading "+describe(s.r), func(ctx context.Context) error {
+	err := s.view.cluster.try(ctx, "read "+describe(s.r), func(ctx context.Context) error {
 		request := &pb.RangeRequest{Key: key, RangeEnd: end, Revision: s.view.info.Revision, Limit: s.limit}
 		err := s.view.cluster.members.Invoke(ctx, pb.KV_Range_FullMethodName, request, &p.rawAnswer,
 			grpc.ForceCodecV2(raw()), grpc.MaxCallRecvMsgSize(receive))

@@ -42,7 +42,7 @@ func (t *Target) readRange(ctx context.Context, keys [][]byte, headsOnly bool, r
 		err = order.Check(etcdwalk.Ranges{whole}, response.Kvs[i].Key)
 	}
 	if err != nil {
-		return false, fmt.Errorf("looking up %s: %w", describeKeys(keys), err)
+		return false, fmt.Errorf("look up %s: %w", describeKeys(keys), err)
 	}
 	if response.More {
 		return false, nil

@@ -157,7 +157,7 @@ func (t *Target) readBatch(ctx context.Context, keys [][]byte, headsOnly bool, r
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("looking up %s: %w", describeKeys(keys), err)
+		return nil, fmt.Errorf("look up %s: %w", describeKeys(keys), err)
 	}
 	return response, nil
 }
@@ -187,7 +187,7 @@ func (c *cutOff) see(err error) error {
 // Grant implements etcdwalk.Target. A grant whose answer was lost is repeated: a
 // lease that nobody knows of ends by itself.
 func (t *Target) Grant(ctx context.Context, ttl int64) (int64, error) {
-	what := fmt.Sprintf("granting a lease of %d s", ttl)
+	what := fmt.Sprintf("grant a lease of %d s", ttl)
 	if ttl <= 0 {
 		return 0, fmt.Errorf("%s: a TTL is at least one second", what)
 	}

@@ -30,7 +30,7 @@ func (t *Target) send(ctx context.Context, writes []etcdwalk.Write) (response *p
 	*buffer = appendTxn((*buffer)[:0], writes)
 	var lost *lostAnswer
 	attempts := 0
-	err = t.cluster.try(ctx, "sending a transaction", func(attempt context.Context) error {
+	err = t.cluster.try(ctx, "send a transaction", func(attempt context.Context) error {
 		attempts++
 		var at peer.Peer
 		response, err = t.txn(attempt, *buffer, &at)

@@ -133,13 +133,13 @@ func parseTxn(b []byte) (*pb.TxnResponse, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading the answer to a transaction: %w", err)
+		return nil, fmt.Errorf("read the answer to a transaction: %w", err)
 	}
 	if response.Succeeded {
 		return response, nil
 	}
 	if err := proto.Unmarshal(b, response); err != nil {
-		return nil, errors.New("reading the answer to a transaction: it is malformed")
+		return nil, errors.New("read the answer to a transaction: it is malformed")
 	}
 	return response, nil
 }

@@ -55,10 +55,10 @@ func (c *Cluster) Open(ctx context.Context, at etcdwalk.Moment, ranges etcdwalk.
 	case at == etcdwalk.Newest:
 		return v, nil
 	case at < 0, int64(at) > v.info.Revision:
-		return nil, fmt.Errorf("opening revision %d: the newest is %d%.0w", at, v.info.Revision, fs.ErrNotExist)
+		return nil, fmt.Errorf("open revision %d: the newest is %d%.0w", at, v.info.Revision, fs.ErrNotExist)
 	}
 	v.info.Revision, v.info.Taken = int64(at), time.Time{}
-	if _, err := v.count(ctx, fmt.Sprintf("opening revision %d", at), firstKey(ranges)); err != nil {
+	if _, err := v.count(ctx, fmt.Sprintf("open revision %d", at), firstKey(ranges)); err != nil {
 		return nil, v.denied(err, ranges[0])
 	}
 	return v, nil
@@ -68,14 +68,14 @@ func (c *Cluster) Open(ctx context.Context, at etcdwalk.Moment, ranges etcdwalk.
 // there must be one, are those that will be read: rights for them suffice.
 func (c *Cluster) Pin(ctx context.Context, ranges etcdwalk.Ranges) (*View, error) {
 	if len(ranges) == 0 {
-		return nil, errors.New("pinning a revision: there is no range to read")
+		return nil, errors.New("pin a revision: there is no range to read")
 	}
 	v := &View{
 		cluster: c,
 		info:    etcdwalk.Info{API: etcdwalk.V3, ClusterID: c.id, ServerVersion: c.version, Taken: time.Now()},
 		counts:  map[span]int64{},
 	}
-	pinned, err := v.count(ctx, "pinning a revision", firstKey(ranges))
+	pinned, err := v.count(ctx, "pin a revision", firstKey(ranges))
 	if err != nil {
 		return nil, v.denied(err, ranges[0])
 	}
@@ -153,7 +153,7 @@ func (v *View) counted(ctx context.Context, r etcdwalk.Range) (int64, error) {
 	if _, _, some := wire(r); known || !some {
 		return n, nil
 	}
-	answer, err := v.count(ctx, "counting "+describe(r), r)
+	answer, err := v.count(ctx, "count "+describe(r), r)
 	if err != nil {
 		return 0, err
 	}
@@ -199,7 +199,7 @@ func (v *View) Leases(ctx context.Context, ids []int64) ([]etcdwalk.Lease, error
 func (v *View) lease(ctx context.Context, id int64) (etcdwalk.Lease, error) {
 	lease := etcdwalk.Lease{ID: id}
 	var response *pb.LeaseTimeToLiveResponse
-	what := fmt.Sprintf("asking for lease %x", id)
+	what := fmt.Sprintf("ask for lease %x", id)
 	err := v.cluster.try(ctx, what, func(ctx context.Context) (err error) {
 		response, err = v.cluster.leases.LeaseTimeToLive(ctx, &pb.LeaseTimeToLiveRequest{ID: id})
 		return err

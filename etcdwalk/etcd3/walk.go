@@ -144,5 +144,5 @@ func (s *scanner) take(by uint64, entries []etcdwalk.Entry) error {
 
 // reading says what was being done when err happened.
 func (s *scanner) reading(err error) error {
-	return fmt.Errorf("reading %s: %w", describe(s.r), err)
+	return fmt.Errorf("read %s: %w", describe(s.r), err)
 }

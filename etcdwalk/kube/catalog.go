@@ -105,7 +105,7 @@ func (c *catalog) all(ctx context.Context) ([]Kind, error) {
 	sel := etcdwalk.Selection{Ranges: etcdwalk.Union(c.layout.under(crdPath)...)}
 	for e, err := range c.view.Walk(ctx, sel) {
 		if err != nil {
-			return nil, fmt.Errorf("reading the custom resource definitions: %w", err)
+			return nil, fmt.Errorf("read the custom resource definitions: %w", err)
 		}
 		object, ok := c.layout.Parse(e.Key)
 		if !ok {
@@ -188,7 +188,7 @@ func (c *catalog) findUsed(ctx context.Context) error {
 		_, err, found := next()
 		stop()
 		if err != nil {
-			return fmt.Errorf("looking for keys below %s: %w", s.prefix, err)
+			return fmt.Errorf("look for keys below %s: %w", s.prefix, err)
 		}
 		if found {
 			used = append(used, below...)
@@ -203,7 +203,7 @@ func (c *catalog) findUsed(ctx context.Context) error {
 func (c *catalog) next(ctx context.Context, gaps etcdwalk.Ranges) (Kind, []byte, error) {
 	for e, err := range c.view.Walk(ctx, etcdwalk.Selection{Ranges: gaps}) {
 		if err != nil {
-			return Kind{}, nil, fmt.Errorf("looking for custom resources: %w", err)
+			return Kind{}, nil, fmt.Errorf("look for custom resources: %w", err)
 		}
 		s, ok := c.layout.locate(e.Key)
 		if !ok || !holdsObjects(s.path) {

@@ -52,7 +52,7 @@ func identity(ctx context.Context, view etcdwalk.View, prefix string) (etcdwalk.
 	key := etcdwalk.Key([]byte(prefix + identityPath))
 	for e, err := range view.Walk(ctx, etcdwalk.Selection{Ranges: etcdwalk.Ranges{key}}) {
 		if err != nil {
-			return etcdwalk.Identity{}, fmt.Errorf("reading the cluster's identity from %q: %w", key.Start, err)
+			return etcdwalk.Identity{}, fmt.Errorf("read the cluster's identity from %q: %w", key.Start, err)
 		}
 		meta, err := MetaOf(e.Value)
 		if err == nil && meta.Name == "kube-system" && isUID(meta.UID) {

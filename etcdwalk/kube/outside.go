@@ -25,7 +25,7 @@ func (l *Layout) Outside(ctx context.Context, view etcdwalk.View) (*etcdwalk.Out
 	case errors.Is(err, etcdwalk.ErrDenied):
 		return nil, nil //nolint:nilnil // not known is an answer
 	case err != nil:
-		return nil, fmt.Errorf("counting the keys that are not taken: %w", err)
+		return nil, fmt.Errorf("count the keys that are not taken: %w", err)
 	}
 	return out, nil
 }

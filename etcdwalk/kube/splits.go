@@ -42,7 +42,7 @@ func (s *space) namespaces(ctx context.Context, view etcdwalk.View) (names []str
 	dir := s.prefix + namespace + "/"
 	for e, err := range view.Walk(ctx, etcdwalk.Selection{Ranges: etcdwalk.Ranges{etcdwalk.Prefix(dir)}}) {
 		if err != nil {
-			return names, fmt.Errorf("reading the names of the namespaces: %w", err)
+			return names, fmt.Errorf("read the names of the namespaces: %w", err)
 		}
 		if name := string(e.Key[len(dir):]); isNamespace(name) {
 			names = append(names, name)

@@ -28,7 +28,7 @@ func (q Query) Selected() (Selected, error) {
 	c := q.canonical()
 	words, err := json.Marshal(c)
 	if err != nil {
-		return Selected{}, fmt.Errorf("encoding a selection: %w", err)
+		return Selected{}, fmt.Errorf("encode a selection: %w", err)
 	}
 	digest := sha256.Sum256(append([]byte("kubeferry selection 1\n"), words...))
 	return Selected{Whole: c.whole(), Digest: hex.EncodeToString(digest[:]), Text: c.text()}, nil

@@ -169,14 +169,14 @@ func (p *pass) take(it *item, r etcdwalk.Result) (settled bool, stop error) {
 		}
 	default: // etcdwalk.WriteUnknown
 		it.lose()
-		return false, fmt.Errorf("writing key %q: %w%.0w", it.want.Key, r.Err, etcdwalk.ErrUnavailable)
+		return false, fmt.Errorf("write key %q: %w%.0w", it.want.Key, r.Err, etcdwalk.ErrUnavailable)
 	}
 	return true, stop
 }
 
 // failed takes the error of a write that certainly did nothing.
 func (p *pass) failed(it *item, err error) (settled bool, stop error) {
-	err = fmt.Errorf("writing key %q: %w", it.want.Key, err)
+	err = fmt.Errorf("write key %q: %w", it.want.Key, err)
 	switch {
 	case errors.Is(err, etcdwalk.ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return false, err

@@ -36,7 +36,7 @@ func SameLineage(archive, target etcdwalk.Info) error {
 func Foreign(ctx context.Context, target, source etcdwalk.View, scope etcdwalk.Selection) (key []byte, found bool, err error) {
 	left, err := target.Count(ctx, scope)
 	if err != nil {
-		return nil, false, fmt.Errorf("counting the keys of the target: %w", err)
+		return nil, false, fmt.Errorf("count the keys of the target: %w", err)
 	}
 	if left < 0 { // it cannot count
 		there, err := etcdwalk.Any(ctx, target, scope)
@@ -49,7 +49,7 @@ func Foreign(ctx context.Context, target, source etcdwalk.View, scope etcdwalk.S
 	}
 	for pair, err := range etcdwalk.Merge(ctx, target, source, scope) {
 		if err != nil {
-			return nil, false, fmt.Errorf("comparing the target with the source: %w", err)
+			return nil, false, fmt.Errorf("compare the target with the source: %w", err)
 		}
 		if pair.A == nil {
 			continue

@@ -46,7 +46,7 @@ func (l *leases) of(ctx context.Context, source etcdwalk.View, id int64) (*lease
 	}
 	told, err := source.Leases(ctx, []int64{id})
 	if err != nil {
-		return nil, fmt.Errorf("asking for lease %x: %w", id, err)
+		return nil, fmt.Errorf("ask for lease %x: %w", id, err)
 	}
 	if len(told) != 1 || told[0].ID != id {
 		return nil, fmt.Errorf("asked for lease %x, told of %d others%.0w", id, len(told), etcdwalk.ErrInvariant)

@@ -159,7 +159,7 @@ func (p *pass) tell(e etcdwalk.Entry, r Line) error {
 		return nil
 	}
 	if err := p.Job.Report(r); err != nil {
-		return fmt.Errorf("telling what became of key %q: %w", e.Key, err)
+		return fmt.Errorf("find out what became of key %q: %w", e.Key, err)
 	}
 	return nil
 }
@@ -178,7 +178,7 @@ func (p *pass) foresee(ctx context.Context, b *batch) error {
 func (p *pass) look(ctx context.Context, b *batch, items []*item) error {
 	heads, err := p.Target.Heads(ctx, keys(items))
 	if err != nil {
-		return fmt.Errorf("looking for %d keys from %q on: %w", len(items), items[0].want.Key, err)
+		return fmt.Errorf("look for %d keys from %q on: %w", len(items), items[0].want.Key, err)
 	}
 	if len(heads) != len(items) {
 		return fmt.Errorf("the target tells of %d keys, asked for %d%.0w", len(heads), len(items), etcdwalk.ErrInvariant)
@@ -195,7 +195,7 @@ func (p *pass) look(ctx context.Context, b *batch, items []*item) error {
 	for some := range slices.Chunk(there, lookupKeys) {
 		found, err := p.Target.Lookup(ctx, keys(some))
 		if err != nil {
-			return fmt.Errorf("reading %d keys from %q on: %w", len(some), some[0].want.Key, err)
+			return fmt.Errorf("read %d keys from %q on: %w", len(some), some[0].want.Key, err)
 		}
 		if len(found) != len(some) {
 			return fmt.Errorf("the target tells of %d keys, asked for %d%.0w", len(found), len(some), etcdwalk.ErrInvariant)

@@ -15,10 +15,10 @@ func (j Job) transform(e etcdwalk.Entry) (changed etcdwalk.Entry, from []byte, e
 		return e, nil, nil
 	}
 	if changed, err = j.Transform(e); err != nil {
-		return e, nil, fmt.Errorf("transforming key %q: %w", e.Key, err)
+		return e, nil, fmt.Errorf("transform key %q: %w", e.Key, err)
 	}
 	if len(changed.Key) == 0 {
-		return e, nil, fmt.Errorf("transforming key %q: no key came of it%.0w", e.Key, etcdwalk.ErrInvariant)
+		return e, nil, fmt.Errorf("transform key %q: no key came of it%.0w", e.Key, etcdwalk.ErrInvariant)
 	}
 	changed.Lease, changed.Record = e.Lease, nil
 	if !bytes.Equal(changed.Key, e.Key) {

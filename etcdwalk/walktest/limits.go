@@ -139,7 +139,7 @@ func testAtOnce(t *testing.T, f fixture) {
 		working.Go(func() {
 			lease, err := f.Grant(t.Context(), 600)
 			if err != nil {
-				t.Errorf("granting: %v", err)
+				t.Errorf("grant: %v", err)
 			}
 			var keys [][]byte
 			for i := range mine {

@@ -53,9 +53,9 @@ func Sources(t *testing.T, traits Traits, history bool, open OpenSource) {
 				t.Errorf("it is of revision %d, want %d", got, first)
 			}
 		case history:
-			t.Errorf("opening revision %d: %v", first, err)
+			t.Errorf("open revision %d: %v", first, err)
 		case !errors.Is(err, etcdwalk.ErrCompacted) && !errors.Is(err, fs.ErrNotExist):
-			t.Errorf("opening revision %d: %v, want that it is gone", first, err)
+			t.Errorf("open revision %d: %v, want that it is gone", first, err)
 		}
 	})
 }

@@ -284,7 +284,7 @@ func (t *Target) Grant(ctx context.Context, ttl int64) (int64, error) {
 		}
 	}
 	if ttl <= 0 {
-		return 0, fmt.Errorf("granting a lease of %d seconds", ttl)
+		return 0, fmt.Errorf("grant a lease of %d seconds", ttl)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

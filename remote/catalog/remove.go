@@ -35,7 +35,7 @@ type locker interface {
 func checkLock(ctx context.Context, store remote.Store, archive string) error {
 	if l, ok := store.(locker); ok {
 		if err := l.Locked(ctx, archive); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("removing %s: %w", archive, err)
+			return fmt.Errorf("remove %s: %w", archive, err)
 		}
 	}
 	return nil
@@ -60,7 +60,7 @@ func Remove(ctx context.Context, store remote.Store, archive string) error {
 	case err == nil:
 		err = store.Remove(ctx, receipt)
 	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("removing %s, whose receipt could not be put back: %w", archive, err)
+		return fmt.Errorf("remove %s, whose receipt could not be put back: %w", archive, err)
 	}
 	// Another removal may have taken the receipt just now, and may put it back.
 	elsewhere := errors.Is(err, fs.ErrNotExist)
@@ -74,7 +74,7 @@ func Remove(ctx context.Context, store remote.Store, archive string) error {
 		}
 		return nil
 	case kept == nil:
-		return fmt.Errorf("removing %s: %w", archive, err)
+		return err
 	}
 	return settle(ctx, store, archive, kept, err)
 }
@@ -94,9 +94,9 @@ func RemoveReceiptLast(ctx context.Context, store remote.Store, archive string) 
 func RemoveUnfinished(ctx context.Context, store remote.Store, archive string) error {
 	switch err := look(ctx, store, ReceiptName(archive)); {
 	case err == nil:
-		return fmt.Errorf("removing %s, which has a receipt now: %w", archive, fs.ErrExist)
+		return fmt.Errorf("remove %s, which has a receipt now: %w", archive, fs.ErrExist)
 	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("looking for the receipt of %s: %w", archive, err)
+		return fmt.Errorf("look for the receipt of %s: %w", archive, err)
 	}
 	return removeOnly(ctx, store, archive)
 }
@@ -107,7 +107,7 @@ func removeOnly(ctx context.Context, store remote.Store, archive string) error {
 		return err
 	}
 	if err := store.Remove(ctx, archive); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing %s: %w", archive, err)
+		return err
 	}
 	return nil
 }
@@ -118,7 +118,7 @@ func removeNow(ctx context.Context, store remote.Store, receipt string) error {
 	ctx, done := settling(ctx)
 	defer done()
 	if err := store.Remove(ctx, receipt); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing %s, whose archive is gone: %w", receipt, err)
+		return fmt.Errorf("%w; its archive is gone", err)
 	}
 	return nil
 }
@@ -135,9 +135,9 @@ func settle(ctx context.Context, store remote.Store, archive string, kept []byte
 	unseen := look(ctx, store, archive)
 	if errors.Is(unseen, fs.ErrNotExist) {
 		if err := removeNow(ctx, store, receipt); err != nil {
-			return fmt.Errorf("removing %s: %w; and %s", archive, failure, err.Error())
+			return fmt.Errorf("%w; and %s", failure, err.Error())
 		}
-		return fmt.Errorf("removing %s: %w", archive, failure)
+		return failure
 	}
 	stays := "stays"
 	if unseen != nil && !errors.Is(failure, fs.ErrPermission) { // a denial says that it is there
@@ -145,12 +145,12 @@ func settle(ctx context.Context, store remote.Store, archive string, kept []byte
 	}
 	switch {
 	case back == nil:
-		return fmt.Errorf("removing %s, which %s, with its receipt: %w", archive, stays, failure)
+		return fmt.Errorf("%w; it %s, with its receipt", failure, stays)
 	case errors.Is(back, fs.ErrExist):
-		return fmt.Errorf("removing %s, which %s, with a receipt that somebody else has put there: %w", archive, stays, failure)
+		return fmt.Errorf("%w; it %s, with a receipt that somebody else has put there", failure, stays)
 	}
-	return fmt.Errorf("removing %s: %w; it %s, and has no receipt now, since putting it back failed (%s): kubeferry receipt %s -i IDENTITY recreates it%.0w",
-		archive, failure, stays, back.Error(), archive, ErrReceiptLost)
+	return fmt.Errorf("%w; it %s, and has no receipt now, since putting it back failed (%s): kubeferry receipt %s -i IDENTITY recreates it%.0w",
+		failure, stays, back.Error(), archive, ErrReceiptLost)
 }
 
 // putBack makes the receipt again that was removed. It is an fs.ErrExist if another

@@ -39,8 +39,9 @@ func failing(store *remotetest.Memory, faults map[string]error) map[string]int {
 		err := faults[op+" "+name]
 		if err != nil {
 			fired[op+" "+name]++
+			return fmt.Errorf("%s %s: %w", op, name, err) // as the stores say it
 		}
-		return err
+		return nil
 	}
 	return fired
 }
@@ -140,7 +141,7 @@ func TestAReceiptThatCannotBePutBackIsToldWithTheCommandThatMakesOne(t *testing.
 				t.Errorf("got %v after %v, want %v and %v", err, fired, fs.ErrPermission, ErrReceiptLost)
 			}
 			for _, word := range []string{
-				"removing " + doomed, "it stays, and has no receipt now", "kubeferry receipt " + doomed + " -i IDENTITY",
+				"remove " + doomed, "it stays, and has no receipt now", "kubeferry receipt " + doomed + " -i IDENTITY",
 				op + " " + doomedReceipt, cause.Error(),
 			} {
 				if !strings.Contains(fmt.Sprint(err), word) {

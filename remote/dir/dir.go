@@ -168,6 +168,21 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[remote.Info, 
 	}
 }
 
+// Folders names the folders in the folder, but hidden ones.
+func (s *Store) Folders(context.Context) ([]string, error) {
+	entries, err := os.ReadDir(s.path) // in order of names
+	if err != nil {
+		return nil, explain("list", s.path, err)
+	}
+	var names []string
+	for _, entry := range entries {
+		if entry.IsDir() && !hidden(entry.Name()) {
+			names = append(names, entry.Name())
+		}
+	}
+	return names, nil
+}
+
 // Remove removes an object and makes that durable.
 func (s *Store) Remove(ctx context.Context, name string) error {
 	if err := s.check(ctx, "remove", name); err != nil {

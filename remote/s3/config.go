@@ -47,7 +47,7 @@ func Parse(address string) (Location, error) {
 		return Location{}, fmt.Errorf("parse the address: it begins with s3://BUCKET, and has no place for credentials%.0w", fs.ErrInvalid)
 	}
 	if err := s3utils.CheckValidBucketName(at.Bucket); err != nil {
-		return Location{}, fmt.Errorf("parse the address: the bucket %q: %w: %w", at.Bucket, fs.ErrInvalid, err)
+		return Location{}, fmt.Errorf("parse the address: the bucket %q: %w%.0w", at.Bucket, err, fs.ErrInvalid)
 	}
 	at.Prefix = strings.TrimSuffix(at.Prefix, "/")
 	if at.Prefix != "" {
@@ -213,7 +213,7 @@ func (c Config) check() error {
 		return fmt.Errorf("parts of %d bytes are smaller than S3's smallest, %d%.0w", c.PartSize, minPart, fs.ErrInvalid)
 	}
 	if _, err := tags.NewTags(c.Tags, true); err != nil { // else minio-go would drop them without a word
-		return fmt.Errorf("the tags: %w: %w", fs.ErrInvalid, err)
+		return fmt.Errorf("the tags: %w%.0w", err, fs.ErrInvalid)
 	}
 	return nil
 }

@@ -72,6 +72,29 @@ func (s *Store) page(ctx context.Context, prefix, last string) ([]minio.ObjectIn
 	return page, err
 }
 
+// Folders names the common prefixes one level below the store's own, as far as the
+// first thousand entries of a listing tell.
+func (s *Store) Folders(ctx context.Context) ([]string, error) {
+	var names []string
+	err := s.try(ctx, "list", func(ctx context.Context) error {
+		names = nil
+		seen := 0
+		for entry := range s.core.ListObjectsIter(ctx, s.at.Bucket, minio.ListObjectsOptions{Prefix: s.key(""), MaxKeys: pageSize, FetchOwner: new(bool)}) {
+			if entry.Err != nil {
+				return entry.Err
+			}
+			if name, isPrefix := strings.CutSuffix(strings.TrimPrefix(entry.Key, s.key("")), "/"); isPrefix && name != "" {
+				names = append(names, name)
+			}
+			if seen++; seen == pageSize {
+				break
+			}
+		}
+		return ctx.Err() // which ends the listing without a word
+	})
+	return names, s.explain("list", "s3:ListBucket", "", err)
+}
+
 // An Incomplete is a multipart upload that was neither completed nor aborted. It
 // costs its parts' storage, and no listing of objects shows it.
 type Incomplete struct {

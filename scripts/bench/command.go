@@ -60,7 +60,7 @@ func (p pipeline) run(ctx context.Context) (figures, []byte, error) {
 				err = errors.Join(err, started.Wait())
 				peaks[j]()
 			}
-			return nil, nil, fmt.Errorf("starting %s: %w", c.Path, err)
+			return nil, nil, fmt.Errorf("start %s: %w", c.Path, err)
 		}
 		peaks = append(peaks, watchPeak(c.Process.Pid, "VmHWM"))
 	}
@@ -91,7 +91,7 @@ func (p pipeline) connect(ctx context.Context, stdout io.Writer) ([]*exec.Cmd, e
 	for i, c := range processes[:len(processes)-1] {
 		r, w, err := os.Pipe()
 		if err != nil {
-			return nil, fmt.Errorf("connecting %s: %w", c.Path, err)
+			return nil, fmt.Errorf("connect %s: %w", c.Path, err)
 		}
 		c.Stdout, processes[i+1].Stdin = w, r
 	}

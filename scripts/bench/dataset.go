@@ -51,7 +51,7 @@ func (b *bench) open(ctx context.Context, name, version string) (*dataset, error
 	}
 	dir := filepath.Join(b.dir, name+"-"+version)
 	if err := b.ensure(ctx, d, dir); err != nil {
-		return nil, fmt.Errorf("filling %s on etcd %s: %w", name, version, err)
+		return nil, fmt.Errorf("fill %s on etcd %s: %w", name, version, err)
 	}
 	s, err := start(ctx, b.programs.etcd[version], dir, d.flags()...)
 	if err != nil {

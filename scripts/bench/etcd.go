@@ -79,7 +79,7 @@ func (s *server) run(ctx context.Context) error {
 	s.process = process(context.WithoutCancel(ctx), s.command)
 	s.process.Stdout, s.process.Stderr = log, log
 	if err := s.process.Start(); err != nil {
-		return fmt.Errorf("starting etcd: %w", err)
+		return fmt.Errorf("start etcd: %w", err)
 	}
 	s.ended = make(chan struct{})
 	go func() {
@@ -112,7 +112,7 @@ func (s *server) await(ctx context.Context) error {
 		case <-s.ended:
 			return fmt.Errorf("etcd ended as it began; its log ends:\n%s", s.lastWords())
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for etcd: %w; its log ends:\n%s", ctx.Err(), s.lastWords())
+			return fmt.Errorf("wait for etcd: %w; its log ends:\n%s", ctx.Err(), s.lastWords())
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
@@ -170,7 +170,7 @@ func (s *server) countSlow() (func() (float64, error), error) {
 func (s *server) client() (*clientv3.Client, error) {
 	c, err := clientv3.New(clientv3.Config{Endpoints: []string{s.endpoint}, DialTimeout: 10 * time.Second, Logger: zap.NewNop()})
 	if err != nil {
-		return nil, fmt.Errorf("connecting to etcd: %w", err)
+		return nil, fmt.Errorf("connect to etcd: %w", err)
 	}
 	return c, nil
 }

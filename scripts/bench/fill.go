@@ -38,7 +38,7 @@ func fill(ctx context.Context, k *keyspace.Keyspace, client *clientv3.Client, ro
 	for lease := range k.Leases() {
 		request := &pb.LeaseGrantRequest{ID: int64(lease + 1), TTL: leaseSeconds}
 		if _, err := clientv3.RetryLeaseClient(client).LeaseGrant(ctx, request); err != nil {
-			return nil, fmt.Errorf("granting lease %d: %w", lease+1, err)
+			return nil, fmt.Errorf("grant lease %d: %w", lease+1, err)
 		}
 	}
 	for round := range rounds {
@@ -49,7 +49,7 @@ func fill(ctx context.Context, k *keyspace.Keyspace, client *clientv3.Client, ro
 	}
 	resp, err := client.Get(ctx, "/registry/", clientv3.WithPrefix(), clientv3.WithCountOnly())
 	if err != nil {
-		return nil, fmt.Errorf("counting what was put: %w", err)
+		return nil, fmt.Errorf("count what was put: %w", err)
 	}
 	if resp.Count != int64(k.Len()) {
 		return nil, fmt.Errorf("the server has %d keys after %d were put", resp.Count, k.Len())
@@ -115,7 +115,7 @@ func (b *batch) put(ctx context.Context, client *clientv3.Client) error {
 		return nil
 	}
 	if _, err := client.Txn(ctx).Then(b.ops...).Commit(); err != nil {
-		return fmt.Errorf("putting %d keys: %w", len(b.ops), err)
+		return fmt.Errorf("put %d keys: %w", len(b.ops), err)
 	}
 	b.ops, b.size = b.ops[:0], 0
 	return nil

@@ -84,7 +84,7 @@ func putOld(ctx context.Context, client *http.Client, target string, form url.Va
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusCreated {
-		return fmt.Errorf("putting %s: HTTP status %d", filepath.Base(target), answer.StatusCode)
+		return fmt.Errorf("put %s: HTTP status %d", filepath.Base(target), answer.StatusCode)
 	}
 	_, err = io.Copy(io.Discard, answer.Body)
 	return err

@@ -33,7 +33,7 @@ func probe(ctx context.Context, s *server) (*prober, error) {
 	}
 	if _, err := client.Put(ctx, probeKey, "0"); err != nil {
 		client.Close()
-		return nil, fmt.Errorf("putting the prober's key: %w", err)
+		return nil, fmt.Errorf("put the prober's key: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	p := &prober{client: client, cancel: cancel, group: &errgroup.Group{}}

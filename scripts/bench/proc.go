@@ -22,7 +22,7 @@ func status(pid int, field string) (int64, error) {
 		}
 		kb, err := strconv.ParseInt(string(bytes.TrimSpace(bytes.TrimSuffix(bytes.TrimSpace(rest), []byte("kB")))), 10, 64)
 		if err != nil {
-			return 0, fmt.Errorf("reading %s of process %d: %w", field, pid, err)
+			return 0, fmt.Errorf("read %s of process %d: %w", field, pid, err)
 		}
 		return kb << 10, nil
 	}

@@ -101,7 +101,7 @@ func lastLine(printed []byte, into any) error {
 	printed = bytes.TrimSpace(printed)
 	last := printed[bytes.LastIndexByte(printed, '\n')+1:]
 	if err := json.Unmarshal(last, into); err != nil {
-		return fmt.Errorf("reading what it printed: %w", err)
+		return fmt.Errorf("read what it printed: %w", err)
 	}
 	return nil
 }

@@ -170,7 +170,7 @@ func (r *report) writeGroup(b *strings.Builder, g group) {
 func (r *report) save(path string) error {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
-		return fmt.Errorf("saving the report: %w", err)
+		return fmt.Errorf("save the report: %w", err)
 	}
 	return os.WriteFile(path, append(text, '\n'), 0o644)
 }

@@ -149,7 +149,7 @@ func awaitCount(ctx context.Context, client *clientv3.Client, want int64) error 
 	for {
 		resp, err := client.Get(ctx, "/registry/", clientv3.WithPrefix(), clientv3.WithCountOnly(), clientv3.WithSerializable())
 		if err != nil {
-			return fmt.Errorf("waiting for %d keys: %w", want, err)
+			return fmt.Errorf("wait for %d keys: %w", want, err)
 		}
 		if resp.Count >= want {
 			return nil

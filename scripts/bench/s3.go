@@ -43,7 +43,7 @@ func (b *bench) startBucket(ctx context.Context) (*bucket, error) {
 	s.process = exec.CommandContext(context.WithoutCancel(ctx), b.programs.versitygw,
 		"--port="+address, "--access=bench", "--secret=bench-secret", "--health=/healthy", "--keep-alive", "--quiet", "posix", dir)
 	if err := s.process.Start(); err != nil {
-		return nil, fmt.Errorf("starting versitygw: %w", err)
+		return nil, fmt.Errorf("start versitygw: %w", err)
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		resp, err := http.Get(s.endpoint + "/healthy")

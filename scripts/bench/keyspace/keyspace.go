@@ -159,7 +159,7 @@ func (k *Keyspace) At(index, round int) (Object, error) {
 		if rest < s.n {
 			o, err := s.make(k, identity{k, s.name, rest, round})
 			if err != nil {
-				return Object{}, fmt.Errorf("making %s %d: %w", s.name, rest, err)
+				return Object{}, fmt.Errorf("make %s %d: %w", s.name, rest, err)
 			}
 			return o, nil
 		}

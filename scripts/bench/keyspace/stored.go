@@ -22,7 +22,7 @@ func stored(resource, version, kind, namespace, name string, m message) (Object,
 	copy(value, "k8s\x00")
 	n, err := envelope.MarshalTo(value[4:])
 	if err != nil {
-		return Object{}, fmt.Errorf("wrapping it: %w", err)
+		return Object{}, fmt.Errorf("wrap it: %w", err)
 	}
 	o := Object{Resource: resource, Key: key(resource, namespace, name), Value: value[:4+n], typed: m, version: version, kind: kind}
 	if namespace == "" {
@@ -38,7 +38,7 @@ func (o Object) JSON() ([]byte, error) {
 	}
 	text, err := json.Marshal(o.typed)
 	if err != nil {
-		return nil, fmt.Errorf("writing %s as JSON: %w", o.Key, err)
+		return nil, fmt.Errorf("write %s as JSON: %w", o.Key, err)
 	}
 	return fmt.Appendf(nil, `{"kind":%q,"apiVersion":%q,%s`, o.kind, o.version, text[1:]), nil
 }

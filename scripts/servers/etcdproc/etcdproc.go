@@ -334,7 +334,7 @@ var buildOnce = sync.OnceValues(func() (map[string]string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("building the test servers: %w\n%s", err, stderr.Bytes())
+		return nil, fmt.Errorf("build the test servers: %w\n%s", err, stderr.Bytes())
 	}
 	programs := map[string]string{}
 	for line := range strings.Lines(stdout.String()) {
