@@ -5,17 +5,19 @@ import (
 	"strings"
 
 	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 )
 
-// outsideText says what was not taken because it lies beside the prefixes.
-func outsideText(o *etcdwalk.Outside) string {
-	if o == nil || o.Keys == 0 {
-		return ""
+// tellOutside says on a terminal what was not taken because it lies beside the prefixes.
+func (o *backupOptions) tellOutside(outside *etcdwalk.Outside) {
+	if outside == nil || outside.Keys == 0 {
+		return
 	}
-	left, parts := o.Keys, []string{}
-	for i, under := range o.Under {
+	left, parts := outside.Keys, []string{}
+	for i, under := range outside.Under {
 		if i == mostSegments {
 			break
 		}
@@ -25,18 +27,11 @@ func outsideText(o *etcdwalk.Outside) string {
 	if left > 0 {
 		parts = append(parts, fmt.Sprintf("others %d", left))
 	}
-	return fmt.Sprintf("Not backed up, since outside these prefixes: %s (%s); --prefix / includes all keys.", console.Count(o.Keys, "key"), strings.Join(parts, ", "))
+	o.s.Talk("Not backed up, since outside these prefixes: %s (%s); --prefix / includes all keys.", console.Count(outside.Keys, "key"), strings.Join(parts, ", "))
 }
 
 // mostSegments is how many first segments a summary names.
 const mostSegments = 6
-
-// tellOutside says on a terminal what was not taken.
-func (o *backupOptions) tellOutside(outside *etcdwalk.Outside) {
-	if text := outsideText(outside); text != "" {
-		o.s.Talk("%s", text)
-	}
-}
 
 // tellNamed says on a terminal which names were found in several namespaces, since
 // whoever meant one of them has more than was wanted.
@@ -46,4 +41,19 @@ func (o *backupOptions) tellNamed(named []kube.InNamespaces, taken string) {
 			o.s.Talk("%s is in %d namespaces; all of them %s taken.", word.Word, word.Namespaces, taken)
 		}
 	}
+}
+
+// warnUnstorable warns of values that a restore will refuse.
+func warnUnstorable(s *flags.Settings, v ferry.Verified) {
+	if v.Unstorable > 0 {
+		s.Warn("%s; a restore will refuse them without --raw; the first: %s", unstorable(v), v.Examples[0])
+	}
+}
+
+func unstorable(v ferry.Verified) string {
+	are := "are not valid Kubernetes objects"
+	if v.Unstorable == 1 {
+		are = "is not a valid Kubernetes object"
+	}
+	return fmt.Sprintf("%d of %s %s", v.Unstorable, console.Count(v.Keys, "value"), are)
 }

@@ -25,9 +25,7 @@ func opener(recipients []crypt.Recipient) string {
 
 // warn says what there is to know of an archive that was published all the same.
 func (o *backupOptions) warn(done ferry.BackedUp) {
-	if n := done.ReadBack.Unstorable; n > 0 {
-		o.s.Warn("%d values are not valid Kubernetes objects, and a restore will refuse them without --raw, the first: %s", n, done.ReadBack.Examples[0])
-	}
+	warnUnstorable(o.s, done.ReadBack)
 	o.warnOfIdentity(done)
 	o.warnOfSource(done.Source.Alarms, done.Outcome.Doubts)
 	if o.members && done.Members < 2 {

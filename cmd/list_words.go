@@ -33,12 +33,12 @@ func (o *listOptions) show(listing catalog.Listing, left []string) bool {
 			add(item.Name, "-", "-", "-", "-", "-", "-", "-", "-", o.state(item))
 			continue
 		}
-		add(item.Name, strconv.FormatInt(r.Revision, 10), r.ArchiveID[:min(8, len(r.ArchiveID))], r.Created.UTC().Format(created),
+		add(item.Name, strconv.FormatInt(r.Revision, 10), r.ShortID(), console.Moment(r.Created),
 			console.Age(now, r.Created), console.Bytes(r.Size), strconv.FormatInt(r.Keys, 10), o.short(r.Cluster), o.short(r.Scope()), o.state(item))
 	}
 	if o.all {
 		for _, f := range listing.Unfinished {
-			add(f.Name, "-", "-", f.Modified.UTC().Format(created), console.Age(now, f.Modified), console.Bytes(f.Size), "-", "-", "-", "no receipt")
+			add(f.Name, "-", "-", console.Moment(f.Modified), console.Age(now, f.Modified), console.Bytes(f.Size), "-", "-", "-", "no receipt")
 		}
 	}
 	for _, name := range left {
@@ -94,9 +94,6 @@ func (o *listOptions) state(item catalog.Item) string {
 	}
 	return states[0]
 }
-
-// created is how a moment is shown, in UTC as in the names of archives.
-const created = "2006-01-02 15:04Z"
 
 // short cuts a cell, so that a row fits into 80 columns.
 func (o *listOptions) short(cell string) string {

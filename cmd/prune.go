@@ -131,7 +131,7 @@ func (o *pruneOptions) show(done ferry.Pruned) {
 		}
 	}
 	for _, name := range done.Swept {
-		rows = append(rows, []string{name, "-", "-", "-", gone, "never finished"})
+		rows = append(rows, []string{name, "-", "-", "-", gone, "no receipt"})
 	}
 	if len(rows) > 1 {
 		o.s.Table(rows)

@@ -60,9 +60,7 @@ func (o *receiptOptions) run(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	if n := done.Verified.Unstorable; n > 0 {
-		o.s.Warn("%d values are not valid Kubernetes objects, and a restore will refuse them without --raw, the first: %s", n, done.Verified.Examples[0])
-	}
+	warnUnstorable(o.s, done.Verified)
 	if !done.Encrypted {
 		o.s.Warn("%s is unencrypted: tampering cannot be detected", path)
 	}

@@ -75,5 +75,5 @@ func (o *verifyOptions) run(ctx context.Context, word string) error {
 	for _, example := range v.Examples {
 		o.s.Warn("%s", example)
 	}
-	return fmt.Errorf("%d of %d values are not valid Kubernetes objects; a restore will refuse them%.0w", v.Unstorable, v.Keys, ferry.ErrIncomplete)
+	return fmt.Errorf("%s; a restore will refuse them%.0w", unstorable(v), ferry.ErrIncomplete)
 }

@@ -49,6 +49,9 @@ func OrNone(s string) string {
 	return s
 }
 
+// Moment is when it was, to the minute, in UTC as in the names of archives.
+func Moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04Z") }
+
 // Age is how long ago t was, as kubectl shows it.
 func Age(now, t time.Time) string {
 	if t.After(now) {

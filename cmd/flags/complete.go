@@ -97,9 +97,9 @@ func (f *Source) archives(c *cobra.Command) []cobra.Completion {
 	}
 	names := []cobra.Completion{"latest"}
 	for _, item := range listing.Items {
-		if r := item.Receipt; len(r.ArchiveID) >= shortID {
-			about := fmt.Sprintf("%s, %s, %s", r.Created.Local().Format("2006-01-02 15:04"), r.Cluster, console.Bytes(r.Size))
-			names = append(names, cobra.CompletionWithDesc(r.ArchiveID[:shortID], about))
+		if r := item.Receipt; r.Name != "" {
+			about := fmt.Sprintf("%s, %s, %s", console.Moment(r.Created), r.Cluster, console.Bytes(r.Size))
+			names = append(names, cobra.CompletionWithDesc(r.ShortID(), about))
 		}
 	}
 	return names
@@ -107,6 +107,3 @@ func (f *Source) archives(c *cobra.Command) []cobra.Completion {
 
 // completionTime is how long a shell may wait for a store.
 const completionTime = 3 * time.Second
-
-// shortID is how much of an archive's id is shown, in characters.
-const shortID = 8

@@ -55,6 +55,7 @@ var rules = []rule{
 	{"masterleases", nil, Never, "it would make a ghost API server of one that is gone"},
 	{"peerserverleases", nil, Never, "it would make a ghost API server of one that is gone"},
 	{"ranges", []Scenario{ScenarioSame}, Leave, "restoring an old allocation map could hand out a node port twice; left to the API server"},
+	{"rangeallocations", []Scenario{ScenarioSame}, Leave, "restoring an old allocation map could hand out the user ids of a namespace twice; left to OpenShift"},
 	{"ipaddresses", []Scenario{ScenarioSame}, Leave, "the API server recreates them for the Services that exist"},
 }
 

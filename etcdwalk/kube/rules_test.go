@@ -24,6 +24,7 @@ func TestJudge(t *testing.T) {
 		{"/registry/tenant/masterleases/192.0.2.1", kube.Never, kube.Never},
 		{"/registry/ranges/servicenodeports", kube.Leave, kube.Allow},
 		{"/registry/ipaddresses/10.0.0.1", kube.Leave, kube.Allow},
+		{"/openshift.io/rangeallocations/scc-uid", kube.Leave, kube.Allow},
 		{"/registry/pods/masterleases/web", kube.Allow, kube.Allow}, // a namespace
 		{"/registry/shop.example.io/widgets/masterleases/w", kube.Allow, kube.Allow},
 		{"/registry/shop.example.io/masterleases/w", kube.Allow, kube.Allow}, // a custom resource

@@ -131,7 +131,7 @@ func TestListShowsTheNewestFirstAndWhatIsBroken(t *testing.T) {
 		"lost.zip the archive is missing",
 		"newest-later.zip.age", "newest-twin.zip.age", "newest.zip.age", "middle.zip.age", "oldest.zip",
 		"bad.zip bad.zip.receipt.json: no usable receipt: not JSON: jsontext: unexpected EOF after offset 1",
-		`copy.zip copy.zip.receipt.json: the receipt is not that of the archive: it is of "real.zip"`,
+		`copy.zip copy.zip.receipt.json: archive and receipt do not match: it names real.zip`,
 	}
 	if diff := cmp.Diff(show(l), want); diff != "" {
 		t.Errorf("items (-got +want):\n%s", diff)

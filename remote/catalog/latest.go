@@ -41,9 +41,17 @@ func (l Listing) Find(word string, q Query) (Item, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return Item{}, fmt.Errorf("no archive has the name or the id %.200q%.0w", word, fs.ErrNotExist)
+		return Item{}, fmt.Errorf("no archive has the name or the id %.200q%s%.0w", word, tooShort(word), fs.ErrNotExist)
 	}
 	return Item{}, fmt.Errorf("%d archives have an id that begins with %s, among them %s and %s%.0w", len(found), word, found[0].Name, found[1].Name, ErrAmbiguous)
+}
+
+// tooShort says what an id takes, if that was the reason that none was found.
+func tooShort(word string) string {
+	if len(word) >= minID {
+		return ""
+	}
+	return fmt.Sprintf(" (an id takes %d characters or more)", minID)
 }
 
 func (l Listing) latest(word string, q Query) (Item, error) {

@@ -22,7 +22,7 @@ var (
 	// newer kubeferry knows.
 	ErrReceipt = errors.New("no usable receipt")
 	// ErrMismatch: an archive and a receipt that do not belong together.
-	ErrMismatch = errors.New("the receipt is not that of the archive")
+	ErrMismatch = errors.New("archive and receipt do not match")
 )
 
 // The version of the receipt's format that this package writes. It reads every
@@ -115,11 +115,11 @@ func NewReceipt(r Receipt, archive remote.Digest) Receipt {
 func (r Receipt) Check(name string, size int64, digest [sha256.Size]byte) error {
 	switch {
 	case r.Name != name:
-		return fmt.Errorf("%w: it is of %q, not of %q", ErrMismatch, r.Name, name)
+		return fmt.Errorf("%w: the receipt of %s names %s", ErrMismatch, name, r.Name)
 	case r.Size != size:
-		return fmt.Errorf("%w: it says that %s has %d bytes, not %d", ErrMismatch, name, r.Size, size)
+		return fmt.Errorf("%w: %s has %d bytes, and %d by its receipt", ErrMismatch, name, size, r.Size)
 	case r.SHA256 != hex.EncodeToString(digest[:]):
-		return fmt.Errorf("%w: it says that %s has the SHA-256 %s, not %x", ErrMismatch, name, r.SHA256, digest)
+		return fmt.Errorf("%w: %s has the SHA-256 %x, and %s by its receipt", ErrMismatch, name, digest, r.SHA256)
 	}
 	return nil
 }
@@ -201,7 +201,7 @@ func Read(ctx context.Context, store remote.Store, archive string) (Receipt, err
 		return Receipt{}, fmt.Errorf("%s: %w", name, err)
 	}
 	if r.Name != archive {
-		return Receipt{}, fmt.Errorf("%s: %w: it is of %q", name, ErrMismatch, r.Name)
+		return Receipt{}, fmt.Errorf("%s: %w: it names %s", name, ErrMismatch, r.Name)
 	}
 	return r, nil
 }

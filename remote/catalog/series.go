@@ -35,6 +35,10 @@ type Series struct {
 // receipts of a time when they did not tell it, empty.
 type seriesKey struct{ cluster, label, selection string }
 
+// ShortID is the part of the archive's id that is shown, and that suffices to name the
+// archive in its store if no other begins so.
+func (r Receipt) ShortID() string { return r.ArchiveID[:min(8, len(r.ArchiveID))] }
+
 // Scope names the selection of the archive for people.
 func (r Receipt) Scope() string {
 	switch {
