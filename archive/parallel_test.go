@@ -101,7 +101,7 @@ func TestALyingCompressorIsFoundInOrder(t *testing.T) {
 		}
 		err := putAll(t.Context(), w, entries)
 		wantDamaged(t, err, "writing")
-		wantSays(t, err, "compressing data/000008.pb")
+		wantSays(t, err, "compress data/000008.pb")
 		wantSays(t, err, "self-check")
 		if again := w.Put(t.Context(), etcdwalk.Entry{Key: []byte("z")}); !errors.Is(again, err) {
 			t.Errorf("the next Put: got error %v, want %v again", again, err)

@@ -246,7 +246,7 @@ func TestAWalkThatABatchStoppedTellsOfTheBatch(t *testing.T) {
 			j.Source = source
 			j.Target = gate{target, func() { <-source.reached }, etcdwalk.Result{State: etcdwalk.WriteFailed, Err: why}}
 			summary, err := j.Apply(t.Context(), plan)
-			if !errors.Is(err, why) || !strings.Contains(err.Error(), "writing key") || strings.Contains(err.Error(), "\n"+context.Canceled.Error()) {
+			if !errors.Is(err, why) || !strings.Contains(err.Error(), "write key") || strings.Contains(err.Error(), "\n"+context.Canceled.Error()) {
 				t.Errorf("Apply = %v, want %v", err, why)
 			}
 			if errors.Is(err, context.Canceled) != errors.Is(why, context.Canceled) {
