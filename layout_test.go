@@ -32,12 +32,14 @@ var (
 	commandLine = []string{"github.com/spf13/cobra/...", "github.com/spf13/viper/..."}
 	terminals   = []string{"golang.org/x/term/...", "github.com/schollz/progressbar/...", "github.com/mattn/go-isatty/..."}
 	testTools   = []string{"testing/...", "go.etcd.io/etcd/tests/...", "pgregory.net/rapid/...", "go.uber.org/goleak/..."}
-	stores      = []string{"remote/...", "crypt/..."}
+	// servers drag in all of Kubernetes, or its command line.
+	servers = []string{"k8s.io/kubernetes/...", "k8s.io/kubectl/...", "k8s.io/cli-runtime/...", "k8s.io/apiserver/pkg/server/..."}
+	stores  = []string{"remote/...", "crypt/..."}
 )
 
 // layers is the import table of the product. A new package needs a row.
 var layers = map[string]row{
-	".":   {may: []string{"cmd"}, never: testTools},
+	".":   {may: []string{"cmd"}, never: slices.Concat(servers, testTools)},
 	"cmd": {may: []string{"cmd/console", "cmd/flags", "cmd/ferry", "etcdwalk/...", "archive/...", "crypt", "remote/..."}, never: testTools},
 	"cmd/console": {
 		never: slices.Concat(commandLine, []string{"cmd", "cmd/flags", "cmd/ferry", "etcdwalk/...", "archive/..."}, stores, testTools),
@@ -100,7 +102,10 @@ var homes = map[string][]string{
 	"github.com/spf13/viper/...":         {"cmd/flags"},
 	"go.etcd.io/etcd/client/v2/...":      {"etcdwalk/etcd2"},
 	"go.etcd.io/etcd/server/...":         {"etcdwalk/embedded"},
+	"github.com/fxamacker/cbor/...":      {"etcdwalk/kube/object"},
 	"golang.org/x/term/...":              {"cmd/console"},
+	"k8s.io/...":                         {"etcdwalk/kube/object"},
+	"sigs.k8s.io/...":                    {"etcdwalk/kube/object"},
 }
 
 // exports is how many types and functions a package may export: what is more does not

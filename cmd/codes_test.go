@@ -19,6 +19,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd2"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
@@ -52,8 +53,9 @@ var sentinels = map[string]struct {
 	"etcd3.ErrNoAPI":               {etcd3.ErrNoAPI, 15},
 	"kube.ErrFilter":               {kube.ErrFilter, 64},
 	"kube.ErrUnknownKind":          {kube.ErrUnknownKind, 64},
-	"kube.ErrValue":                {kube.ErrValue, 1},      // what becomes of such a value is counted
-	"kube.ErrUnreadable":           {kube.ErrUnreadable, 1}, // an identity tells of it
+	"kube.ErrValue":                {kube.ErrValue, 1},        // what becomes of such a value is counted
+	"object.ErrUnreadable":         {object.ErrUnreadable, 1}, // an identity tells of it
+	"object.ErrNoObject":           {object.ErrNoObject, 1},
 	"replay.ErrConflict":           {replay.ErrConflict, 18},
 
 	"remote.ErrUnavailable": {remote.ErrUnavailable, 16},

@@ -11,8 +11,8 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 )
 
-// object is one line of describe --keys.
-type object struct {
+// keyed is one object of describe --keys.
+type keyed struct {
 	Kind      string `json:"kind"`
 	Namespace string `json:"namespace,omitempty"`
 	Name      string `json:"name"`
@@ -24,7 +24,7 @@ type object struct {
 // objectLine is the object as a line of JSON.
 type objectLine struct {
 	console.Message
-	Object object `json:"object"`
+	Object keyed `json:"object"`
 }
 
 // objectsResult counts the objects that were shown.
@@ -52,7 +52,7 @@ func (o *describeOptions) objects(ctx context.Context, a *ferry.Archive, query k
 			name = fmt.Sprintf("%s (%s)", name, console.OrNone(class.Prefix))
 		}
 		if o.s.JSON {
-			o.s.Object(objectLine{console.NewMessage("object"), object{
+			o.s.Object(objectLine{console.NewMessage("object"), keyed{
 				class.Kind, class.Namespace, class.Name, e.Size(), e.ModRevision, e.Key,
 			}})
 			return

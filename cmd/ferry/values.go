@@ -3,6 +3,7 @@ package ferry
 import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 )
 
 // Values is what was seen of the values of a view.
@@ -20,7 +21,7 @@ const maxExamples = 20
 
 // see looks at one value.
 func (v *Values) see(layout *kube.Layout, e etcdwalk.Entry) {
-	v.Encodings[string(kube.EncodingOf(e.Value))]++
+	v.Encodings[string(object.EncodingOf(e.Value))]++
 	if err := layout.CheckValue(e.Key, e.Value); err != nil {
 		v.Unstorable++
 		if len(v.Examples) < maxExamples {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 )
 
 // A catalog knows the kinds of a view that are not compiled in. It reads the
@@ -138,7 +139,7 @@ func (k *Kind) define(value []byte) {
 			} `json:"names"`
 		} `json:"spec"`
 	}
-	if EncodingOf(value) != JSON || json.Unmarshal(value, &crd) != nil {
+	if object.EncodingOf(value) != object.JSON || json.Unmarshal(value, &crd) != nil {
 		return
 	}
 	spec := crd.Spec

@@ -1,4 +1,4 @@
-// Package kube knows what a key and a value mean to Kubernetes.
+// Package kube knows what a key means to Kubernetes, and which value belongs under it.
 //
 // The nouns:
 //
@@ -10,8 +10,6 @@
 //     they may be written.
 //   - A [Filter] is a selection as an operator types it. It is compiled into a
 //     [Query], which a view resolves to key ranges.
-//   - An [Encoding] is how a value is stored; [MetaOf] reads the metadata of
-//     those that can be read.
 //
 // Caveats and lifetimes:
 //
@@ -19,12 +17,10 @@
 //     is opaque: it is archived, counted and restored byte for byte.
 //   - Prefixes and ranges end in a slash: "machines" is a prefix of
 //     "machinesets".
-//   - The group in a stored value may differ from the group a client asked for,
-//     and a value's encoding is a matter of that value alone.
+//   - The group in a stored value may differ from the group a client asked for.
 //   - Nothing that is returned points into the key or value it was read from.
 //   - No error holds any of a value but the names in its metadata.
 //
-// Layout and values are described in Kubernetes' own sources: the paths in
-// test/integration/etcd/data.go, the names in api/discovery, the envelope of a
-// value in runtime.Unknown of k8s.io/apimachinery.
+// What a value means is package object's. The layout is described in Kubernetes' own
+// sources: the paths in test/integration/etcd/data.go, the names in api/discovery.
 package kube

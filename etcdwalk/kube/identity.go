@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 )
 
 // identityPath is the key whose object identifies a cluster, below a prefix:
@@ -54,11 +55,10 @@ func identity(ctx context.Context, view etcdwalk.View, prefix string) (etcdwalk.
 		if err != nil {
 			return etcdwalk.Identity{}, fmt.Errorf("read the cluster's identity from %q: %w", key.Start, err)
 		}
-		meta, err := MetaOf(e.Value)
+		encoding, meta, err := object.Read(e.Value)
 		if err == nil && meta.Name == "kube-system" && isUID(meta.UID) {
 			return etcdwalk.Identity{Prefix: prefix, State: etcdwalk.IdentityUID, UID: meta.UID}, nil
 		}
-		encoding := EncodingOf(e.Value)
 		id := etcdwalk.Identity{Prefix: prefix, State: etcdwalk.IdentityUnreadable, Encoding: string(encoding)}
 		// What can be read, and tells no UID, and the head of a seal with nothing in
 		// it, are the same in many clusters: they prove nothing.

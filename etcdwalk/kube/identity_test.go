@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
-	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 )
 
@@ -21,7 +21,7 @@ const systemKey = "/registry/namespaces/kube-system"
 // without kube-system nor one with a UID, whatever the reason.
 func TestUnreadableIsNotAbsent(t *testing.T) {
 	value := string(valueOf(t, systemKey, "k8s\x00"))
-	meta, err := kube.MetaOf([]byte(value))
+	_, meta, err := object.Read([]byte(value))
 	if err != nil || meta.UID == "" {
 		t.Fatalf("%+v, %v", meta, err)
 	}
@@ -40,7 +40,9 @@ func TestUnreadableIsNotAbsent(t *testing.T) {
 		"no namespace":           {"/registry/a", "", none, false},
 		"sealed at rest":         {systemKey, "k8s:enc:aescbc:v1:key1:x", unreadable("k8s:enc:aescbc:v1:key1"), true},
 		"sealed by nobody knows": {systemKey, "k8s:enc:", unreadable("k8s:enc"), false},
-		"CBOR":                   {systemKey, "\xd9\xd9\xf7\xa1\x61\x61\x01", unreadable("cbor"), true},
+		"CBOR without a UID":     {systemKey, "\xd9\xd9\xf7\xa1\x61\x61\x01", unreadable("cbor"), false},
+		"CBOR":                   {systemKey, "\xd9\xd9\xf7\xa1\x48metadata\xa2\x44name\x4bkube-system\x43uid\x41u", etcdwalk.Identity{State: etcdwalk.IdentityUID, UID: "u"}, false},
+		"cut CBOR":               {systemKey, "\xd9\xd9\xf7\xa1\x48metadata\xa2\x44name", unreadable("cbor"), true},
 		"damaged protobuf":       {systemKey, "k8s\x00\xff", unreadable("protobuf"), false},
 		"cut JSON":               {systemKey, `{"metadata":{"name":"kube-system","uid":"u`, unreadable("json"), true},
 		"nothing":                {systemKey, "", unreadable("opaque"), false},

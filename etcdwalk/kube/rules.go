@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 )
 
 // A Scenario is what a restore is for. It is a flag value that parses itself.
@@ -97,7 +98,7 @@ var ErrValue = errors.New("the value does not belong under its key")
 // object's, of a kind that is known or custom, the value must be in one of the
 // encodings and, where it can be read, bear the key's name and namespace:
 // else the API server's lists and caches of the whole kind break. Values that
-// are encrypted or CBOR cannot be read and pass. Opaque keys take any value. The
+// are encrypted cannot be read and pass. Opaque keys take any value. The
 // error is an [ErrValue].
 func (l *Layout) CheckValue(key, value []byte) error {
 	s, found := l.locate(key)
@@ -108,24 +109,24 @@ func (l *Layout) CheckValue(key, value []byte) error {
 	if !ok {
 		return nil
 	}
-	encoding, meta, err := read(value)
+	encoding, meta, err := object.Read(value)
 	switch {
-	case encoding == Opaque:
-		return fmt.Errorf("key %q: %w: %w", key, ErrValue, errNoObject)
-	case encoding == CBOR, encoding.Encrypted():
+	case errors.Is(err, object.ErrNoObject):
+		return fmt.Errorf("key %q: %w: %w", key, ErrValue, object.ErrNoObject)
+	case encoding.Encrypted():
 		return nil
 	case err != nil:
 		return fmt.Errorf("key %q: %w: %w", key, ErrValue, err)
 	}
 	if meta.Name != name || meta.Namespace != namespace {
-		return fmt.Errorf("key %q: %w: its metadata names %s", key, ErrValue, meta.object())
+		return fmt.Errorf("key %q: %w: its metadata names %s", key, ErrValue, named(meta))
 	}
 	return nil
 }
 
-// object names the object for an error. What does not look like a name may be
+// named names the object for an error. What does not look like a name may be
 // anything, a secret too, and is not repeated.
-func (m Meta) object() string {
+func named(m object.Meta) string {
 	switch {
 	case !isName(m.Name), m.Namespace != "" && !isNamespace(m.Namespace):
 		return "no object that can exist"

@@ -58,6 +58,13 @@ func TestNoPrefixLetsMasterLeasesThrough(t *testing.T) {
 	}
 }
 
+// cborObject is {"metadata": {"name": "w", "namespace": "data"}} with byte strings, as a
+// kube-apiserver writes it.
+const cborObject = "\xd9\xd9\xf7\xa1\x48metadata\xa2\x44name\x41w\x49namespace\x44data"
+
+// yamlObject is what kubectl prints with -o yaml.
+const yamlObject = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: shop\ndata:\n  sh: a && *b\n"
+
 func TestCheckValue(t *testing.T) {
 	cm := string(valueOf(t, "/registry/configmaps/ci/recreated", "k8s\x00"))
 	sealed := string(valueOf(t, "/registry/configmaps/ci/recreated", "k8s:enc:"))
@@ -83,7 +90,9 @@ func TestCheckValue(t *testing.T) {
 		{"its own behind white space", "/registry/configmaps/shop/a", "\n " + `{"metadata":{"name":"a","namespace":"shop"}}`, ""},
 		{"another's in YAML", "/registry/configmaps/shop/b", yamlObject, `its metadata names "a" in namespace "shop"`},
 		{"half an object in YAML", "/registry/configmaps/shop/a", "kind: ConfigMap\nmetadata: {name: a}", "it does not begin like a stored object"},
-		{"CBOR", "/registry/shop.example.io/widgets/data/w", "\xd9\xd9\xf7\xa0", ""},
+		{"its own in CBOR", "/registry/shop.example.io/widgets/data/w", cborObject, ""},
+		{"another's in CBOR", "/registry/shop.example.io/widgets/data/v", cborObject, `its metadata names "w" in namespace "data"`},
+		{"CBOR that is none", "/registry/shop.example.io/widgets/data/w", "\xd9\xd9\xf7hunter2", "metadata cannot be read: no CBOR of an object"},
 		{"no object", "/registry/configmaps/ci/a", "hunter2", "it does not begin like a stored object"},
 		{"empty", "/registry/configmaps/ci/a", "", "it does not begin like a stored object"},
 		{"a custom resource that is no object", "/registry/shop.example.io/widgets/data/w", "x", "it does not begin like a stored object"},

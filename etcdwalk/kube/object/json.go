@@ -1,4 +1,4 @@
-package kube
+package object
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -49,8 +50,54 @@ func (m *Meta) readMember(dec *jsontext.Decoder, name string) error {
 	case "deletionTimestamp":
 		m.Deleting = dec.PeekKind() == jsontext.KindString
 		return readText(dec, new(string))
+	case "creationTimestamp":
+		var text string
+		err := readLenient(dec, &text)
+		m.Created = moment(text)
+		return err
+	case "labels":
+		return readLenient(dec, &m.Labels)
+	case "finalizers":
+		return readLenient(dec, &m.Finalizers)
+	case "ownerReferences":
+		var owners []jsonOwner
+		err := readLenient(dec, &owners)
+		m.Owners = ownersOf(owners)
+		return err
 	}
 	return dec.SkipValue()
+}
+
+// A jsonOwner is an owner reference as JSON, YAML and CBOR have it.
+type jsonOwner struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Name       string `json:"name"`
+	UID        string `json:"uid"`
+	Controller bool   `json:"controller"`
+}
+
+func ownersOf(all []jsonOwner) []Owner {
+	var owners []Owner
+	for _, o := range all {
+		owners = append(owners, Owner(o))
+	}
+	return owners
+}
+
+// readLenient reads a value of a type; of another it takes nothing, as a
+// kube-apiserver drops malformed metadata of a custom resource
+// (apiextensions-apiserver: pkg/apiserver/schema/objectmeta/coerce.go).
+func readLenient[T any](dec *jsontext.Decoder, to *T) error {
+	value, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	var read T
+	if json.Unmarshal(value, &read, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) == nil {
+		*to = read
+	}
+	return nil
 }
 
 // readText reads a string, or a null, which leaves the string as it is.

@@ -1,10 +1,11 @@
-package kube
+package object
 
 import (
 	"bytes"
 	"slices"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -75,9 +76,33 @@ func (m *Meta) readYAML(object *yaml.Node) bool {
 			ok := yamlText(value, &when)
 			m.Deleting = when != ""
 			return ok
+		case "creationTimestamp":
+			m.Created = moment(value.Value)
+		case "labels":
+			m.Labels = lenient[map[string]string](value)
+		case "finalizers":
+			m.Finalizers = lenient[[]string](value)
+		case "ownerReferences":
+			m.Owners = ownersOf(lenient[[]jsonOwner](value))
 		}
 		return true
 	})
+}
+
+// lenient reads a value of a type; of another it takes nothing. It goes by way of JSON,
+// as a kube-apiserver does, since YAML would make a text of a number.
+func lenient[T any](n *yaml.Node) T {
+	var (
+		tree any
+		read T
+	)
+	if n.Decode(&tree) != nil {
+		return read
+	}
+	if text, err := json.Marshal(tree); err != nil || json.Unmarshal(text, &read) != nil {
+		return *new(T)
+	}
+	return read
 }
 
 // eachPair calls f with each pair of a mapping until it returns false. Of a name that

@@ -1,0 +1,150 @@
+package object
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer/cbor/direct"
+	"k8s.io/client-go/kubernetes/scheme"
+	kjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+)
+
+// ErrUndecodable: a value that cannot be shown as an object: it is sealed, damaged, of
+// no encoding that is known, or in protobuf of a type that is not compiled in.
+var ErrUndecodable = errors.New("it cannot be decoded")
+
+// An Object is a stored value, decoded.
+type Object struct {
+	Meta     Meta
+	Encoding Encoding
+	// Tree is the object as the API shows it: JSON, with whole numbers as int64.
+	Tree map[string]any
+	// NotShown are the paths of fields that the value has and the tree has not, since
+	// the types compiled in do not know them. Such a tree must not be written anywhere
+	// as if it were the object.
+	NotShown []string
+}
+
+// Decode decodes a value into the object that it is. A custom resource, and what else
+// has no compiled-in type, is as it was stored; of a compiled-in type it is what that
+// type makes of it. The error is an [ErrUndecodable] and repeats no byte of the value.
+func Decode(value []byte) (o *Object, err error) {
+	defer func() { // the decoders take what only API servers write
+		if recover() != nil {
+			o, err = nil, fmt.Errorf("%w: its decoder gave up", ErrUndecodable)
+		}
+	}()
+	o = &Object{}
+	if o.Encoding, o.Meta, err = Read(value); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUndecodable, err)
+	}
+	switch o.Encoding {
+	case Protobuf:
+		err = o.fromProtobuf(value)
+	case CBOR:
+		err = o.fromCBOR(value)
+	case YAML:
+		text, failed := yaml.YAMLToJSON(value)
+		if failed != nil {
+			return nil, fmt.Errorf("%w: no YAML of an object", ErrUndecodable)
+		}
+		err = o.fromJSON(text)
+	default:
+		err = o.fromJSON(value)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUndecodable, err)
+	}
+	slices.Sort(o.NotShown)
+	return o, nil
+}
+
+// newTyped makes an empty object of the type that the value says it has; nil if none is
+// compiled in.
+func (o *Object) newTyped() runtime.Object {
+	typed, err := scheme.Scheme.New(schema.FromAPIVersionAndKind(o.Meta.APIVersion, o.Meta.Kind))
+	if err != nil {
+		return nil
+	}
+	return typed
+}
+
+func (o *Object) fromProtobuf(value []byte) error {
+	typed := o.newTyped()
+	message, ok := typed.(wireMessage)
+	if !ok {
+		return fmt.Errorf("no type of kind %s in %s is compiled in", o.Meta.Kind, o.Meta.APIVersion)
+	}
+	raw, err := rawOf(value)
+	if err != nil {
+		return err
+	}
+	if message.Unmarshal(raw) != nil {
+		return fmt.Errorf("no %s in protobuf", o.Meta.Kind)
+	}
+	again, err := message.Marshal()
+	if err != nil {
+		return fmt.Errorf("%s cannot be encoded again", o.Meta.Kind)
+	}
+	o.NotShown = lostOnTheWire(typed, raw, again)
+	return o.show(typed)
+}
+
+func (o *Object) fromJSON(text []byte) error {
+	typed := o.newTyped()
+	if typed == nil {
+		return unmarshal(text, &o.Tree)
+	}
+	strict, err := kjson.UnmarshalStrict(text, typed, kjson.DisallowUnknownFields)
+	if err != nil {
+		return fmt.Errorf("no %s in JSON", o.Meta.Kind)
+	}
+	for _, e := range strict {
+		var unknown kjson.FieldError
+		if errors.As(e, &unknown) {
+			o.NotShown = append(o.NotShown, unknown.FieldPath())
+		}
+	}
+	return o.show(typed)
+}
+
+func (o *Object) fromCBOR(value []byte) error {
+	var tree map[string]any
+	if direct.Unmarshal(value, &tree) != nil {
+		return errors.New("no CBOR of an object")
+	}
+	typed := o.newTyped()
+	if typed == nil {
+		o.Tree = tree
+		return nil
+	}
+	text, err := json.Marshal(tree)
+	if err != nil {
+		return errors.New("no CBOR of what JSON can say")
+	}
+	return o.fromJSON(text)
+}
+
+// show makes the tree of a typed object.
+func (o *Object) show(typed runtime.Object) error {
+	typed.GetObjectKind().SetGroupVersionKind(schema.FromAPIVersionAndKind(o.Meta.APIVersion, o.Meta.Kind))
+	text, err := json.Marshal(typed)
+	if err != nil {
+		return fmt.Errorf("%s cannot be shown as JSON", o.Meta.Kind)
+	}
+	return unmarshal(text, &o.Tree)
+}
+
+// unmarshal reads JSON as a kube-apiserver reads what has no type.
+func unmarshal(text []byte, tree *map[string]any) error {
+	if kjson.UnmarshalCaseSensitivePreserveInts(bytes.TrimSpace(text), tree) != nil || *tree == nil {
+		return errors.New("no JSON of an object")
+	}
+	return nil
+}

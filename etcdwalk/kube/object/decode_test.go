@@ -1,0 +1,180 @@
+package object_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
+)
+
+// shown are the objects of a fixture as the API server showed them, by
+// apiVersion/kind/namespace/name.
+func shown(t *testing.T, fixture string) map[string]map[string]any {
+	t.Helper()
+	file, err := os.Open(filepath.Join(fixtures, fixture+".objects.jsonl.zst"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	unpacked, err := zstd.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unpacked.Close()
+	all := map[string]map[string]any{}
+	lines := bufio.NewScanner(unpacked)
+	lines.Buffer(nil, 8<<20)
+	for lines.Scan() {
+		var line struct {
+			Object map[string]any `json:"object"`
+		}
+		dec := json.NewDecoder(bytes.NewReader(lines.Bytes()))
+		dec.UseNumber()
+		if err := dec.Decode(&line); err != nil {
+			t.Fatal(err)
+		}
+		all[nameOf(line.Object)] = line.Object
+	}
+	if lines.Err() != nil || len(all) < 1000 {
+		t.Fatalf("%d objects, %v", len(all), lines.Err())
+	}
+	return all
+}
+
+func nameOf(o map[string]any) string {
+	text := func(m map[string]any, key string) string { s, _ := m[key].(string); return s }
+	about, _ := o["metadata"].(map[string]any)
+	return text(o, "apiVersion") + "/" + text(o, "kind") + "/" + text(about, "namespace") + "/" + text(about, "name")
+}
+
+// differences are what an API server shows otherwise than it is stored, each with the
+// number of objects that a fixture has of it.
+var differences = map[string]map[string]int{
+	"registry-1.36": {
+		"no object":                                              1, // compact_rev_key
+		"internal: no API shows it":                              3,
+		"left out of the truth for its size":                     3,
+		"stored as v1beta1, shown as v1, alike":                  2,
+		"stored as v1beta1, shown as v1, of another shape":       3,
+		"volumeClaimTemplates: the server adds kind and version": 4,
+		"newer types add an empty status":                        3,
+	},
+	"registry-1.36-encrypted": {
+		"no object":                                              1,
+		"internal: no API shows it":                              3,
+		"left out of the truth for its size":                     3,
+		"stored as v1beta1, shown as v1, alike":                  2,
+		"stored as v1beta1, shown as v1, of another shape":       3,
+		"volumeClaimTemplates: the server adds kind and version": 4,
+		"newer types add an empty status":                        3,
+		"a Lease that was renewed after it was shown":            1,
+	},
+}
+
+// TestDecodeShowsWhatTheAPIServerShowed holds every object of the fixtures against what
+// the API servers that wrote them showed.
+func TestDecodeShowsWhatTheAPIServerShowed(t *testing.T) {
+	for fixture, forgivable := range differences {
+		t.Run(fixture, func(t *testing.T) {
+			want, entries, opener := shown(t, fixture), entriesOf(t, fixture), openerOf(t, "registry-1.36-encrypted.config.yaml")
+			same, forgiven := 0, map[string]int{}
+			for _, e := range entries {
+				value, err := opener.Open(t.Context(), e.Key, e.Value)
+				if err != nil {
+					t.Errorf("%s: %v", e.Key, err)
+					continue
+				}
+				got, err := object.Decode(value)
+				if string(e.Key) == "compact_rev_key" && errors.Is(err, object.ErrUndecodable) {
+					forgiven["no object"]++
+					continue
+				}
+				if err != nil || len(got.NotShown) > 0 {
+					t.Errorf("%s: %v, not shown: %v", e.Key, err, got.NotShown)
+					continue
+				}
+				tree := renumber(t, got.Tree)
+				api, why := forgive(string(e.Key), tree, want)
+				if why != "" {
+					forgiven[why]++
+				}
+				if diff := cmp.Diff(api, tree); diff != "" {
+					t.Errorf("%s (-API +ours):\n%s", e.Key, diff)
+				}
+				same++
+			}
+			if diff := cmp.Diff(forgiven, forgivable); diff != "" || same != len(entries)-1 {
+				t.Errorf("%d of %d the same; forgiven (-got +want):\n%s", same, len(entries), diff)
+			}
+		})
+	}
+}
+
+// forgive finds what the API server showed of an object, and makes both alike where
+// they may differ.
+func forgive(key string, tree map[string]any, want map[string]map[string]any) (api map[string]any, why string) {
+	api, ok := want[nameOf(tree)]
+	if version := tree["apiVersion"].(string); !ok && strings.HasSuffix(version, "/v1beta1") {
+		latest := maps.Clone(tree)
+		latest["apiVersion"] = strings.TrimSuffix(version, "beta1")
+		if api, ok = want[nameOf(latest)]; !ok {
+			return nil, ""
+		}
+		if tree["kind"] == "CustomResourceDefinition" { // its schema moved into its versions
+			return tree, "stored as v1beta1, shown as v1, of another shape"
+		}
+		tree["apiVersion"] = latest["apiVersion"]
+		why = "stored as v1beta1, shown as v1, alike"
+	}
+	switch {
+	case ok:
+	case strings.Contains(key, "/big-"):
+		return tree, "left out of the truth for its size"
+	case strings.HasPrefix(key, "/registry/masterleases/"), strings.HasPrefix(key, "/registry/peerserverleases/"), strings.HasPrefix(key, "/registry/ranges/"):
+		return tree, "internal: no API shows it"
+	default:
+		return nil, ""
+	}
+	delete(api["metadata"].(map[string]any), "resourceVersion")
+	switch status, _ := tree["status"].(map[string]any); {
+	case tree["kind"] == "CSINode" && status != nil && len(status) == 0 && api["status"] == nil:
+		delete(tree, "status")
+		return api, "newer types add an empty status"
+	case strings.HasPrefix(key, "/registry/leases/kube-system/apiserver-") && !cmp.Equal(api["spec"], tree["spec"]):
+		tree["metadata"].(map[string]any)["managedFields"] = api["metadata"].(map[string]any)["managedFields"]
+		tree["spec"].(map[string]any)["renewTime"] = api["spec"].(map[string]any)["renewTime"]
+		return api, "a Lease that was renewed after it was shown"
+	case tree["kind"] == "StatefulSet":
+		for _, claim := range tree["spec"].(map[string]any)["volumeClaimTemplates"].([]any) {
+			claim.(map[string]any)["apiVersion"], claim.(map[string]any)["kind"] = "v1", "PersistentVolumeClaim"
+			why = "volumeClaimTemplates: the server adds kind and version"
+		}
+	}
+	return api, why
+}
+
+// renumber gives numbers the form that the truth has.
+func renumber(t *testing.T, tree map[string]any) map[string]any {
+	t.Helper()
+	text, err := json.Marshal(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	var again map[string]any
+	if err := dec.Decode(&again); err != nil {
+		t.Fatal(err)
+	}
+	return again
+}

@@ -1,0 +1,67 @@
+package object
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+)
+
+// lastApplied is where kubectl apply keeps the whole object, a Secret's data too
+// (kubectl: pkg/util/apply.go).
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
+// A Redactor hides what Secrets guard behind HMACs under a key of its own: equal values
+// look equal in one run, and nothing else can be learnt, not even a length.
+type Redactor struct{ key []byte }
+
+// NewRedactor makes a Redactor with a new key.
+func NewRedactor() *Redactor {
+	key := make([]byte, sha256.Size)
+	_, _ = rand.Read(key) // it never fails
+	return &Redactor{key}
+}
+
+// Redact returns the tree of an object without the values of a Secret, and other trees
+// as they are. The tree itself stays as it was.
+func (r *Redactor) Redact(o *Object) map[string]any {
+	if !o.IsSecret() {
+		return o.Tree
+	}
+	tree := maps.Clone(o.Tree)
+	for _, member := range []string{"data", "stringData"} {
+		if values, ok := tree[member].(map[string]any); ok {
+			tree[member] = r.hideAll(values)
+		} else if tree[member] != nil {
+			tree[member] = r.hide(tree[member])
+		}
+	}
+	about, _ := tree["metadata"].(map[string]any)
+	notes, _ := about["annotations"].(map[string]any)
+	if text, ok := notes[lastApplied]; ok {
+		about, notes = maps.Clone(about), maps.Clone(notes)
+		notes[lastApplied] = r.hide(text)
+		about["annotations"], tree["metadata"] = notes, about
+	}
+	return tree
+}
+
+func (r *Redactor) hideAll(values map[string]any) map[string]any {
+	hidden := make(map[string]any, len(values))
+	for name, value := range values {
+		hidden[name] = r.hide(value)
+	}
+	return hidden
+}
+
+// hide is what is shown instead of a value.
+func (r *Redactor) hide(value any) string {
+	mac := hmac.New(sha256.New, r.key)
+	fmt.Fprintf(mac, "%v", value)
+	return "hmac:" + hex.EncodeToString(mac.Sum(nil)[:8])
+}
+
+// IsSecret tells whether the object is a core Secret.
+func (o *Object) IsSecret() bool { return o.Meta.APIVersion == "v1" && o.Meta.Kind == "Secret" }
