@@ -220,8 +220,8 @@ var wrongUsage = []struct {
 	{"backup --dry-run --endpoints http://192.0.2.1:2379", 19, []string{"plain text", "--insecure-transport"}},
 	{"backup --dry-run --endpoints http://127.0.0.1:1", 15, []string{"cannot connect to etcd at http://127.0.0.1:1: ", "connection refused", "hint: --endpoints"}},
 	{"backup --dry-run --endpoints http://127.0.0.1:1 --timeout 1ns", 1, []string{"--timeout of 1ns"}},
-	{"verify HERE/nothing", 10, []string{"open the archive", "nothing"}},
-	{"list HERE/nothing", 10, []string{"open the folder", "nothing"}},
+	{"verify HERE/nothing", 10, []string{"open archive", "nothing"}},
+	{"list HERE/nothing", 10, []string{"open folder", "nothing"}},
 	{"verify HERE/file", 13, []string{"not an archive"}},
 	{"keygen --here --out HERE/file", 18, []string{"never overwritten"}},
 }
