@@ -197,7 +197,7 @@ func TestLastingErrorsEndWithinTheBudget(t *testing.T) { // S02
 			if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), proxy.Endpoint) || !strings.Contains(err.Error(), bucket) {
 				t.Errorf("got %v, want an ErrUnavailable that names %s", err, proxy.Endpoint)
 			}
-			if took := time.Since(begun); took > 20*time.Second // without the budget it would be a minute {
+			if took := time.Since(begun); took > 20*time.Second { // without the budget it would be a minute
 				t.Errorf("it took %s", took)
 			}
 			if strings.Contains(k.right, "Put") {
