@@ -56,6 +56,9 @@ var sentinels = map[string]struct {
 	"kube.ErrValue":                {kube.ErrValue, 1},        // what becomes of such a value is counted
 	"object.ErrUnreadable":         {object.ErrUnreadable, 1}, // an identity tells of it
 	"object.ErrNoObject":           {object.ErrNoObject, 1},
+	"object.ErrUndecodable":        {object.ErrUndecodable, 1}, // what becomes of such a value is counted
+	"object.ErrSealed":             {object.ErrSealed, 12},
+	"object.ErrConfig":             {object.ErrConfig, 78},
 	"replay.ErrConflict":           {replay.ErrConflict, 18},
 
 	"remote.ErrUnavailable": {remote.ErrUnavailable, 16},

@@ -24,7 +24,7 @@ type describeOptions struct {
 func newDescribe(s *flags.Settings) *cobra.Command {
 	o := &describeOptions{s: s}
 	c := &cobra.Command{
-		SuggestFor: []string{"get", "show", "inspect", "cat"},
+		SuggestFor: []string{"inspect"},
 		Use:        "describe ARCHIVE [TYPE | TYPE/NAME]... [--keys]",
 		Short:      "Show the contents of an archive",
 		Long: `Shows where and when an archive was made, and its ten largest kinds. --details

@@ -39,7 +39,7 @@ const objectColumns = "%-40s %-24s %-48s %10s %10s"
 // hold more of them than memory.
 func (o *describeOptions) objects(ctx context.Context, a *ferry.Archive, query kube.Query) error {
 	first, several := true, len(a.Manifest().Prefixes) > 0
-	shown, err := ferry.Objects(ctx, a, query, func(class etcdwalk.Class, e etcdwalk.Entry) {
+	shown, err := ferry.Look{Source: a, Query: query}.Keys(ctx, func(_ etcdwalk.Info, class etcdwalk.Class, e etcdwalk.Entry) bool {
 		if first {
 			o.s.Data(objectColumns, "KIND", "NAMESPACE", "NAME", "SIZE", "REVISION")
 		}
@@ -55,9 +55,10 @@ func (o *describeOptions) objects(ctx context.Context, a *ferry.Archive, query k
 			o.s.Object(objectLine{console.NewMessage("object"), keyed{
 				class.Kind, class.Namespace, class.Name, e.Size(), e.ModRevision, e.Key,
 			}})
-			return
+			return true
 		}
 		o.s.Data(objectColumns, kindText(class.Kind), console.OrNone(class.Namespace), name, console.Bytes(e.Size()), strconv.FormatInt(e.ModRevision, 10))
+		return true
 	})
 	if err != nil {
 		return fmt.Errorf("look into the archive: %w", err)

@@ -15,6 +15,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
@@ -61,8 +62,8 @@ var exits = []exit{
 	{exitFailure, "other failure", []error{console.ErrTimeout}},
 	{exitInterrupted, "interrupted by a signal, or the prompt was declined", []error{console.ErrInterrupted}},
 	{exitUsage, "wrong usage", []error{console.ErrUsage, kube.ErrFilter, kube.ErrUnknownKind, catalog.ErrLabel, catalog.ErrKeepsNothing, catalog.ErrAmbiguous, ferry.ErrAmbiguous, ferry.ErrUnlisted, ferry.ErrSeveral}},
-	{exitConfig, "wrong configuration", []error{console.ErrConfig, crypt.ErrKey, connect.ErrConfig, remote.ErrConfig}},
-	{exitKey, "wrong or missing decryption key", []error{crypt.ErrNoMatch, ferry.ErrNoKey}},
+	{exitConfig, "wrong configuration", []error{console.ErrConfig, crypt.ErrKey, connect.ErrConfig, remote.ErrConfig, object.ErrConfig}},
+	{exitKey, "wrong or missing decryption key", []error{crypt.ErrNoMatch, ferry.ErrNoKey, object.ErrSealed}},
 	{exitIntegrity, "integrity failure", []error{crypt.ErrDamaged, archive.ErrDamaged, archive.ErrTooNew, etcdwalk.ErrInvariant, remote.ErrDigest}},
 	{exitPolicy, "refused by policy", []error{ferry.ErrPolicy, catalog.ErrMismatch, catalog.ErrReceipt}},
 	{exitConflict, "conflict, or already exists", []error{replay.ErrConflict, fs.ErrExist}},

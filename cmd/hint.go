@@ -12,6 +12,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd2"
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 	"github.com/kubeferry/kubeferry/remote/dir"
@@ -27,6 +28,7 @@ var hints = []struct {
 }{
 	{console.ErrInterrupted, "backup", "no unfinished archive is left under its name; run the same command again"},
 	{catalog.ErrReceiptLost, "", "kubeferry receipt PLACE/NAME -i IDENTITY recreates the receipt of an archive; until then only list --all shows it. Let prune put receipts back: scripts/s3-policies has the right for S3"},
+	{object.ErrSealed, "", "--encryption-config FILE, the configuration of the API server, opens values encrypted at rest"},
 	{ferry.ErrNoKey, "", "name the identity with -i FILE, or the passphrase with --passphrase or --passphrase-file"},
 	{crypt.ErrNoMatch, "", "the archive was made for other recipients, or with another passphrase; kubeferry list shows the archives of a folder"},
 	{archive.ErrTooNew, "", "take a newer kubeferry"},

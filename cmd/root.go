@@ -58,7 +58,7 @@ func newRoot(s *flags.Settings) *cobra.Command {
 	)
 	for group, commands := range map[string][]*cobra.Command{
 		groupCarry:  {newBackup(s), newRestore(s)},
-		groupLook:   {newList(s), newDescribe(s)},
+		groupLook:   {newList(s), newDescribe(s), newGet(s)},
 		groupRetain: {newVerify(s), newCheck(s), newPrune(s), newReceipt(s)},
 		groupSetUp:  {newKeygen(s), newDemo(s), newVersion(s), newCompletion(s), newExitCodes(s)},
 	} {

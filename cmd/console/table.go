@@ -15,13 +15,24 @@ func (p *Printer) Table(rows [][]string) {
 	if p.JSON || p.Quiet {
 		return
 	}
-	for _, line := range columns(rows) {
+	for _, line := range columns(rows, "  ", numeric) {
 		p.keep(fmt.Fprintln(p.Stdout, line))
 	}
 }
 
-// columns are the lines of a table, two spaces between its columns.
-func columns(rows [][]string) []string {
+// KubectlTable prints rows as kubectl does, all columns to the left.
+func (p *Printer) KubectlTable(rows [][]string) {
+	if p.JSON || p.Quiet {
+		return
+	}
+	for _, line := range columns(rows, "   ", nil) {
+		p.keep(fmt.Fprintln(p.Stdout, line))
+	}
+}
+
+// columns are the lines of a table, with a gap between its columns; those whose heads are
+// in right stand to the right.
+func columns(rows [][]string, gap string, right []string) []string {
 	var widths []int
 	for _, row := range rows {
 		for i, cell := range row {
@@ -37,10 +48,10 @@ func columns(rows [][]string) []string {
 		var b strings.Builder
 		for i, cell := range row {
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			if i < len(rows[0]) && slices.Contains(numeric, rows[0][i]) {
+			if i < len(rows[0]) && slices.Contains(right, rows[0][i]) {
 				cell, pad = pad+cell, ""
 			}
-			b.WriteString(cell + pad + "  ")
+			b.WriteString(cell + pad + gap)
 		}
 		lines = append(lines, strings.TrimRight(b.String(), " "))
 	}

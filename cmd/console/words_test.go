@@ -71,7 +71,7 @@ func TestCountsAndSpans(t *testing.T) {
 }
 
 func TestNumbersStandToTheRight(t *testing.T) {
-	got := columns([][]string{{"NAME", "KEYS", "STATE"}, {"a", "1106", "ok"}, {"much\x1blonger", "2", ""}})
+	got := columns([][]string{{"NAME", "KEYS", "STATE"}, {"a", "1106", "ok"}, {"much\x1blonger", "2", ""}}, "  ", numeric)
 	want := []string{"NAME              KEYS  STATE", "a                 1106  ok", `much\u001blonger     2`}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)

@@ -2,6 +2,7 @@ package flags
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -33,6 +34,11 @@ func (f *Selecting) AddFlags(flags *pflag.FlagSet) {
 // Empty tells whether none of the flags is given.
 func (f *Selecting) Empty() bool {
 	return !f.all && len(f.include)+len(f.exclude)+len(f.namespaces)+len(f.prefixes) == 0
+}
+
+// OneNamespace tells whether all that is selected in namespaces is in one.
+func (f *Selecting) OneNamespace() bool {
+	return len(f.namespaces) == 1 && !strings.Contains(f.namespaces[0], ",")
 }
 
 // All tells whether all namespaces were asked for.

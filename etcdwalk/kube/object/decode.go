@@ -29,6 +29,8 @@ type Object struct {
 	// the types compiled in do not know them. Such a tree must not be written anywhere
 	// as if it were the object.
 	NotShown []string
+
+	typed runtime.Object // nil: no type of it is compiled in
 }
 
 // Decode decodes a value into the object that it is. A custom resource, and what else
@@ -134,6 +136,7 @@ func (o *Object) fromCBOR(value []byte) error {
 // show makes the tree of a typed object.
 func (o *Object) show(typed runtime.Object) error {
 	typed.GetObjectKind().SetGroupVersionKind(schema.FromAPIVersionAndKind(o.Meta.APIVersion, o.Meta.Kind))
+	o.typed = typed
 	text, err := json.Marshal(typed)
 	if err != nil {
 		return fmt.Errorf("%s cannot be shown as JSON", o.Meta.Kind)

@@ -1,0 +1,101 @@
+package ferry
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
+)
+
+// A Look looks at the objects that a query takes in a source.
+type Look struct {
+	Source etcdwalk.Source
+	Query  kube.Query
+	Opener *object.Opener // opens values that are sealed at rest
+}
+
+// A Seen is what lies under one key.
+type Seen struct {
+	etcdwalk.Class
+	etcdwalk.Entry
+	Encoding object.Encoding // as it is stored
+	Object   *object.Object  // without a tree if the value cannot be decoded
+	Err      error           // why
+	Taken    time.Time       // the moment of the source; zero: not known
+}
+
+// Run tells of each object, ascending by key, and counts them. What is called by its
+// name and not there is an ErrEmpty, and so is nothing.
+func (l Look) Run(ctx context.Context, tell func(Seen) error) (int64, error) {
+	var failed error
+	n, err := l.Keys(ctx, func(info etcdwalk.Info, class etcdwalk.Class, e etcdwalk.Entry) bool {
+		failed = tell(l.see(ctx, info, class, e))
+		return failed == nil
+	})
+	if failed != nil {
+		return n, failed
+	}
+	return n, err
+}
+
+// Keys tells of each key that the query takes in the source, ascending, until it is told
+// to stop, and counts them. What is called by its name and not there is an ErrEmpty, and so is nothing.
+func (l Look) Keys(ctx context.Context, tell func(etcdwalk.Info, etcdwalk.Class, etcdwalk.Entry) bool) (int64, error) {
+	q, err := within(l.Source, l.Query)
+	if err != nil {
+		return 0, err
+	}
+	layout := q.Layout()
+	view, err := l.Source.Open(ctx, etcdwalk.Newest, layout.Scope())
+	if err != nil {
+		return 0, err
+	}
+	sel, err := q.Resolve(ctx, view)
+	if err != nil {
+		return 0, err
+	}
+	if err := named(ctx, q, view); err != nil {
+		return 0, err
+	}
+	var shown int64
+	for e, err := range view.Walk(ctx, sel) {
+		if err != nil {
+			return shown, err
+		}
+		shown++
+		if !tell(view.Info(), layout.Classify(e.Key), e) {
+			return shown, nil
+		}
+	}
+	if shown == 0 {
+		return 0, fmt.Errorf("nothing in it matches the selection%.0w", ErrEmpty)
+	}
+	return shown, ctx.Err()
+}
+
+// see decodes one value.
+func (l Look) see(ctx context.Context, info etcdwalk.Info, class etcdwalk.Class, e etcdwalk.Entry) Seen {
+	s := Seen{Class: class, Entry: e, Encoding: object.EncodingOf(e.Value), Taken: info.Taken}
+	plain, err := l.Opener.Open(ctx, e.Key, e.Value)
+	if err == nil {
+		s.Object, err = object.Decode(plain)
+	}
+	if s.Err = err; err != nil {
+		s.Object = &object.Object{Encoding: s.Encoding, Meta: metaOf(class)}
+	}
+	return s
+}
+
+// metaOf is what a key says of the object.
+func metaOf(class etcdwalk.Class) object.Meta {
+	m := object.Meta{Kind: class.Kind, Name: class.Name, Namespace: class.Namespace}
+	for _, k := range kube.Known() {
+		if k.Name() == class.Kind {
+			m.APIVersion, m.Kind = k.Group+"/", k.Kind
+		}
+	}
+	return m
+}

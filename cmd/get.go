@@ -1,0 +1,128 @@
+package cmd
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/cmd/flags"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
+)
+
+type getOptions struct {
+	s         *flags.Settings
+	reading   flags.Reading
+	selecting flags.Selecting
+	form      shape
+	labels    bool
+	noHeads   bool
+	clean     bool
+	reveal    bool
+
+	named bool // one object is called by its name
+}
+
+// A shape is the form in which get shows objects.
+type shape int
+
+const (
+	asTable shape = iota
+	asWide
+	asYAML
+	asJSON
+	asName
+)
+
+var shapes = []flags.Choice[shape]{
+	{Word: "yaml", Value: asYAML}, {Word: "json", Value: asJSON}, {Word: "name", Value: asName}, {Word: "wide", Value: asWide},
+}
+
+func newGet(s *flags.Settings) *cobra.Command {
+	o := &getOptions{s: s}
+	c := &cobra.Command{
+		SuggestFor: []string{"show", "cat"},
+		Use:        "get (TYPE | TYPE/NAME)... [--from ARCHIVE]",
+		Short:      "Show objects of an archive or of the live cluster",
+		Long: `Shows objects as kubectl does, without an API server: those of the archive that
+--from names, or of the etcd that the connection flags name. Ages count to the
+moment of the source.
+
+One Secret called by its name is shown with its values; several show HMACs under
+a key of this run instead, unless --reveal-secrets is given. An object is shown
+in the version that it is stored in, without resourceVersion. Fields that this
+version of kubeferry does not know are named and not shown.`,
+		Annotations: ends(exitIncomplete, exitNotFound, exitKey, exitIntegrity, exitPolicy, exitCluster, exitStore, exitDenied),
+		Example: `  kubeferry get cm -n shop --from prod.zip.age -i kubeferry.identity
+  kubeferry get deploy/web -n shop -o yaml --from prod.zip.age \
+    -i kubeferry.identity
+
+  # give back one object through the API server
+  kubeferry get cm/settings -n shop --from prod.zip.age \
+    -i kubeferry.identity -o yaml --clean | kubectl apply -f -`,
+		ValidArgsFunction: o.selecting.Complete,
+		RunE: func(cmd *cobra.Command, words []string) error {
+			query, err := o.validate(words)
+			if err != nil {
+				return err
+			}
+			return o.run(cmd.Context(), query)
+		},
+	}
+	set := c.Flags()
+	flags.EnumP(set, &o.form, "output", "o", "form of the output (default a table)", shapes...)
+	set.BoolVar(&o.labels, "show-labels", false, "add a column with the labels")
+	set.BoolVar(&o.noHeads, "no-headers", false, "leave out the headers of tables")
+	set.BoolVar(&o.clean, "clean", false, "leave out what must not be applied again: status, uid, owners, addresses")
+	set.BoolVar(&o.reveal, "reveal-secrets", false, "show the values of several Secrets at once")
+	o.selecting.AddFlags(set)
+	o.reading.AddFlags(c, s)
+	return c
+}
+
+func (o *getOptions) validate(words []string) (kube.Query, error) {
+	if len(words) == 0 && o.selecting.Empty() {
+		return kube.Query{}, console.Usagef("missing argument TYPE or TYPE/NAME; -A shows all objects")
+	}
+	if o.clean && o.form != asYAML && o.form != asJSON {
+		return kube.Query{}, console.Usagef("--clean needs -o yaml or -o json")
+	}
+	o.named = len(words) == 1 && strings.Contains(words[0], "/") && !strings.Contains(words[0], ",")
+	return o.selecting.Query(words)
+}
+
+func (o *getOptions) run(ctx context.Context, query kube.Query) error {
+	opener, err := o.reading.Opener()
+	if err != nil {
+		return err
+	}
+	source, err := o.reading.Open(ctx, query.Layout())
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	shown := o.newShow()
+	if _, err = (ferry.Look{Source: source, Query: query, Opener: opener}).Run(ctx, shown.add); err != nil {
+		return err
+	}
+	return shown.end()
+}
+
+// A show takes objects and prints them in a form.
+type show interface {
+	add(seen ferry.Seen) error
+	end() error
+}
+
+func (o *getOptions) newShow() show {
+	if o.s.JSON {
+		return &lines{o: o, hide: object.NewRedactor()}
+	}
+	if o.form == asYAML || o.form == asJSON {
+		return &documents{o: o, hide: object.NewRedactor()}
+	}
+	return &tables{o: o}
+}

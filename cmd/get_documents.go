@@ -1,0 +1,123 @@
+package cmd
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
+)
+
+// documents shows objects whole: one that is called by its name as it is, others as the
+// items of a List, as they come.
+type documents struct {
+	o     *getOptions
+	hide  *object.Redactor
+	first *document // held until it is known whether another one comes
+	count int
+	dark  undecoded
+}
+
+// A document is an object and what there is to say of it.
+type document struct {
+	object *object.Object
+	about  string
+}
+
+// add implements show.
+func (d *documents) add(seen ferry.Seen) error {
+	d.dark.add(seen)
+	if seen.Err != nil {
+		return nil
+	}
+	next := &document{seen.Object, fmt.Sprintf("%s, revision %d, %s", console.Printable(string(seen.Key)), seen.ModRevision, seen.Encoding)}
+	if lost := next.object.NotShown; len(lost) > 0 {
+		d.o.s.Warn("%s has fields that are not shown: %s", seen.Key, strings.Join(lost, ", "))
+	}
+	d.count++
+	if d.count == 1 {
+		d.first = next
+		return nil
+	}
+	if d.count == 2 {
+		if err := d.item(d.first, true); err != nil {
+			return err
+		}
+	}
+	return d.item(next, false)
+}
+
+// end implements show.
+func (d *documents) end() error {
+	switch {
+	case d.count == 1 && d.o.named:
+		text, err := d.text(d.first, "", true)
+		if err != nil {
+			return err
+		}
+		d.o.s.Text(string(text))
+	case d.count == 1:
+		if err := d.item(d.first, true); err != nil {
+			return err
+		}
+		fallthrough
+	case d.count > 1:
+		d.o.s.Text(listEnds[d.o.form])
+	}
+	return d.dark.err()
+}
+
+// How a List begins, what stands between its items, and how it ends.
+var (
+	listBegins = map[shape]string{asYAML: "apiVersion: v1\nitems:\n", asJSON: "{\n    \"apiVersion\": \"v1\",\n    \"items\": [\n        "}
+	listParts  = map[shape]string{asJSON: ",\n        "}
+	listEnds   = map[shape]string{
+		asYAML: "kind: List\nmetadata:\n  resourceVersion: \"\"\n",
+		asJSON: "\n    ],\n    \"kind\": \"List\",\n    \"metadata\": {\n        \"resourceVersion\": \"\"\n    }\n}\n",
+	}
+)
+
+// item prints an item of a List.
+func (d *documents) item(next *document, first bool) error {
+	text, err := d.text(next, "        ", false)
+	if err != nil {
+		return err
+	}
+	before := listParts[d.o.form]
+	if first {
+		before = listBegins[d.o.form]
+	}
+	if d.o.form == asJSON {
+		text = bytes.TrimSuffix(text, []byte("\n"))
+	}
+	d.o.s.Text(before + string(text))
+	return nil
+}
+
+// text is an object in the form that was asked for.
+func (d *documents) text(next *document, indent string, alone bool) ([]byte, error) {
+	shown := *next.object
+	if d.o.clean {
+		shown.Tree = object.Clean(next.object)
+	}
+	if !d.o.reveal && !alone {
+		shown.Tree = d.hide.Redact(&shown)
+	}
+	if d.o.form == asJSON {
+		return object.ToJSON(shown.Tree, indent)
+	}
+	text, err := object.ToYAML(shown.Tree)
+	if err != nil {
+		return nil, err
+	}
+	if !alone {
+		text = append([]byte("- "), bytes.TrimSuffix(bytes.ReplaceAll(text, []byte("\n"), []byte("\n  ")), []byte("  "))...)
+	}
+	notes := "# " + next.about + "\n"
+	if len(shown.NotShown) > 0 {
+		notes += "# not shown: " + console.Printable(strings.Join(shown.NotShown, ", ")) + "\n"
+	}
+	return append([]byte(notes), text...), nil
+}
