@@ -64,6 +64,10 @@ type Selection struct {
 	Exclude    []string `json:"exclude,omitempty"`
 	Namespaces []string `json:"namespaces,omitempty"`
 	Prefixes   []string `json:"prefixes,omitempty"`
+
+	ExcludeNamespaces []string `json:"exclude_namespaces,omitempty"`
+	Labels            string   `json:"labels,omitempty"`
+	Fields            string   `json:"fields,omitempty"`
 }
 
 // An Ending is what is known only after the walk.

@@ -79,7 +79,7 @@ everything.`,
 	set.BoolVar(&o.corrupt, "accept-corrupt-source", false, "back up although etcd reports CORRUPT or members disagree")
 	set.BoolVar(&o.members, "verify-members", false, "compare the members' data at this revision (HashKV); a member takes no writes while it hashes")
 	flags.DryRun(set, &o.dryRun, "count keys and bytes per kind; write nothing")
-	o.selecting.AddFlags(set)
+	o.selecting.AddFlags(set, s)
 	o.sealing.AddFlags(set, s)
 	o.connection.AddFlags(set, s)
 	o.destination.AddFlags(set, s)

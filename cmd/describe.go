@@ -50,7 +50,7 @@ It reads only the parts that it needs; kubeferry verify checks all of them.`,
 	set := c.Flags()
 	set.BoolVar(&o.keys, "keys", false, "list the objects")
 	set.BoolVar(&o.details, "details", false, "list all kinds, by namespace")
-	o.selecting.AddFlags(set)
+	o.selecting.AddFlags(set, s)
 	o.source.AddFlags(set, s)
 	return c
 }

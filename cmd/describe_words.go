@@ -131,19 +131,3 @@ func totals(m archive.Manifest) [][]string {
 	}
 	return rows
 }
-
-func selectionText(s archive.Selection) string {
-	if s.Whole {
-		return "whole"
-	}
-	var parts []string
-	for _, part := range []struct {
-		name  string
-		words []string
-	}{{"", s.Include}, {"--exclude ", s.Exclude}, {"-n ", s.Namespaces}, {"--prefix ", s.Prefixes}} {
-		if len(part.words) > 0 {
-			parts = append(parts, part.name+strings.Join(part.words, ","))
-		}
-	}
-	return strings.Join(parts, " ")
-}

@@ -78,7 +78,7 @@ version of kubeferry does not know are named and not shown.`,
 	set.BoolVar(&o.noHeads, "no-headers", false, "leave out the headers of tables")
 	set.BoolVar(&o.clean, "clean", false, "leave out what must not be applied again: status, uid, owners, addresses")
 	set.BoolVar(&o.reveal, "reveal-secrets", false, "show the values of several Secrets at once")
-	o.selecting.AddFlags(set)
+	o.selecting.AddFlags(set, s)
 	o.reading.AddFlags(c, s)
 	return c
 }
@@ -95,17 +95,13 @@ func (o *getOptions) validate(words []string) (kube.Query, error) {
 }
 
 func (o *getOptions) run(ctx context.Context, query kube.Query) error {
-	opener, err := o.reading.Opener()
-	if err != nil {
-		return err
-	}
 	source, err := o.reading.Open(ctx, query.Layout())
 	if err != nil {
 		return err
 	}
 	defer source.Close()
 	shown := o.newShow()
-	if _, err = (ferry.Look{Source: source, Query: query, Opener: opener}).Run(ctx, shown.add); err != nil {
+	if _, err = (ferry.Look{Source: source, Query: query}).Run(ctx, shown.add); err != nil {
 		return err
 	}
 	return shown.end()

@@ -38,14 +38,11 @@ var wideColumns = []string{"REVISION", "SIZE", "ENCODING", "LEASE"}
 // add implements show.
 func (t *tables) add(seen ferry.Seen) error {
 	t.dark.add(seen)
-	table, meta := object.TableOf(seen.Object.Meta), seen.Object.Meta
-	var g *tableGroup
-	if n := len(t.groups); n > 0 && t.groups[n-1].kind == seen.Kind {
-		g = t.groups[n-1]
-	} else {
-		g = &tableGroup{kind: seen.Kind, table: table}
-		t.groups = append(t.groups, g)
+	meta := seen.Object.Meta
+	if n := len(t.groups); n == 0 || t.groups[n-1].kind != seen.Kind {
+		t.groups = append(t.groups, &tableGroup{kind: seen.Kind, table: object.TableOf(meta)})
 	}
+	g := t.groups[len(t.groups)-1]
 	if meta.Name == "" {
 		seen.Object.Meta.Name = fmt.Sprintf("%q", seen.Key)
 	}

@@ -103,10 +103,10 @@ func TestGetShowsWhatTheAPIServerShowed(t *testing.T) {
 		}
 		want, same := shownObjects(t, c.fixture), 0
 		for _, item := range list.Items {
-			about := item["metadata"].(map[string]any)
+			about := aboutOf(item)
 			key := fmt.Sprint(item["apiVersion"], item["kind"], about["namespace"], about["name"])
 			if api, ok := want[key]; ok {
-				delete(api["metadata"].(map[string]any), "resourceVersion")
+				delete(aboutOf(api), "resourceVersion")
 				if cmp.Equal(api, item) {
 					same++
 				}
@@ -119,6 +119,12 @@ func TestGetShowsWhatTheAPIServerShowed(t *testing.T) {
 	}
 }
 
+// aboutOf is the metadata of an object.
+func aboutOf(tree map[string]any) map[string]any {
+	about, _ := tree["metadata"].(map[string]any)
+	return about
+}
+
 // shownObjects are a fixture's objects as its API server showed them.
 func shownObjects(t *testing.T, fixture string) map[string]map[string]any {
 	t.Helper()
@@ -126,7 +132,7 @@ func shownObjects(t *testing.T, fixture string) map[string]map[string]any {
 	for line := range bytes.Lines(readFile(t, unpack(t, fixture+".objects.jsonl.zst"))) {
 		var shown struct{ Object map[string]any }
 		check(t, json.Unmarshal(line, &shown))
-		about := shown.Object["metadata"].(map[string]any)
+		about := aboutOf(shown.Object)
 		all[fmt.Sprint(shown.Object["apiVersion"], shown.Object["kind"], about["namespace"], about["name"])] = shown.Object
 	}
 	return all

@@ -103,6 +103,8 @@ func (w world) translate(line string) string {
 		{"ARCHIVE", "prod.zip.age"},
 		{"-n shop", "-n shop-frontend"},
 		{"cm/settings", "cm/app-config-0"},
+		{"deploy/web ", "deploy/web-0 "},
+		{"| kubectl apply -f -", "| grep ConfigMap"},
 		{`"$f"`, "piped.zip.age"},
 	} {
 		line = strings.ReplaceAll(line, pair[0], pair[1])

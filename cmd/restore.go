@@ -69,7 +69,7 @@ itself (masterleases, peerserverleases) is never restored.`,
 	flags.DryRun(set, &o.dryRun, "show the plan and write nothing; the exit code is that of a real run")
 	set.BoolVar(&o.yes, "yes", false, "write without asking")
 	o.rules.AddFlags(set, s)
-	o.selecting.AddFlags(set)
+	o.selecting.AddFlags(set, s)
 	o.source.AddFrom(c, &o.from)
 	o.source.AddFlags(set, s)
 	o.connection.AddFlags(set, s)

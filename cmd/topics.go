@@ -55,6 +55,9 @@ const selectionTopic = `Positional arguments select objects, as in kubectl:
 -n NAME limits the selection to a namespace; without it objects of all
 namespaces are selected. A restore of one name that exists in several namespaces
 needs -n or -A. --exclude takes the same syntax and overrides the selection.
+-l takes kubectl's label selectors: app=web, tier!=db, env in (a,b), !legacy.
+Labels of values that the API server has encrypted at rest can be read only with
+its --encryption-config; without it, selecting by labels is refused.
 Without arguments everything that Kubernetes keeps in etcd is selected, with -n
 what is in that namespace, and the Namespace object itself.
 

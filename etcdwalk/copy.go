@@ -42,7 +42,10 @@ func Copy(ctx context.Context, dst Sink, src View, sel Selection, watch Observer
 			watch(e)
 		}
 	}
-	return stats, ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return stats, err
+	}
+	return stats, sel.Err()
 }
 
 // Any tells whether a view holds a key that is selected.

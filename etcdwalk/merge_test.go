@@ -79,10 +79,10 @@ func TestMergeTellsEachKeyOfEither(t *testing.T) {
 
 func TestMergeSelects(t *testing.T) {
 	view := walktest.NewView(walktest.Corpus()...)
-	sel := etcdwalk.Selection{Ranges: etcdwalk.Ranges{etcdwalk.Prefix("/registry/configmaps/")}, Match: func(e etcdwalk.Entry) bool { return len(e.Value)%2 == 0 }}
+	sel := etcdwalk.Selection{Ranges: etcdwalk.Ranges{etcdwalk.Prefix("/registry/configmaps/")}, Match: func(key []byte) bool { return len(key)%2 == 0 }}
 	n := 0
 	for pair, err := range etcdwalk.Merge(t.Context(), view, view, sel) {
-		if err != nil || pair.A == nil || pair.B == nil || !sel.Ranges.Contains(pair.Key()) || len(pair.A.Value)%2 != 0 {
+		if err != nil || pair.A == nil || pair.B == nil || !sel.Ranges.Contains(pair.Key()) || len(pair.A.Key)%2 != 0 {
 			t.Fatalf("%+v, %v", pair, err)
 		}
 		n++

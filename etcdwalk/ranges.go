@@ -129,10 +129,21 @@ func (s Ranges) Contains(k []byte) bool {
 // A Selection says which entries of a View are wanted.
 type Selection struct {
 	Ranges Ranges
-	// Match narrows the ranges further; nil takes everything in them.
-	Match func(Entry) bool
+	// Match narrows the ranges further, by the key alone; nil takes everything in them.
+	Match func(key []byte) bool
+	// Values narrows further, by what is in a value; nil takes every value.
+	Values Chooser
 	// Splits help a driver to read the ranges. They select nothing.
 	Splits Splits
+}
+
+// A Chooser says which entries are wanted by what is in their values.
+type Chooser interface {
+	// Choose tells whether an entry is taken. It is asked of each once, with its value.
+	Choose(e Entry) bool
+	// Err tells of the entries that it was asked about and could not judge, none of
+	// which was taken; nil without any. [Copy] asks at its end.
+	Err() error
 }
 
 // Splits are good places to end a request. A server may go over all keys of the
@@ -162,11 +173,25 @@ func (r Range) Cut(places [][]byte) Ranges {
 }
 
 // Takes tells whether the selection wants e, whose key is in its ranges.
-func (s Selection) Takes(e Entry) bool { return s.Match == nil || s.Match(e) }
+func (s Selection) Takes(e Entry) bool {
+	return s.TakesKey(e.Key) && (s.Values == nil || s.Values.Choose(e))
+}
+
+// TakesKey tells whether the selection wants an entry under the key, which is in its
+// ranges, whatever the value is.
+func (s Selection) TakesKey(key []byte) bool { return s.Match == nil || s.Match(key) }
+
+// Err tells of entries that were walked and could not be judged.
+func (s Selection) Err() error {
+	if s.Values == nil {
+		return nil
+	}
+	return s.Values.Err()
+}
 
 // Within narrows the selection to the keys in r.
 func (s Selection) Within(r Ranges) Selection {
-	return Selection{Ranges: s.Ranges.Intersect(r), Match: s.Match, Splits: s.Splits}
+	return Selection{Ranges: s.Ranges.Intersect(r), Match: s.Match, Values: s.Values, Splits: s.Splits}
 }
 
 // A Class is what a key belongs to. Package kube tells it; others only pass it

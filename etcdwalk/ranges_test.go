@@ -2,12 +2,14 @@ package etcdwalk_test
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 )
 
 // universe is all keys of up to three bytes out of four: those at the ends of
@@ -166,7 +168,8 @@ func TestKeyHoldsOneKey(t *testing.T) {
 func TestSelection(t *testing.T) {
 	sel := etcdwalk.Selection{
 		Ranges: etcdwalk.Union(etcdwalk.Prefix("/a/"), etcdwalk.Prefix("/c/")),
-		Match:  func(e etcdwalk.Entry) bool { return len(e.Value) > 0 },
+		Match:  func(key []byte) bool { return key[len(key)-1] == '1' },
+		Values: valued{},
 	}
 	narrow := sel.Within(etcdwalk.Ranges{etcdwalk.Prefix("/c/d")})
 	for _, key := range []string{"/a/1", "/c/1", "/c/d1"} {
@@ -174,10 +177,33 @@ func TestSelection(t *testing.T) {
 			t.Errorf("the narrowed selection holds key %q: %v, want %v", key, got, want)
 		}
 	}
-	if narrow.Takes(etcdwalk.Entry{}) || !narrow.Takes(etcdwalk.Entry{Value: []byte("v")}) {
-		t.Error("the narrowed selection lost its match")
+	for _, c := range []struct {
+		key, value string
+		want       bool
+	}{{"/c/d1", "v", true}, {"/c/d2", "v", false}, {"/c/d1", "", false}} {
+		if got := narrow.Takes(etcdwalk.Entry{Key: []byte(c.key), Value: []byte(c.value)}); got != c.want {
+			t.Errorf("the narrowed selection takes %+v: %v", c, got)
+		}
 	}
-	if !(etcdwalk.Selection{}).Takes(etcdwalk.Entry{}) {
+	if !(etcdwalk.Selection{}).Takes(etcdwalk.Entry{}) || (etcdwalk.Selection{}).Err() != nil {
 		t.Error("a selection without a match does not take everything in its ranges")
+	}
+}
+
+// errUnjudged is what a valued cannot judge.
+var errUnjudged = errors.New("unjudged")
+
+// A valued is a Chooser that takes what has a value, and says that it could not judge.
+type valued struct{ err error }
+
+func (valued) Choose(e etcdwalk.Entry) bool { return len(e.Value) > 0 }
+func (v valued) Err() error                 { return v.err }
+
+// What a Chooser could not judge is the end of a copy.
+func TestCopyEndsWithWhatCouldNotBeJudged(t *testing.T) {
+	view := walktest.NewView(etcdwalk.Entry{Key: []byte("/a"), Value: []byte("v")})
+	sel := etcdwalk.Selection{Ranges: etcdwalk.Ranges{{}}, Values: valued{errUnjudged}}
+	if stats, err := etcdwalk.Copy(t.Context(), &basket{}, view, sel, nil); !errors.Is(err, errUnjudged) || stats.Keys != 1 {
+		t.Errorf("got %+v, %v", stats, err)
 	}
 }

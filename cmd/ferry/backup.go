@@ -264,7 +264,7 @@ func (b Backup) walk(ctx context.Context, w *archive.Writer, c *choice) (archive
 	stats, err := etcdwalk.Copy(ctx, w, c.view, c.sel, func(e etcdwalk.Entry) {
 		c.spread.See(e.Key)
 		done++
-		progress(Walking, done, max(0, c.total))
+		progress(Walking, done, c.toCome())
 	})
 	if err != nil {
 		return archive.Ending{}, err

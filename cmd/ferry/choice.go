@@ -59,6 +59,14 @@ func choose(ctx context.Context, source etcdwalk.Source, q kube.Query, acceptCor
 	return c, err
 }
 
+// toCome is how many keys a walk will take; 0 if that is not known.
+func (c *choice) toCome() int64 {
+	if c.sel.Match != nil || c.sel.Values != nil {
+		return 0
+	}
+	return max(0, c.total)
+}
+
 // expected refuses a choice that lacks something that was called by its name,
 // or holds no key at all.
 func (c *choice) expected(ctx context.Context) error {

@@ -34,6 +34,7 @@ func (b Backup) header(ctx context.Context, c *choice) (archive.Header, error) {
 			Whole: selected.Whole, Digest: selected.Digest, Text: selected.Text,
 			Include: words.Include, Exclude: words.Exclude,
 			Namespaces: words.Namespaces, Prefixes: words.Prefixes,
+			ExcludeNamespaces: words.ExcludeNamespaces, Labels: words.Labels, Fields: words.Fields,
 		},
 		Sources:     []etcdwalk.Info{info},
 		ToolVersion: b.Tool,

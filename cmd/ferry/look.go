@@ -14,7 +14,6 @@ import (
 type Look struct {
 	Source etcdwalk.Source
 	Query  kube.Query
-	Opener *object.Opener // opens values that are sealed at rest
 }
 
 // A Seen is what lies under one key.
@@ -70,6 +69,9 @@ func (l Look) Keys(ctx context.Context, tell func(etcdwalk.Info, etcdwalk.Class,
 			return shown, nil
 		}
 	}
+	if err := sel.Err(); err != nil {
+		return shown, err
+	}
 	if shown == 0 {
 		return 0, fmt.Errorf("nothing in it matches the selection%.0w", ErrEmpty)
 	}
@@ -79,7 +81,7 @@ func (l Look) Keys(ctx context.Context, tell func(etcdwalk.Info, etcdwalk.Class,
 // see decodes one value.
 func (l Look) see(ctx context.Context, info etcdwalk.Info, class etcdwalk.Class, e etcdwalk.Entry) Seen {
 	s := Seen{Class: class, Entry: e, Encoding: object.EncodingOf(e.Value), Taken: info.Taken}
-	plain, err := l.Opener.Open(ctx, e.Key, e.Value)
+	plain, err := l.Query.Opener().Open(ctx, e.Key, e.Value)
 	if err == nil {
 		s.Object, err = object.Decode(plain)
 	}

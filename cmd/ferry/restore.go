@@ -166,7 +166,7 @@ func ranks(p *Planned) []etcdwalk.Selection {
 		var others []etcdwalk.Range
 		for _, key := range where.Places() {
 			class := p.layout.Classify(key)
-			if class.Kind != "" && !rank.Match(etcdwalk.Entry{Key: key}) {
+			if class.Kind != "" && !rank.Match(key) {
 				others = append(others, class.Range)
 			}
 		}

@@ -23,19 +23,27 @@ func (a *Archive) VerifyFor(ctx context.Context, q kube.Query, all bool, progres
 		return q, err
 	}
 	// A mistyped kind is not worth reading a large archive for.
-	if _, err := q.Resolve(ctx, a); errors.Is(err, kube.ErrUnknownKind) || errors.Is(err, kube.ErrFilter) {
+	sel, err := q.Resolve(ctx, a)
+	if errors.Is(err, kube.ErrUnknownKind) || errors.Is(err, kube.ErrFilter) {
 		return q, fmt.Errorf("archive %s: %w", a.name, err)
 	}
-	if all {
-		_, err := a.Verify(ctx, progress)
-		return q, err
+	spread := &kube.Spread{}
+	if !all {
+		if spread, err = q.Spread(ctx, a); err != nil {
+			return q, fmt.Errorf("archive %s: %w", a.name, err)
+		}
 	}
-	spread, err := q.Spread(ctx, a)
+	_, err = a.verify(ctx, progress, func(e etcdwalk.Entry) {
+		spread.See(e.Key)
+		if sel.Values != nil && sel.Ranges.Contains(e.Key) {
+			sel.Takes(e) // which counts what cannot be judged
+		}
+	})
 	if err != nil {
-		return q, fmt.Errorf("archive %s: %w", a.name, err)
-	}
-	if _, err := a.verify(ctx, progress, func(e etcdwalk.Entry) { spread.See(e.Key) }); err != nil {
 		return q, err
+	}
+	if err := sel.Err(); err != nil {
+		return q, fmt.Errorf("archive %s: %w", a.name, err)
 	}
 	return q, severalErr(spread)
 }

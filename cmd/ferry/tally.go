@@ -48,7 +48,7 @@ func (b Backup) Tally(ctx context.Context) (Tallied, error) {
 	stats, err := etcdwalk.Copy(ctx, t, c.view, c.sel, func(e etcdwalk.Entry) {
 		c.spread.See(e.Key)
 		done++
-		tell(Walking, done, max(0, c.total))
+		tell(Walking, done, c.toCome())
 	})
 	if err != nil {
 		return Tallied{}, err

@@ -13,19 +13,27 @@ import (
 // A Selecting is the flags that say which objects are wanted, spelt as kubectl
 // and Velero spell them. Words without a flag say the same as --include.
 type Selecting struct {
-	include, exclude, namespaces, prefixes []string
-	all                                    bool
+	s *Settings
+
+	include, exclude, namespaces, without, prefixes []string
+	labels, fields, encryption                      string
+	all                                             bool
 }
 
 // AddFlags adds the flags.
-func (f *Selecting) AddFlags(flags *pflag.FlagSet) {
+func (f *Selecting) AddFlags(flags *pflag.FlagSet, s *Settings) {
+	f.s = s
 	group(flags, titleWhat, "", func(own *pflag.FlagSet) {
 		own.StringSliceVarP(&f.namespaces, "namespace", "n", nil, "only objects in the namespace `NAME`; repeatable")
 		own.BoolVarP(&f.all, "all-namespaces", "A", false, "objects of all namespaces")
+		own.StringVarP(&f.labels, "selector", "l", "", "only objects whose labels match `SELECTOR`, as in kubectl: app=web,tier!=db")
 		own.StringSliceVar(&f.exclude, "exclude", nil, "leave out `TYPE` or TYPE/NAME; repeatable")
 	})
 	group(flags, titleWhat, topicSelection, func(own *pflag.FlagSet) {
 		own.StringSliceVar(&f.include, "include", nil, "only `TYPE` or TYPE/NAME, as positional arguments; repeatable")
+		own.StringSliceVar(&f.without, "exclude-namespaces", nil, "leave out the namespace `NAME` with all that is in it; repeatable")
+		own.StringVar(&f.fields, "field-selector", "", "only objects whose metadata.name or metadata.namespace matches `SELECTOR`")
+		own.StringVar(&f.encryption, "encryption-config", "", "`FILE` with the API server's EncryptionConfiguration, to read values encrypted at rest; OpenShift's static_kuberesources_*.tar.gz too")
 		own.StringSliceVar(&f.prefixes, "prefix", nil, "only keys under `PREFIX`; repeatable (default /registry/, /kubernetes.io/ and /openshift.io/)")
 	})
 	flags.SetNormalizeFunc(veleroNames)
@@ -33,7 +41,7 @@ func (f *Selecting) AddFlags(flags *pflag.FlagSet) {
 
 // Empty tells whether none of the flags is given.
 func (f *Selecting) Empty() bool {
-	return !f.all && len(f.include)+len(f.exclude)+len(f.namespaces)+len(f.prefixes) == 0
+	return !f.all && len(f.include)+len(f.exclude)+len(f.namespaces)+len(f.without)+len(f.prefixes)+len(f.labels)+len(f.fields) == 0
 }
 
 // OneNamespace tells whether all that is selected in namespaces is in one.
@@ -65,10 +73,14 @@ func (f *Selecting) Query(words []string) (kube.Query, error) {
 	if f.all && len(f.namespaces) > 0 {
 		return kube.Query{}, console.Usagef("-A and -n contradict each other; use one of them")
 	}
-	return kube.Filter{
-		Include:    append(append([]string{}, words...), f.include...),
-		Exclude:    f.exclude,
-		Namespaces: f.namespaces,
-		Prefixes:   f.prefixes,
+	q, err := kube.Filter{
+		Include: append(append([]string{}, words...), f.include...), Exclude: f.exclude,
+		Namespaces: f.namespaces, ExcludeNamespaces: f.without, Prefixes: f.prefixes,
+		Labels: f.labels, Fields: f.fields,
 	}.Compile()
+	if err != nil {
+		return q, err
+	}
+	opener, err := f.opener()
+	return q.Opening(opener), err
 }

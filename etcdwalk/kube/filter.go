@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 )
 
 // Errors of what was typed; both are a matter of usage.
@@ -27,6 +29,12 @@ type Filter struct {
 	Namespaces []string `json:"namespaces,omitempty"`
 	// Prefixes replaces the default ones: see [NewLayout].
 	Prefixes []string `json:"prefixes,omitempty"`
+	// ExcludeNamespaces leaves namespaces out, with all that is in them.
+	ExcludeNamespaces []string `json:"exclude_namespaces,omitempty"`
+	// Labels and Fields are selectors as kubectl has them; fields are metadata.name
+	// and metadata.namespace.
+	Labels string `json:"labels,omitempty"`
+	Fields string `json:"fields,omitempty"`
 }
 
 // Compile takes the words apart. Errors are [ErrFilter].
@@ -42,8 +50,29 @@ func (f Filter) Compile() (Query, error) {
 	if q.namespaces, err = parseNamespaces(f.Namespaces); err != nil {
 		return Query{}, err
 	}
+	if q.without, err = parseNamespaces(f.ExcludeNamespaces); err != nil {
+		return Query{}, err
+	}
+	if q.labels, err = parseSelector(f.Labels, object.ParseLabels); err != nil {
+		return Query{}, err
+	}
+	if q.fields, err = parseSelector(f.Fields, object.ParseFields); err != nil {
+		return Query{}, err
+	}
 	q.layout, err = NewLayout(f.Prefixes...)
 	return q, err
+}
+
+// parseSelector reads a selector; nil if there is none.
+func parseSelector[T any](text string, parse func(string) (T, error)) (*T, error) {
+	if text == "" {
+		return nil, nil
+	}
+	s, err := parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w%.0w", err, ErrFilter)
+	}
+	return &s, nil
 }
 
 // A term is one word of a filter, taken apart.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 )
 
 // A Query is a selection that makes sense: a [Filter], compiled. The zero value takes
@@ -13,6 +14,10 @@ type Query struct {
 	layout           *Layout // nil: that of the default prefixes
 	include, exclude []term
 	namespaces       []string
+	without          []string       // namespaces
+	labels           *object.Labels // nil: all
+	fields           *object.Fields // nil: all
+	opener           *object.Opener
 }
 
 // Words are those that the query was compiled from.
@@ -39,11 +44,22 @@ func (q Query) Under(prefixes ...string) (Query, error) {
 }
 
 // Narrow tells whether anything is left out of what lies under the prefixes.
-func (q Query) Narrow() bool { return len(q.include)+len(q.exclude)+len(q.namespaces) > 0 }
+func (q Query) Narrow() bool { return !q.Open() || len(q.exclude) > 0 }
 
 // Open tells whether all is taken that lies under the prefixes, but for what is
 // excluded by its kind or name.
-func (q Query) Open() bool { return len(q.include)+len(q.namespaces) == 0 }
+func (q Query) Open() bool {
+	return len(q.include)+len(q.namespaces)+len(q.without) == 0 && q.labels == nil && q.fields == nil
+}
+
+// Opener opens values that are sealed at rest; nil without keys.
+func (q Query) Opener() *object.Opener { return q.opener }
+
+// Opening is the query with what opens values that are sealed at rest, for its labels.
+func (q Query) Opening(opener *object.Opener) Query {
+	q.opener = opener
+	return q
+}
 
 // Resolve turns the query into key ranges. It walks the view only for names
 // that are not compiled in, and then only over what tells names: the custom
@@ -53,7 +69,33 @@ func (q Query) Open() bool { return len(q.include)+len(q.namespaces) == 0 }
 func (q Query) Resolve(ctx context.Context, view etcdwalk.View) (etcdwalk.Selection, error) {
 	layout := q.Layout()
 	r := resolver{layout: layout, namespaces: q.namespaces, catalog: catalog{layout: layout, view: view}}
-	return r.resolve(ctx, q.include, q.exclude)
+	sel, err := r.resolve(ctx, q.include, q.exclude)
+	if err != nil {
+		return sel, err
+	}
+	if len(q.without) > 0 {
+		out, err := r.allIn(ctx, q.without)
+		if err != nil {
+			return sel, err
+		}
+		sel.Ranges = sel.Ranges.Subtract(etcdwalk.Union(out.ranges...))
+	}
+	if q.fields != nil {
+		sel.Match = q.byFields(sel)
+	}
+	if q.labels != nil {
+		sel.Values = &labelled{layout: layout, selector: *q.labels, opener: q.opener, sealed: map[string]int{}}
+	}
+	return sel, nil
+}
+
+// byFields is what a selection takes of the objects that the fields select.
+func (q Query) byFields(sel etcdwalk.Selection) func(key []byte) bool {
+	layout := q.Layout()
+	return func(key []byte) bool {
+		o, ok := layout.Parse(key)
+		return ok && q.fields.Match(o.Namespace, o.Name) && sel.TakesKey(key)
+	}
 }
 
 // any tells whether the query selects a key.

@@ -36,7 +36,7 @@ func (l *Layout) Ranks(sel etcdwalk.Selection) []etcdwalk.Selection {
 	}
 	var ranks []etcdwalk.Selection
 	for _, r := range order {
-		part := etcdwalk.Selection{Match: sel.Match}
+		part := etcdwalk.Selection{Match: sel.Match, Values: sel.Values}
 		switch {
 		case r.custom:
 			part = l.only(sel, sel.Ranges.Intersect(l.gaps()), true)
@@ -63,8 +63,8 @@ func (l *Layout) underAll(paths []string) etcdwalk.Ranges {
 // only narrows a selection to ranges, and there to custom resources, or to what
 // is none.
 func (l *Layout) only(sel etcdwalk.Selection, ranges etcdwalk.Ranges, custom bool) etcdwalk.Selection {
-	return etcdwalk.Selection{Ranges: ranges, Match: func(e etcdwalk.Entry) bool {
-		s, ok := l.locate(e.Key)
-		return (ok && s.custom()) == custom && sel.Takes(e)
+	return etcdwalk.Selection{Ranges: ranges, Values: sel.Values, Match: func(key []byte) bool {
+		s, ok := l.locate(key)
+		return (ok && s.custom()) == custom && sel.TakesKey(key)
 	}}
 }

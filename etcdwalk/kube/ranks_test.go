@@ -90,7 +90,7 @@ func TestRanksAreAPartition(t *testing.T) {
 		}
 		sel := etcdwalk.Selection{Ranges: etcdwalk.Union(ranges...)}
 		if rapid.Bool().Draw(t, "matching") {
-			sel.Match = func(e etcdwalk.Entry) bool { return len(e.Key)%2 == 0 }
+			sel.Match = func(key []byte) bool { return len(key)%2 == 0 }
 		}
 		ranks := l.Ranks(sel)
 		for range 20 {

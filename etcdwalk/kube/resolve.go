@@ -142,8 +142,8 @@ func (l *Layout) selection(in, out pick) etcdwalk.Selection {
 		Ranges: etcdwalk.Union(walked...).Intersect(l.scope).Subtract(etcdwalk.Union(out.ranges...)),
 	}
 	if len(in.named)+len(out.named) > 0 {
-		sel.Match = func(e etcdwalk.Entry) bool {
-			return (whole.Contains(e.Key) || in.names(l, e.Key)) && !out.names(l, e.Key)
+		sel.Match = func(key []byte) bool {
+			return (whole.Contains(key) || in.names(l, key)) && !out.names(l, key)
 		}
 	}
 	return sel

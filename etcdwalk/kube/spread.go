@@ -82,7 +82,7 @@ func (q Query) Spread(ctx context.Context, view etcdwalk.View) (*Spread, error) 
 func (s *Spread) See(key []byte) {
 	for i := range s.words {
 		w := &s.words[i]
-		if !w.sel.Ranges.Contains(key) || !w.sel.Takes(etcdwalk.Entry{Key: key}) {
+		if !w.sel.Ranges.Contains(key) || !w.sel.TakesKey(key) {
 			continue
 		}
 		namespace := s.layout.Classify(key).Namespace

@@ -39,19 +39,27 @@ func (q Query) Selected() (Selected, error) {
 func (q Query) Whole() bool { return q.canonical().whole() }
 
 func (f Filter) whole() bool {
-	return len(f.Include)+len(f.Exclude)+len(f.Namespaces)+len(f.Prefixes) == 0
+	return len(f.Include)+len(f.Exclude)+len(f.Namespaces)+len(f.Prefixes)+len(f.ExcludeNamespaces)+len(f.Labels)+len(f.Fields) == 0
 }
 
 // canonical is the query in one of all the spellings that mean the same: kinds
 // by their full names, all words sorted, each once, and none that another has.
 func (q Query) canonical() Filter {
 	narrowed := len(q.namespaces) > 0
-	return Filter{
-		Include:    canonicalTerms(q.include, narrowed),
-		Exclude:    canonicalTerms(q.exclude, narrowed),
-		Namespaces: sorted(q.namespaces),
-		Prefixes:   canonicalPrefixes(q.words.Prefixes),
+	f := Filter{
+		Include:           canonicalTerms(q.include, narrowed),
+		Exclude:           canonicalTerms(q.exclude, narrowed),
+		Namespaces:        sorted(q.namespaces),
+		Prefixes:          canonicalPrefixes(q.words.Prefixes),
+		ExcludeNamespaces: sorted(q.without),
 	}
+	if q.labels != nil {
+		f.Labels = q.labels.String()
+	}
+	if q.fields != nil {
+		f.Fields = q.fields.String()
+	}
+	return f
 }
 
 // canonicalTerms leaves out an object of a kind that is taken as a whole. Where
@@ -146,6 +154,17 @@ func (f Filter) text() string {
 	}
 	if n := len(f.Namespaces); n > 0 {
 		text += " in " + counted(n, "namespace")
+	}
+	if n := len(f.ExcludeNamespaces); n > 0 {
+		text += " but " + counted(n, "namespace")
+	}
+	switch { // which may have somebody's names
+	case f.Labels != "" && f.Fields != "":
+		text += " by labels and names"
+	case f.Labels != "":
+		text += " by labels"
+	case f.Fields != "":
+		text += " by names"
 	}
 	if len(f.Prefixes) > 0 {
 		text += " under " + prefixesText(f.Prefixes)

@@ -200,7 +200,7 @@ func TestASourceThatContradictsItselfIsRefused(t *testing.T) {
 	twice := walktest.Generated(2, func(int) etcdwalk.Entry { return kv("/a", "1") })
 	one := walktest.NewView(kv("/a/b/c", "1"))
 	outer, inner := etcdwalk.Ranges{etcdwalk.Prefix("/a/")}, etcdwalk.Ranges{etcdwalk.Prefix("/a/b/")}
-	all := func(etcdwalk.Entry) bool { return true }
+	all := func([]byte) bool { return true }
 	for _, tt := range []struct {
 		name       string
 		source     etcdwalk.View
@@ -219,9 +219,9 @@ func TestASourceThatContradictsItselfIsRefused(t *testing.T) {
 	}
 	t.Run("not so selections that share a range and tell their keys apart", func(t *testing.T) {
 		j := job(walktest.NewTarget(), replay.Fail, objects(10)...)
-		odd := func(e etcdwalk.Entry) bool { return e.Key[len(e.Key)-1]%2 == 1 }
+		odd := func(key []byte) bool { return key[len(key)-1]%2 == 1 }
 		j.Selections = []etcdwalk.Selection{{Ranges: etcdwalk.Ranges{{}}, Match: odd},
-			{Ranges: etcdwalk.Ranges{{}}, Match: func(e etcdwalk.Entry) bool { return !odd(e) }}}
+			{Ranges: etcdwalk.Ranges{{}}, Match: func(key []byte) bool { return !odd(key) }}}
 		summary, _, err := apply(t, j)
 		if err != nil || summary.Counts[replay.Created] != 10 {
 			t.Errorf("Apply = %+v, %v; want 10 keys created", summary.Counts, err)

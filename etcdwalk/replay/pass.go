@@ -88,7 +88,7 @@ func (p *pass) collect(ctx context.Context) error {
 // told at once.
 func (p *pass) Put(ctx context.Context, e etcdwalk.Entry) error {
 	for _, sel := range p.Selections[:p.current] {
-		if sel.Ranges.Contains(e.Key) && sel.Takes(e) {
+		if sel.Ranges.Contains(e.Key) && sel.TakesKey(e.Key) {
 			return fmt.Errorf("key %q is in two selections%.0w", e.Key, etcdwalk.ErrInvariant)
 		}
 	}

@@ -64,7 +64,7 @@ func TestFlatIsTheSmallestTTL(t *testing.T) {
 		from := rapid.SampledFrom([]string{"/", "/a/", "/a/b/", "/a/b/d/", "/a/b/d/e", "/f"}).Draw(t, "from")
 		sel := etcdwalk.Selection{Ranges: etcdwalk.Ranges{etcdwalk.Prefix(from)}}
 		if rapid.Bool().Draw(t, "leaves only") {
-			sel.Match = func(e etcdwalk.Entry) bool { return !tree.IsDirectory(e.Key) }
+			sel.Match = func(key []byte) bool { return !tree.IsDirectory(key) }
 		}
 		want := map[string]int64{}
 		for key, least := range ttls {

@@ -97,11 +97,11 @@ func selections(t *testing.T, view etcdwalk.View, corpus []etcdwalk.Entry) {
 			{Start: []byte("/registry/odd/a"), End: []byte("/registry/odd/a\x00")},
 			{Start: []byte("/registry/odd/a\x00")}}}},
 		{"a match narrows the ranges", etcdwalk.Selection{Ranges: etcdwalk.Ranges{configmaps},
-			Match: func(e etcdwalk.Entry) bool { return bytes.HasSuffix(e.Key, []byte("3")) }}},
+			Match: func(key []byte) bool { return bytes.HasSuffix(key, []byte("3")) }}},
 		{"a match sees values", etcdwalk.Selection{Ranges: etcdwalk.Ranges{{}},
-			Match: func(e etcdwalk.Entry) bool { return len(e.Value) == 0 }}},
+			Values: empty{}}},
 		{"a match that takes nothing yields nothing", etcdwalk.Selection{Ranges: etcdwalk.Ranges{{}},
-			Match: func(etcdwalk.Entry) bool { return false }}},
+			Match: func([]byte) bool { return false }}},
 		{"an empty selection yields nothing", etcdwalk.Selection{}},
 		{"a range without keys yields nothing", ranges(etcdwalk.Prefix("/registry/nothing/"))},
 		{"an empty range yields nothing", etcdwalk.Selection{Ranges: etcdwalk.Ranges{
@@ -238,3 +238,12 @@ func wantEntries(t *testing.T, got, want []etcdwalk.Entry) {
 		t.Errorf("the entries are not those wanted:\n%s", diff)
 	}
 }
+
+// An empty is a Chooser that takes entries without a value.
+type empty struct{}
+
+// Choose implements etcdwalk.Chooser.
+func (empty) Choose(e etcdwalk.Entry) bool { return len(e.Value) == 0 }
+
+// Err implements etcdwalk.Chooser.
+func (empty) Err() error { return nil }

@@ -2,7 +2,6 @@ package object
 
 import (
 	"errors"
-	"sync"
 
 	"github.com/fxamacker/cbor/v2"
 )
@@ -10,14 +9,14 @@ import (
 // cborMode decodes as a kube-apiserver does, which writes texts as byte strings
 // (apimachinery: pkg/runtime/serializer/cbor/internal/modes), but passes over what it
 // is not asked for.
-var cborMode = sync.OnceValues(func() (cbor.DecMode, error) {
+func cborMode() (cbor.DecMode, error) {
 	return cbor.DecOptions{
 		MaxNestedLevels:     1000,
 		ByteStringToString:  cbor.ByteStringToStringAllowed,
 		FieldNameByteString: cbor.FieldNameByteStringAllowed,
 		FieldNameMatching:   cbor.FieldNameMatchingCaseSensitive,
 	}.DecMode()
-})
+}
 
 // readCBOR reads apiVersion, kind and metadata; all else is passed over.
 func (m *Meta) readCBOR(value []byte) error {

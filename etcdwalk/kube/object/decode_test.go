@@ -52,9 +52,19 @@ func shown(t *testing.T, fixture string) map[string]map[string]any {
 }
 
 func nameOf(o map[string]any) string {
-	text := func(m map[string]any, key string) string { s, _ := m[key].(string); return s }
-	about, _ := o["metadata"].(map[string]any)
+	about := part(o, "metadata")
 	return text(o, "apiVersion") + "/" + text(o, "kind") + "/" + text(about, "namespace") + "/" + text(about, "name")
+}
+
+// part is an object in a tree, and text a text; nothing if there is none.
+func part(tree map[string]any, name string) map[string]any {
+	inner, _ := tree[name].(map[string]any)
+	return inner
+}
+
+func text(tree map[string]any, name string) string {
+	s, _ := tree[name].(string)
+	return s
 }
 
 // differences are what an API server shows otherwise than it is stored, each with the
@@ -124,7 +134,7 @@ func TestDecodeShowsWhatTheAPIServerShowed(t *testing.T) {
 // they may differ.
 func forgive(key string, tree map[string]any, want map[string]map[string]any) (api map[string]any, why string) {
 	api, ok := want[nameOf(tree)]
-	if version := tree["apiVersion"].(string); !ok && strings.HasSuffix(version, "/v1beta1") {
+	if version := text(tree, "apiVersion"); !ok && strings.HasSuffix(version, "/v1beta1") {
 		latest := maps.Clone(tree)
 		latest["apiVersion"] = strings.TrimSuffix(version, "beta1")
 		if api, ok = want[nameOf(latest)]; !ok {
@@ -145,18 +155,20 @@ func forgive(key string, tree map[string]any, want map[string]map[string]any) (a
 	default:
 		return nil, ""
 	}
-	delete(api["metadata"].(map[string]any), "resourceVersion")
+	delete(part(api, "metadata"), "resourceVersion")
 	switch status, _ := tree["status"].(map[string]any); {
 	case tree["kind"] == "CSINode" && status != nil && len(status) == 0 && api["status"] == nil:
 		delete(tree, "status")
 		return api, "newer types add an empty status"
 	case strings.HasPrefix(key, "/registry/leases/kube-system/apiserver-") && !cmp.Equal(api["spec"], tree["spec"]):
-		tree["metadata"].(map[string]any)["managedFields"] = api["metadata"].(map[string]any)["managedFields"]
-		tree["spec"].(map[string]any)["renewTime"] = api["spec"].(map[string]any)["renewTime"]
+		part(tree, "metadata")["managedFields"] = part(api, "metadata")["managedFields"]
+		part(tree, "spec")["renewTime"] = part(api, "spec")["renewTime"]
 		return api, "a Lease that was renewed after it was shown"
 	case tree["kind"] == "StatefulSet":
-		for _, claim := range tree["spec"].(map[string]any)["volumeClaimTemplates"].([]any) {
-			claim.(map[string]any)["apiVersion"], claim.(map[string]any)["kind"] = "v1", "PersistentVolumeClaim"
+		claims, _ := part(tree, "spec")["volumeClaimTemplates"].([]any)
+		for _, each := range claims {
+			claim, _ := each.(map[string]any)
+			claim["apiVersion"], claim["kind"] = "v1", "PersistentVolumeClaim"
 			why = "volumeClaimTemplates: the server adds kind and version"
 		}
 	}

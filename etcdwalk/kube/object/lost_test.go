@@ -16,30 +16,30 @@ func in(number protowire.Number, message []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(nil, number, protowire.BytesType), message)
 }
 
-func text(number protowire.Number, s string) []byte { return in(number, []byte(s)) }
+func word(number protowire.Number, s string) []byte { return in(number, []byte(s)) }
 
 // stored wraps a message as an API server does.
 func envelope(apiVersion, kind string, parts ...[]byte) []byte {
 	raw := bytes.Join(parts, nil)
-	return append([]byte("k8s\x00"), bytes.Join([][]byte{in(1, append(text(1, apiVersion), text(2, kind)...)), in(2, raw)}, nil)...)
+	return append([]byte("k8s\x00"), bytes.Join([][]byte{in(1, append(word(1, apiVersion), word(2, kind)...)), in(2, raw)}, nil)...)
 }
 
 // TestFieldsThatNoTypeKnowsAreNamed: a typed decode drops them without a word.
 func TestFieldsThatNoTypeKnowsAreNamed(t *testing.T) {
-	name := in(1, text(1, "a"))
+	name := in(1, word(1, "a"))
 	number := protowire.AppendVarint(protowire.AppendTag(nil, 900, protowire.VarintType), 1)
 	for _, c := range []struct {
 		name  string
 		value []byte
 		want  []string
 	}{
-		{"nothing unknown", envelope("v1", "ConfigMap", name, in(2, append(text(1, "k"), text(2, "v")...))), nil},
-		{"a map in another order", envelope("v1", "ConfigMap", name, in(2, append(text(1, "z"), text(2, "1")...)), in(2, append(text(1, "a"), text(2, "2")...))), nil},
+		{"nothing unknown", envelope("v1", "ConfigMap", name, in(2, append(word(1, "k"), word(2, "v")...))), nil},
+		{"a map in another order", envelope("v1", "ConfigMap", name, in(2, append(word(1, "z"), word(2, "1")...)), in(2, append(word(1, "a"), word(2, "2")...))), nil},
 		{"a message at the top", envelope("v1", "ConfigMap", name, in(900, []byte("x"))), []string{"(field 900)"}},
-		{"in the metadata", envelope("v1", "ConfigMap", in(1, append(text(1, "a"), text(900, "x")...))), []string{"metadata.(field 900)"}},
+		{"in the metadata", envelope("v1", "ConfigMap", in(1, append(word(1, "a"), word(900, "x")...))), []string{"metadata.(field 900)"}},
 		{"a number in a pod's spec", envelope("v1", "Pod", name, in(2, number)), []string{"spec.(field 900)"}},
-		{"in one of two containers", envelope("v1", "Pod", name, in(2, bytes.Join([][]byte{in(2, text(1, "one")), in(2, append(text(1, "two"), number...))}, nil))), []string{"spec.containers.(field 900)"}},
-		{"in a volume, whose source is inlined", envelope("v1", "Pod", name, in(2, in(1, append(text(1, "v"), in(2, in(900, nil))...)))), []string{"spec.volumes.(field 900)"}},
+		{"in one of two containers", envelope("v1", "Pod", name, in(2, bytes.Join([][]byte{in(2, word(1, "one")), in(2, append(word(1, "two"), number...))}, nil))), []string{"spec.containers.(field 900)"}},
+		{"in a volume, whose source is inlined", envelope("v1", "Pod", name, in(2, in(1, append(word(1, "v"), in(2, in(900, nil))...)))), []string{"spec.volumes.(field 900)"}},
 		{"in JSON", []byte(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","odd":1},"spec":{"containers":[{"name":"x","image":"i"},{"name":"y","image":"i","odd":{}}]},"Spec":{}}`),
 			[]string{"Spec", "metadata.odd", "spec.containers[1].odd"}},
 		{"in YAML", []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nodd: 1\n"), []string{"odd"}},

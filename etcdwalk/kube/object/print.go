@@ -43,7 +43,7 @@ func veil(value any, texts map[string]string) any {
 	case map[string]any:
 		m := make(map[string]any, len(v))
 		for name, inner := range v {
-			m[veil(name, texts).(string)] = veil(inner, texts)
+			m[veilText(name, texts)] = veil(inner, texts)
 		}
 		return m
 	case []any:
@@ -53,18 +53,22 @@ func veil(value any, texts map[string]string) any {
 		}
 		return list
 	case string:
-		if !strings.ContainsFunc(v, unsafe) {
-			return v
-		}
-		token := fmt.Sprintf("kubeferry-veil-%d-%x", len(texts), len(v))
-		quoted, err := json.Marshal(v)
-		if err != nil {
-			return ""
-		}
-		texts[token] = escape(string(quoted))
-		return token
+		return veilText(v, texts)
 	}
 	return value
+}
+
+func veilText(s string, texts map[string]string) string {
+	if !strings.ContainsFunc(s, unsafe) {
+		return s
+	}
+	token := fmt.Sprintf("kubeferry-veil-%d-", len(texts))
+	quoted, err := json.Marshal(s)
+	if err != nil {
+		return "" // not of a text
+	}
+	texts[token] = escape(string(quoted))
+	return token
 }
 
 // escape writes unsafe characters of JSON in JSON's own way.

@@ -3,7 +3,6 @@ package object
 import (
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -35,10 +34,18 @@ func TableOf(m Meta) Table {
 	if !grouped {
 		group = ""
 	}
-	if t, ok := tables()[group+"/"+m.Kind]; ok {
-		return t
+	table, ok := map[string]func() Table{
+		"/Pod": podTable, "/Service": serviceTable, "/Node": nodeTable, "/Namespace": namespaceTable,
+		"/PersistentVolume": volumeTable, "/PersistentVolumeClaim": claimTable, "/Secret": secretTable, "/ConfigMap": configMapTable,
+		"/ServiceAccount": serviceAccountTable, "/Event": eventTable,
+		"apps/Deployment": deploymentTable, "apps/StatefulSet": statefulSetTable, "apps/DaemonSet": daemonSetTable, "apps/ReplicaSet": replicaSetTable,
+		"batch/Job": jobTable, "batch/CronJob": cronJobTable,
+		"networking.k8s.io/Ingress": ingressTable, "autoscaling/HorizontalPodAutoscaler": autoscalerTable,
+	}[group+"/"+m.Kind]
+	if !ok {
+		return Table{Columns: []string{"NAME", "AGE"}, row: func(o *Object, _ time.Time) []string { return []string{o.Meta.Name, ""} }}
 	}
-	return plain
+	return table()
 }
 
 // Row is the object in the table's columns; ages are counted to now, and unknown if it
@@ -55,20 +62,6 @@ func (t Table) Row(o *Object, now time.Time) []string {
 	}
 	return cells
 }
-
-// tables are those of the kinds that have columns of their own, by group and kind.
-var tables = sync.OnceValue(func() map[string]Table {
-	return map[string]Table{
-		"/Pod": podTable(), "/Service": serviceTable(), "/Node": nodeTable(), "/Namespace": namespaceTable(),
-		"/PersistentVolume": volumeTable(), "/PersistentVolumeClaim": claimTable(), "/Secret": secretTable(), "/ConfigMap": configMapTable(),
-		"/ServiceAccount": serviceAccountTable(), "/Event": eventTable(),
-		"apps/Deployment": deploymentTable(), "apps/StatefulSet": statefulSetTable(), "apps/DaemonSet": daemonSetTable(), "apps/ReplicaSet": replicaSetTable(),
-		"batch/Job": jobTable(), "batch/CronJob": cronJobTable(),
-		"networking.k8s.io/Ingress": ingressTable(), "autoscaling/HorizontalPodAutoscaler": autoscalerTable(),
-	}
-})
-
-var plain = Table{Columns: []string{"NAME", "AGE"}, row: func(o *Object, _ time.Time) []string { return []string{o.Meta.Name, ""} }}
 
 // newTable makes the table of a type. Columns are parted by bars, and a double one stands
 // before those that are wide. The cell below AGE is left empty.
