@@ -218,15 +218,13 @@ func (p *parts) abort() error {
 	for pause := 100 * time.Millisecond; ; pause *= 2 {
 		err := p.u.s.AbortIncomplete(ctx, Incomplete{Name: p.u.name, ID: p.id})
 		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil
-		case err != nil:
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return fmt.Errorf("an unfinished upload is left behind: %w", err)
 		case !p.interrupted.Load(), pause > time.Second:
 			return nil
 		}
 		// A part whose request was broken off may arrive still, and then S3 wants the
-		// upload aborted once more.
+		// upload aborted once more: that it is gone now does not say that it stays so.
 		time.Sleep(pause)
 	}
 }
