@@ -17,28 +17,14 @@ type getOptions struct {
 	s         *flags.Settings
 	reading   flags.Reading
 	selecting flags.Selecting
-	form      shape
+	form      form
+	sortBy    string
 	labels    bool
 	noHeads   bool
 	clean     bool
 	reveal    bool
 
 	named bool // one object is called by its name
-}
-
-// A shape is the form in which get shows objects.
-type shape int
-
-const (
-	asTable shape = iota
-	asWide
-	asYAML
-	asJSON
-	asName
-)
-
-var shapes = []flags.Choice[shape]{
-	{Word: "yaml", Value: asYAML}, {Word: "json", Value: asJSON}, {Word: "name", Value: asName}, {Word: "wide", Value: asWide},
 }
 
 func newGet(s *flags.Settings) *cobra.Command {
@@ -73,7 +59,9 @@ version of kubeferry does not know are named and not shown.`,
 		},
 	}
 	set := c.Flags()
-	flags.EnumP(set, &o.form, "output", "o", "form of the output (default a table)", shapes...)
+	set.VarP(&o.form, "output", "o", "`FORM` of the output: "+formWords+" (default a table)")
+	_ = c.RegisterFlagCompletionFunc("output", completeForm) // the flag was defined above
+	set.StringVar(&o.sortBy, "sort-by", "", "order objects of a kind by what `PATH` finds, such as .metadata.creationTimestamp")
 	set.BoolVar(&o.labels, "show-labels", false, "add a column with the labels")
 	set.BoolVar(&o.noHeads, "no-headers", false, "leave out the headers of tables")
 	set.BoolVar(&o.clean, "clean", false, "leave out what must not be applied again: status, uid, owners, addresses")
@@ -87,7 +75,7 @@ func (o *getOptions) validate(words []string) (kube.Query, error) {
 	if len(words) == 0 && o.selecting.Empty() {
 		return kube.Query{}, console.Usagef("missing argument TYPE or TYPE/NAME; -A shows all objects")
 	}
-	if o.clean && o.form != asYAML && o.form != asJSON {
+	if o.clean && o.form.shape != asYAML && o.form.shape != asJSON {
 		return kube.Query{}, console.Usagef("--clean needs -o yaml or -o json")
 	}
 	o.named = len(words) == 1 && strings.Contains(words[0], "/") && !strings.Contains(words[0], ",")
@@ -95,12 +83,15 @@ func (o *getOptions) validate(words []string) (kube.Query, error) {
 }
 
 func (o *getOptions) run(ctx context.Context, query kube.Query) error {
+	shown, err := o.newShow()
+	if err != nil {
+		return err
+	}
 	source, err := o.reading.Open(ctx, query.Layout())
 	if err != nil {
 		return err
 	}
 	defer source.Close()
-	shown := o.newShow()
 	if _, err = (ferry.Look{Source: source, Query: query}).Run(ctx, shown.add); err != nil {
 		return err
 	}
@@ -113,12 +104,23 @@ type show interface {
 	end() error
 }
 
-func (o *getOptions) newShow() show {
+func (o *getOptions) newShow() (show, error) {
+	var shown show = &tables{o: o}
+	switch o.form.shape {
+	case asYAML, asJSON:
+		shown = &documents{o: o, hide: object.NewRedactor()}
+	case asTemplate, asColumns:
+		shown = &paths{o: o, hide: object.NewRedactor()}
+	}
 	if o.s.JSON {
-		return &lines{o: o, hide: object.NewRedactor()}
+		shown = &lines{o: o, hide: object.NewRedactor()}
 	}
-	if o.form == asYAML || o.form == asJSON {
-		return &documents{o: o, hide: object.NewRedactor()}
+	if o.sortBy == "" {
+		return shown, nil
 	}
-	return &tables{o: o}
+	by, err := object.ParsePath(o.sortBy)
+	if err != nil {
+		return nil, console.Usagef("--sort-by: %w", err)
+	}
+	return &sorted{next: shown, by: by, hide: object.NewRedactor()}, nil
 }

@@ -64,7 +64,7 @@ func (d *documents) end() error {
 		}
 		fallthrough
 	case d.count > 1:
-		d.o.s.Text(listEnds[d.o.form])
+		d.o.s.Text(listEnds[d.o.form.shape])
 	}
 	return d.dark.err()
 }
@@ -85,11 +85,11 @@ func (d *documents) item(next *document, first bool) error {
 	if err != nil {
 		return err
 	}
-	before := listParts[d.o.form]
+	before := listParts[d.o.form.shape]
 	if first {
-		before = listBegins[d.o.form]
+		before = listBegins[d.o.form.shape]
 	}
-	if d.o.form == asJSON {
+	if d.o.form.shape == asJSON {
 		text = bytes.TrimSuffix(text, []byte("\n"))
 	}
 	d.o.s.Text(before + string(text))
@@ -105,7 +105,7 @@ func (d *documents) text(next *document, indent string, alone bool) ([]byte, err
 	if !d.o.reveal && !alone {
 		shown.Tree = d.hide.Redact(&shown)
 	}
-	if d.o.form == asJSON {
+	if d.o.form.shape == asJSON {
 		return object.ToJSON(shown.Tree, indent)
 	}
 	text, err := object.ToYAML(shown.Tree)

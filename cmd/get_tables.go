@@ -47,7 +47,7 @@ func (t *tables) add(seen ferry.Seen) error {
 		seen.Object.Meta.Name = fmt.Sprintf("%q", seen.Key)
 	}
 	row := tableRow{namespace: seen.Namespace, prefix: meta.GroupKind() + "/"}
-	if row.cells = g.table.Row(seen.Object, seen.Taken); t.o.form != asWide {
+	if row.cells = g.table.Row(seen.Object, seen.Taken); t.o.form.shape != asWide {
 		row.cells = row.cells[:len(row.cells)-g.table.Wide]
 	} else {
 		lease := "-"
@@ -67,7 +67,7 @@ func (t *tables) add(seen ferry.Seen) error {
 // end implements show.
 func (t *tables) end() error {
 	for i, g := range t.groups {
-		if t.o.form == asName {
+		if t.o.form.shape == asName {
 			for _, row := range g.rows {
 				t.o.s.Data("%s", console.Printable(row.prefix+row.cells[g.name()]))
 			}
@@ -88,7 +88,7 @@ func (g *tableGroup) name() int { return slices.Index(g.table.Columns, "NAME") }
 // lines are the rows of a group, with the columns that were asked for.
 func (t *tables) lines(g *tableGroup) [][]string {
 	head := slices.Clone(g.table.Columns[:len(g.table.Columns)-g.table.Wide])
-	if t.o.form == asWide {
+	if t.o.form.shape == asWide {
 		head = slices.Concat(g.table.Columns, wideColumns)
 	}
 	if t.o.labels {

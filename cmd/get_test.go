@@ -64,6 +64,9 @@ func TestGetIsGolden(t *testing.T) {
 		"get cm,secrets,gadgets -n data -o name", "get ns --show-labels --no-headers", "get deploy/web-0 sts/db -n shop-backend",
 		"get cm/app-config-0 -n data -o yaml", "get cm/app-config-0 -n data -o yaml --clean", "get cm/app-config-0 -n data -o json --clean",
 		"get svc/web-0 -n shop-backend -o yaml --clean", "get cm/app-config-0 -o name",
+		"get pods -n data -o custom-columns=NAME:.metadata.name,NODE:.spec.nodeName,IMAGES:.spec.containers[*].image,NONE:.no.thing",
+		"get deploy -n data -o jsonpath={range.items[*]}{.metadata.name}={.spec.replicas};{end}", "get deploy/web-1 -n data -o jsonpath={.spec.replicas}",
+		"get deploy -n data --sort-by .spec.replicas", "get pods -n data --sort-by=metadata.name --no-headers", "get sa -n data -o custom-columns=N:{.metadata.name} --no-headers",
 	} {
 		fmt.Fprintf(&b, "$ kubeferry %s\n", line)
 		r := runAt(t, time.Now(), append(strings.Fields(line), "--from", path)...)
@@ -169,7 +172,8 @@ func TestGetHidesSecrets(t *testing.T) {
 	if len(canaries) < 100 {
 		t.Fatalf("only %d values to look for", len(canaries))
 	}
-	for _, form := range [][]string{{"-o", "json"}, {"-o", "yaml"}, {"-o", "wide", "--show-labels"}, {"-o", "yaml", "--clean"}, {"--json"}, {}} {
+	for _, form := range [][]string{{"-o", "json"}, {"-o", "yaml"}, {"-o", "wide", "--show-labels"}, {"-o", "yaml", "--clean"}, {"--json"}, {},
+		{"-o", "jsonpath={.items[*].data}"}, {"-o", "custom-columns=N:.metadata.name,D:.data"}, {"-o", "json", "--sort-by", ".data.password"}} {
 		out := must(t, exitDone, append([]string{"get", "secrets", "-A", "--from", path}, form...)...).stdout
 		for value := range maps.Keys(canaries) {
 			if strings.Contains(out, value) {

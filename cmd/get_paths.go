@@ -1,0 +1,115 @@
+package cmd
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
+)
+
+// paths fills in a template, or columns that the user has made up. It keeps the trees of
+// all objects, as kubectl does.
+type paths struct {
+	o     *getOptions
+	hide  *object.Redactor
+	found []*object.Object
+	dark  undecoded
+}
+
+// add implements show.
+func (p *paths) add(seen ferry.Seen) error {
+	p.dark.add(seen)
+	if seen.Err == nil {
+		p.found = append(p.found, seen.Object)
+	}
+	return nil
+}
+
+// end implements show.
+func (p *paths) end() error {
+	alone := p.o.named && len(p.found) == 1
+	trees := []any{}
+	for _, o := range p.found {
+		if alone || p.o.reveal {
+			trees = append(trees, o.Tree)
+		} else {
+			trees = append(trees, p.hide.Redact(o))
+		}
+	}
+	if p.o.form.shape == asColumns {
+		if err := p.table(trees); err != nil {
+			return err
+		}
+		return p.dark.err()
+	}
+	var whole any = map[string]any{"apiVersion": "v1", "kind": "List", "items": trees}
+	if alone {
+		whole = trees[0]
+	}
+	text, err := p.o.form.template.Text(whole)
+	if err != nil {
+		return err
+	}
+	p.o.s.Text(text)
+	return p.dark.err()
+}
+
+// table shows the columns.
+func (p *paths) table(trees []any) error {
+	var rows [][]string
+	if !p.o.noHeads {
+		var heads []string
+		for _, c := range p.o.form.columns {
+			heads = append(heads, c.head)
+		}
+		rows = append(rows, heads)
+	}
+	for _, each := range trees {
+		tree, _ := each.(map[string]any)
+		var cells []string
+		for _, c := range p.o.form.columns {
+			cell, err := c.path.Cell(tree)
+			if err != nil {
+				return err
+			}
+			cells = append(cells, cell)
+		}
+		rows = append(rows, cells)
+	}
+	p.o.s.KubectlTable(rows)
+	return nil
+}
+
+// sorted hands objects on in the order of what a path finds, of each kind by itself.
+type sorted struct {
+	next show
+	by   object.Path
+	hide *object.Redactor // the order of Secrets tells of their values
+	all  []ferry.Seen
+}
+
+// add implements show.
+func (s *sorted) add(seen ferry.Seen) error {
+	seen.Key, seen.Value = bytes.Clone(seen.Key), bytes.Clone(seen.Value) // they are the walk's
+	s.all = append(s.all, seen)
+	return nil
+}
+
+// end implements show.
+func (s *sorted) end() error {
+	for begin := 0; begin < len(s.all); {
+		end := begin + 1
+		for end < len(s.all) && s.all[end].Kind == s.all[begin].Kind {
+			end++
+		}
+		slices.SortStableFunc(s.all[begin:end], func(a, b ferry.Seen) int { return s.by.Compare(s.hide.Redact(a.Object), s.hide.Redact(b.Object)) })
+		begin = end
+	}
+	for _, seen := range s.all {
+		if err := s.next.add(seen); err != nil {
+			return err
+		}
+	}
+	return s.next.end()
+}
