@@ -39,7 +39,7 @@ const objectColumns = "%-40s %-24s %-48s %10s %10s"
 // hold more of them than memory.
 func (o *describeOptions) objects(ctx context.Context, a *ferry.Archive, query kube.Query) error {
 	first, several := true, len(a.Manifest().Prefixes) > 0
-	shown, err := ferry.Look{Source: a, Query: query}.Keys(ctx, func(_ etcdwalk.Info, class etcdwalk.Class, e etcdwalk.Entry) bool {
+	shown, err := ferry.Look{Source: a, Query: query}.Keys(ctx, func(_ etcdwalk.View, class etcdwalk.Class, e etcdwalk.Entry) bool {
 		if first {
 			o.s.Data(objectColumns, "KIND", "NAMESPACE", "NAME", "SIZE", "REVISION")
 		}

@@ -40,7 +40,11 @@ func (t *tables) add(seen ferry.Seen) error {
 	t.dark.add(seen)
 	meta := seen.Object.Meta
 	if n := len(t.groups); n == 0 || t.groups[n-1].kind != seen.Kind {
-		t.groups = append(t.groups, &tableGroup{kind: seen.Kind, table: object.TableOf(meta)})
+		table := object.TableOf(meta)
+		if seen.Definition != nil {
+			table = object.CustomTable(seen.Definition, meta)
+		}
+		t.groups = append(t.groups, &tableGroup{kind: seen.Kind, table: table})
 	}
 	g := t.groups[len(t.groups)-1]
 	if meta.Name == "" {

@@ -24,14 +24,23 @@ type Seen struct {
 	Object   *object.Object  // without a tree if the value cannot be decoded
 	Err      error           // why
 	Taken    time.Time       // the moment of the source; zero: not known
+	// Definition is that of a custom resource's kind; nil if the source has none that
+	// can be read.
+	Definition *object.Object
 }
 
 // Run tells of each object, ascending by key, and counts them. What is called by its
 // name and not there is an ErrEmpty, and so is nothing.
 func (l Look) Run(ctx context.Context, tell func(Seen) error) (int64, error) {
 	var failed error
-	n, err := l.Keys(ctx, func(info etcdwalk.Info, class etcdwalk.Class, e etcdwalk.Entry) bool {
-		failed = tell(l.see(ctx, info, class, e))
+	definitions := map[string]*object.Object{}
+	n, err := l.Keys(ctx, func(view etcdwalk.View, class etcdwalk.Class, e etcdwalk.Entry) bool {
+		seen := l.see(ctx, view.Info(), class, e)
+		if _, known := definitions[class.Kind]; !known {
+			definitions[class.Kind] = l.definition(ctx, view, class)
+		}
+		seen.Definition = definitions[class.Kind]
+		failed = tell(seen)
 		return failed == nil
 	})
 	if failed != nil {
@@ -40,9 +49,31 @@ func (l Look) Run(ctx context.Context, tell func(Seen) error) (int64, error) {
 	return n, err
 }
 
+// definition looks for the definition of a custom resource's kind. That there is none, as
+// in an archive of a part, is no error: it only says how objects are shown.
+func (l Look) definition(ctx context.Context, view etcdwalk.View, class etcdwalk.Class) *object.Object {
+	key := kube.DefinitionKey(class)
+	if key == nil {
+		return nil
+	}
+	for e, err := range view.Walk(ctx, etcdwalk.Selection{Ranges: etcdwalk.Ranges{etcdwalk.Key(key)}}) {
+		if err != nil {
+			return nil
+		}
+		plain, err := l.Query.Opener().Open(ctx, e.Key, e.Value)
+		if err != nil {
+			return nil
+		}
+		if o, err := object.Decode(plain); err == nil {
+			return o
+		}
+	}
+	return nil
+}
+
 // Keys tells of each key that the query takes in the source, ascending, until it is told
 // to stop, and counts them. What is called by its name and not there is an ErrEmpty, and so is nothing.
-func (l Look) Keys(ctx context.Context, tell func(etcdwalk.Info, etcdwalk.Class, etcdwalk.Entry) bool) (int64, error) {
+func (l Look) Keys(ctx context.Context, tell func(etcdwalk.View, etcdwalk.Class, etcdwalk.Entry) bool) (int64, error) {
 	q, err := within(l.Source, l.Query)
 	if err != nil {
 		return 0, err
@@ -65,7 +96,7 @@ func (l Look) Keys(ctx context.Context, tell func(etcdwalk.Info, etcdwalk.Class,
 			return shown, err
 		}
 		shown++
-		if !tell(view.Info(), layout.Classify(e.Key), e) {
+		if !tell(view, layout.Classify(e.Key), e) {
 			return shown, nil
 		}
 	}

@@ -123,6 +123,20 @@ func (c *catalog) all(ctx context.Context) ([]Kind, error) {
 	return all, nil
 }
 
+// DefinitionKey is the key that the definition of a custom resource's kind has, under the
+// prefix of the class; nil if the class is none of a custom resource.
+func DefinitionKey(class etcdwalk.Class) []byte {
+	if class.Prefix == "" || !strings.Contains(class.Kind, ".") {
+		return nil
+	}
+	for i := range table {
+		if table[i].Name() == class.Kind {
+			return nil
+		}
+	}
+	return []byte(class.Prefix + crdPath + "/" + class.Kind)
+}
+
 // define takes the names and the scope out of a custom resource definition. One
 // that cannot be read leaves the kind as it is: a definition is named after the
 // plural and the group, so these are known at least.

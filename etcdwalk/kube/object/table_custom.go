@@ -1,0 +1,88 @@
+package object
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// CustomTable is the table of a custom resource's kind, in the version that its objects
+// have, by the additionalPrinterColumns of its definition; NAME and AGE where there are
+// none (apiextensions-apiserver: pkg/registry/customresource/tableconvertor).
+func CustomTable(definition *Object, m Meta) Table {
+	_, version, _ := strings.Cut(m.APIVersion, "/")
+	var wide, always []printerColumn
+	for _, c := range printerColumns(definition.Tree, version) {
+		if c.wide {
+			wide = append(wide, c)
+		} else {
+			always = append(always, c)
+		}
+	}
+	if len(always)+len(wide) == 0 {
+		return TableOf(m)
+	}
+	all := append(always, wide...)
+	t := Table{Columns: []string{"NAME"}, Wide: len(wide)}
+	for _, c := range all {
+		t.Columns = append(t.Columns, strings.ToUpper(c.name))
+	}
+	t.row = func(o *Object, now time.Time) []string {
+		cells := []string{o.Meta.Name}
+		for _, c := range all {
+			cells = append(cells, c.cell(o, now))
+		}
+		return cells
+	}
+	return t
+}
+
+// A printerColumn is one of a definition's.
+type printerColumn struct {
+	name string
+	path Path
+	date bool // it is shown as an age
+	wide bool
+}
+
+// cell is what the column shows; nothing where there is nothing.
+func (c printerColumn) cell(o *Object, now time.Time) string {
+	text, err := c.path.Cell(o.Tree)
+	switch {
+	case err != nil:
+		return Unknown
+	case text == none:
+		return ""
+	case c.date:
+		return since(now, moment(text))
+	}
+	return text
+}
+
+// printerColumns are those of a version, or of all versions as v1beta1 has them.
+func printerColumns(definition map[string]any, version string) []printerColumn {
+	spec, _ := definition["spec"].(map[string]any)
+	listed, _ := spec["additionalPrinterColumns"].([]any)
+	versions, _ := spec["versions"].([]any)
+	for _, each := range versions {
+		v, _ := each.(map[string]any)
+		if own, ok := v["additionalPrinterColumns"].([]any); ok && v["name"] == version {
+			listed = own
+		}
+	}
+	var columns []printerColumn
+	for _, each := range listed {
+		c, _ := each.(map[string]any)
+		at := c["jsonPath"]
+		if at == nil {
+			at = c["JSONPath"] // v1beta1
+		}
+		path, err := ParsePath(fmt.Sprint(at))
+		if err != nil {
+			continue // the API server would not have taken it
+		}
+		priority, _ := c["priority"].(int64)
+		columns = append(columns, printerColumn{name: fmt.Sprint(c["name"]), path: path, date: c["type"] == "date", wide: priority > 0})
+	}
+	return columns
+}
