@@ -50,6 +50,7 @@ const selectionTopic = `Positional arguments select objects, as in kubectl:
   deployments          all objects of a type: plural, singular or short name
   deploy,cm            two types
   cm/settings          one object by its name
+  'cm/web-*'           objects by a pattern: * any characters, ? one
   widgets.example.com  a custom resource: PLURAL.GROUP
 
 -n NAME limits the selection to a namespace; without it objects of all

@@ -21,7 +21,8 @@ var (
 // they are compiled into a [Query].
 type Filter struct {
 	// Include and Exclude hold kubectl's words, and lists of them with commas:
-	// TYPE, TYPE.GROUP, TYPE.VERSION.GROUP, each with or without /NAME.
+	// TYPE, TYPE.GROUP, TYPE.VERSION.GROUP, each with or without /NAME, where * and ?
+	// stand for any characters, and for one.
 	Include []string `json:"include,omitempty"`
 	Exclude []string `json:"exclude,omitempty"`
 	// Namespaces narrows kinds that are namespaced; alone, it takes these
@@ -93,6 +94,8 @@ func parseTerms(lists []string) ([]term, error) {
 		switch {
 		case strings.Contains(name, "/"):
 			return nil, fmt.Errorf("%q: write TYPE/NAME and give the namespace on its own%.0w", typed, ErrFilter)
+		case badGlob(name):
+			return nil, fmt.Errorf("%q: the pattern has a bracket that is not closed%.0w", typed, ErrFilter)
 		case named && !isName(name):
 			return nil, fmt.Errorf("%q: no object can have that name%.0w", typed, ErrFilter)
 		}

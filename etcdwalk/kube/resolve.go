@@ -2,7 +2,9 @@ package kube
 
 import (
 	"context"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
@@ -15,10 +17,26 @@ type resolver struct {
 }
 
 // A pick is a set of keys: all that is in some ranges, and objects of some
-// kinds that go by a name, whatever their namespace.
+// kinds that go by a name, whatever their namespace, or by a pattern.
 type pick struct {
 	ranges []etcdwalk.Range
 	named  map[string]map[string]bool // where the kind's keys begin, name
+	globs  []glob
+}
+
+// A glob is the objects of a kind whose names match a pattern.
+type glob struct {
+	dir       string // where the kind's keys begin
+	namespace string // empty: any, or the kind has none
+	pattern   string
+}
+
+// isGlob tells whether a name is a pattern: no object that people name has these in it.
+func isGlob(name string) bool { return strings.ContainsAny(name, "*?[") }
+
+func badGlob(name string) bool {
+	_, err := path.Match(name, "")
+	return err != nil
 }
 
 func (r *resolver) resolve(ctx context.Context, include, exclude []term) (etcdwalk.Selection, error) {
@@ -51,6 +69,8 @@ func (r *resolver) pick(ctx context.Context, terms []term) (pick, error) {
 			return pick{}, err
 		}
 		switch {
+		case isGlob(t.name):
+			r.pickGlob(&p, &k, t.name)
 		case k.path == namespace && t.name == "" && len(r.namespaces) > 0:
 			// kubectl would take all of them; here that could overwrite all.
 			for _, ns := range r.namespaces {
@@ -67,6 +87,19 @@ func (r *resolver) pick(ctx context.Context, terms []term) (pick, error) {
 		}
 	}
 	return p, nil
+}
+
+// pickGlob picks objects by a pattern, in the namespaces asked for.
+func (r *resolver) pickGlob(p *pick, k *Kind, pattern string) {
+	namespaces := []string{""}
+	if k.Namespaced && len(r.namespaces) > 0 {
+		namespaces = r.namespaces
+	}
+	for _, dir := range r.layout.dirs(k) {
+		for _, ns := range namespaces {
+			p.globs = append(p.globs, glob{dir, ns, pattern})
+		}
+	}
 }
 
 // allIn is all that lies in the namespaces, with their Namespace objects. Which
@@ -122,12 +155,17 @@ func (p *pick) names(l *Layout, key []byte) bool {
 	if !ok {
 		return false
 	}
-	names, ok := p.named[string(s.dir)]
+	namespace, name, ok := s.names()
 	if !ok {
 		return false
 	}
-	_, name, ok := s.names()
-	return ok && names[name]
+	if p.named[string(s.dir)][name] {
+		return true
+	}
+	return slices.ContainsFunc(p.globs, func(g glob) bool {
+		matches, _ := path.Match(g.pattern, name) // a bad pattern has been refused
+		return g.dir == string(s.dir) && (g.namespace == "" || g.namespace == namespace) && matches
+	})
 }
 
 // selection is what in holds and out does not. It needs to look at each key only
@@ -138,10 +176,16 @@ func (l *Layout) selection(in, out pick) etcdwalk.Selection {
 	for dir := range in.named {
 		walked = append(walked, etcdwalk.Prefix(dir))
 	}
+	for _, g := range in.globs {
+		if g.namespace != "" {
+			g.dir += g.namespace + "/"
+		}
+		walked = append(walked, etcdwalk.Prefix(g.dir))
+	}
 	sel := etcdwalk.Selection{
 		Ranges: etcdwalk.Union(walked...).Intersect(l.scope).Subtract(etcdwalk.Union(out.ranges...)),
 	}
-	if len(in.named)+len(out.named) > 0 {
+	if len(in.named)+len(out.named)+len(in.globs)+len(out.globs) > 0 {
 		sel.Match = func(key []byte) bool {
 			return (whole.Contains(key) || in.names(l, key)) && !out.names(l, key)
 		}

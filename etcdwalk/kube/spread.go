@@ -20,6 +20,7 @@ type spreadWord struct {
 	InNamespaces
 	sel   etcdwalk.Selection
 	first string // namespace
+	last  string // prefix and namespace
 	other bool   // a namespace with another name was seen
 }
 
@@ -85,11 +86,15 @@ func (s *Spread) See(key []byte) {
 		if !w.sel.Ranges.Contains(key) || !w.sel.TakesKey(key) {
 			continue
 		}
-		namespace := s.layout.Classify(key).Namespace
-		if w.Namespaces++; w.Namespaces == 1 {
-			w.first = namespace
+		class := s.layout.Classify(key)
+		if w.last == class.Prefix+class.Namespace { // a pattern takes several objects of it
+			continue
 		}
-		w.other = w.other || namespace != w.first
+		w.last = class.Prefix + class.Namespace
+		if w.Namespaces++; w.Namespaces == 1 {
+			w.first = class.Namespace
+		}
+		w.other = w.other || class.Namespace != w.first
 	}
 }
 
