@@ -103,7 +103,7 @@ func (d *documents) text(next *document, indent string, alone bool) ([]byte, err
 		shown.Tree = object.Clean(next.object)
 	}
 	if !d.o.reveal && !alone {
-		shown.Tree = d.hide.Redact(&shown)
+		shown = *d.hide.Hidden(&shown)
 	}
 	if d.o.form.shape == asJSON {
 		return object.ToJSON(shown.Tree, indent)

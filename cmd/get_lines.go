@@ -46,7 +46,7 @@ func (l *lines) add(seen ferry.Seen) error {
 		shown.Tree = object.Clean(seen.Object)
 	}
 	if !l.o.reveal && !(l.o.named && l.o.selecting.OneNamespace()) {
-		shown.Tree = l.hide.Redact(&shown)
+		shown = *l.hide.Hidden(&shown)
 	}
 	text, err := object.ToJSON(shown.Tree, "")
 	if err != nil {

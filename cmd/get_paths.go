@@ -8,8 +8,8 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 )
 
-// paths fills in a template, or columns that the user has made up. It keeps the trees of
-// all objects, as kubectl does.
+// paths fills in a template, or columns that the user has made up. It keeps all
+// objects, as kubectl does.
 type paths struct {
 	o     *getOptions
 	hide  *object.Redactor
@@ -29,25 +29,18 @@ func (p *paths) add(seen ferry.Seen) error {
 // end implements show.
 func (p *paths) end() error {
 	alone := p.o.named && len(p.found) == 1
-	trees := []any{}
-	for _, o := range p.found {
-		if alone || p.o.reveal {
-			trees = append(trees, o.Tree)
-		} else {
-			trees = append(trees, p.hide.Redact(o))
+	for i, o := range p.found {
+		if !alone && !p.o.reveal {
+			p.found[i] = p.hide.Hidden(o)
 		}
 	}
 	if p.o.form.shape == asColumns {
-		if err := p.table(trees); err != nil {
+		if err := p.table(); err != nil {
 			return err
 		}
 		return p.dark.err()
 	}
-	var whole any = map[string]any{"apiVersion": "v1", "kind": "List", "items": trees}
-	if alone {
-		whole = trees[0]
-	}
-	text, err := p.o.form.template.Text(whole)
+	text, err := p.o.form.template.Text(alone, p.found...)
 	if err != nil {
 		return err
 	}
@@ -56,7 +49,7 @@ func (p *paths) end() error {
 }
 
 // table shows the columns.
-func (p *paths) table(trees []any) error {
+func (p *paths) table() error {
 	var rows [][]string
 	if !p.o.noHeads {
 		var heads []string
@@ -65,11 +58,10 @@ func (p *paths) table(trees []any) error {
 		}
 		rows = append(rows, heads)
 	}
-	for _, each := range trees {
-		tree, _ := each.(map[string]any)
+	for _, o := range p.found {
 		var cells []string
 		for _, c := range p.o.form.columns {
-			cell, err := c.path.Cell(tree)
+			cell, err := c.path.Cell(o)
 			if err != nil {
 				return err
 			}
@@ -103,7 +95,7 @@ func (s *sorted) end() error {
 		for end < len(s.all) && s.all[end].Kind == s.all[begin].Kind {
 			end++
 		}
-		slices.SortStableFunc(s.all[begin:end], func(a, b ferry.Seen) int { return s.by.Compare(s.hide.Redact(a.Object), s.hide.Redact(b.Object)) })
+		slices.SortStableFunc(s.all[begin:end], func(a, b ferry.Seen) int { return s.by.Compare(s.hide.Hidden(a.Object), s.hide.Hidden(b.Object)) })
 		begin = end
 	}
 	for _, seen := range s.all {

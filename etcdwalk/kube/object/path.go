@@ -38,20 +38,29 @@ func ParsePath(text string) (Path, error) {
 	return ParseTemplate("{" + inner + "}")
 }
 
-// Text is the template, filled in from a tree; a value that is not there is empty.
-func (p Path) Text(tree any) (text string, err error) {
+// Text is the template, filled in from an object, or from a List of several; a value that
+// is not there is empty.
+func (p Path) Text(alone bool, objects ...*Object) (text string, err error) {
 	defer caught(&err)
+	items := []any{}
+	for _, o := range objects {
+		items = append(items, o.Tree)
+	}
+	var whole any = map[string]any{"apiVersion": "v1", "kind": "List", "items": items}
+	if alone {
+		whole = items[0]
+	}
 	var out bytes.Buffer
-	if err := p.path.Execute(&out, tree); err != nil {
+	if err := p.path.Execute(&out, whole); err != nil {
 		return "", fmt.Errorf("fill in the template: %w", err)
 	}
 	return escape(out.String()), nil
 }
 
 // Cell is what the path finds, in one line, or <none>.
-func (p Path) Cell(tree map[string]any) (cell string, err error) {
+func (p Path) Cell(o *Object) (cell string, err error) {
 	defer caught(&err)
-	found, err := p.values(tree)
+	found, err := p.values(o.Tree)
 	if err != nil || len(found) == 0 {
 		return none, err
 	}
@@ -66,10 +75,10 @@ func (p Path) Cell(tree map[string]any) (cell string, err error) {
 	return strings.Join(texts, ","), nil
 }
 
-// Compare says which of two trees comes first by what the path finds: what is not there
+// Compare says which of two objects comes first by what the path finds: what is not there
 // is first, numbers go by their size.
-func (p Path) Compare(a, b map[string]any) int {
-	x, y := p.key(a), p.key(b)
+func (p Path) Compare(a, b *Object) int {
+	x, y := p.key(a.Tree), p.key(b.Tree)
 	m, ok := x.(float64)
 	n, also := y.(float64)
 	switch {

@@ -48,6 +48,13 @@ func (r *Redactor) Redact(o *Object) map[string]any {
 	return tree
 }
 
+// Hidden is the object with what Redact leaves of its tree.
+func (r *Redactor) Hidden(o *Object) *Object {
+	hidden := *o
+	hidden.Tree = r.Redact(o)
+	return &hidden
+}
+
 func (r *Redactor) hideAll(values map[string]any) map[string]any {
 	hidden := make(map[string]any, len(values))
 	for name, value := range values {

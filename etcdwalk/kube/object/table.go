@@ -18,7 +18,8 @@ type Table struct {
 	// Wide is how many of them, the last ones, are for -o wide only.
 	Wide int
 
-	row func(o *Object, now time.Time) []string
+	row    func(o *Object, now time.Time) []string
+	custom bool // its columns are a definition's, which may call anything AGE
 }
 
 // Unknown is a cell of which nothing is known.
@@ -57,7 +58,7 @@ func (t Table) Row(o *Object, now time.Time) []string {
 		cells = slices.Repeat([]string{Unknown}, len(t.Columns))
 		cells[slices.Index(t.Columns, "NAME")] = o.Meta.Name
 	}
-	if age := slices.Index(t.Columns, "AGE"); age >= 0 {
+	if age := slices.Index(t.Columns, "AGE"); age >= 0 && !t.custom {
 		cells[age] = since(now, o.Meta.Created)
 	}
 	return cells

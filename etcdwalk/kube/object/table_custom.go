@@ -23,7 +23,7 @@ func CustomTable(definition *Object, m Meta) Table {
 		return TableOf(m)
 	}
 	all := append(always, wide...)
-	t := Table{Columns: []string{"NAME"}, Wide: len(wide)}
+	t := Table{Columns: []string{"NAME"}, Wide: len(wide), custom: true}
 	for _, c := range all {
 		t.Columns = append(t.Columns, strings.ToUpper(c.name))
 	}
@@ -47,7 +47,7 @@ type printerColumn struct {
 
 // cell is what the column shows; nothing where there is nothing.
 func (c printerColumn) cell(o *Object, now time.Time) string {
-	text, err := c.path.Cell(o.Tree)
+	text, err := c.path.Cell(o)
 	switch {
 	case err != nil:
 		return Unknown
