@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -78,8 +77,9 @@ func (o *getOptions) validate(words []string) (kube.Query, error) {
 	if o.clean && o.form.shape != asYAML && o.form.shape != asJSON {
 		return kube.Query{}, console.Usagef("--clean needs -o yaml or -o json")
 	}
-	o.named = len(words) == 1 && strings.Contains(words[0], "/") && !strings.Contains(words[0], ",")
-	return o.selecting.Query(words)
+	query, err := o.selecting.Query(words)
+	o.named = query.CallsOne()
+	return query, err
 }
 
 func (o *getOptions) run(ctx context.Context, query kube.Query) error {

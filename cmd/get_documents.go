@@ -33,9 +33,7 @@ func (d *documents) add(seen ferry.Seen) error {
 		return nil
 	}
 	next := &document{seen.Object, fmt.Sprintf("%s, revision %d, %s", console.Printable(string(seen.Key)), seen.ModRevision, seen.Encoding)}
-	if lost := next.object.NotShown; len(lost) > 0 {
-		d.o.s.Warn("%s has fields that are not shown: %s", seen.Key, strings.Join(lost, ", "))
-	}
+	warnNotShown(d.o, seen)
 	d.count++
 	if d.count == 1 {
 		d.first = next
@@ -47,6 +45,13 @@ func (d *documents) add(seen ferry.Seen) error {
 		}
 	}
 	return d.item(next, false)
+}
+
+// warnNotShown names the fields of an object that kubeferry does not know.
+func warnNotShown(o *getOptions, seen ferry.Seen) {
+	if lost := seen.Object.NotShown; len(lost) > 0 {
+		o.s.Warn("%s has fields that are not shown: %s", console.Printable(string(seen.Key)), console.Printable(strings.Join(lost, ", ")))
+	}
 }
 
 // end implements show.
@@ -98,17 +103,17 @@ func (d *documents) item(next *document, first bool) error {
 
 // text is an object in the form that was asked for.
 func (d *documents) text(next *document, indent string, alone bool) ([]byte, error) {
-	shown := *next.object
+	shown := next.object
 	if d.o.clean {
-		shown.Tree = object.Clean(next.object)
+		shown = shown.Clean()
 	}
 	if !d.o.reveal && !alone {
-		shown = *d.hide.Hidden(&shown)
+		shown = d.hide.Hidden(shown)
 	}
 	if d.o.form.shape == asJSON {
-		return object.ToJSON(shown.Tree, indent)
+		return shown.ToJSON(indent)
 	}
-	text, err := object.ToYAML(shown.Tree)
+	text, err := shown.ToYAML()
 	if err != nil {
 		return nil, err
 	}

@@ -12,8 +12,15 @@ import (
 type lines struct {
 	o     *getOptions
 	hide  *object.Redactor
+	first *heldLine // until it is known whether another one comes
 	count int64
 	dark  undecoded
+}
+
+// A heldLine is a line and its object; nil if that cannot be decoded.
+type heldLine struct {
+	line   objectSeen
+	object *object.Object
 }
 
 // An objectSeen is one line.
@@ -36,29 +43,49 @@ func (l *lines) add(seen ferry.Seen) error {
 		Message: console.NewMessage("object"), Key: string(seen.Key), Revision: seen.ModRevision, Bytes: seen.Size(), Encoding: string(seen.Encoding),
 		NotShown: seen.Object.NotShown,
 	}
+	next := &heldLine{line: line}
 	if seen.Err != nil {
-		line.Error = seen.Err.Error()
-		l.o.s.Object(line)
+		next.line.Error = seen.Err.Error()
+	} else {
+		if next.object = seen.Object; l.o.clean {
+			next.object = next.object.Clean()
+		}
+	}
+	switch l.count {
+	case 1:
+		l.first = next
 		return nil
+	case 2:
+		if err := l.print(l.first, false); err != nil {
+			return err
+		}
 	}
-	shown := *seen.Object
-	if l.o.clean {
-		shown.Tree = object.Clean(seen.Object)
+	return l.print(next, false)
+}
+
+// print prints a line; only a Secret that is alone is shown as it is.
+func (l *lines) print(next *heldLine, alone bool) error {
+	if o := next.object; o != nil {
+		if !alone && !l.o.reveal {
+			o = l.hide.Hidden(o)
+		}
+		text, err := o.ToJSON("")
+		if err != nil {
+			return err
+		}
+		next.line.Object = text
 	}
-	if !l.o.reveal && !(l.o.named && l.o.selecting.OneNamespace()) {
-		shown = *l.hide.Hidden(&shown)
-	}
-	text, err := object.ToJSON(shown.Tree, "")
-	if err != nil {
-		return err
-	}
-	line.Object = text
-	l.o.s.Object(line)
+	l.o.s.Object(next.line)
 	return nil
 }
 
 // end implements show.
 func (l *lines) end() error {
+	if l.count == 1 {
+		if err := l.print(l.first, l.o.named); err != nil {
+			return err
+		}
+	}
 	l.o.s.Result = objectsResult{l.count}
 	return l.dark.err()
 }

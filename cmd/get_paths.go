@@ -21,6 +21,7 @@ type paths struct {
 func (p *paths) add(seen ferry.Seen) error {
 	p.dark.add(seen)
 	if seen.Err == nil {
+		warnNotShown(p.o, seen)
 		p.found = append(p.found, seen.Object)
 	}
 	return nil
@@ -78,13 +79,19 @@ type sorted struct {
 	next show
 	by   object.Path
 	hide *object.Redactor // the order of Secrets tells of their values
-	all  []ferry.Seen
+	all  []sortedOne
+}
+
+// A sortedOne is an object with what it is sorted by.
+type sortedOne struct {
+	seen ferry.Seen
+	key  object.Key
 }
 
 // add implements show.
 func (s *sorted) add(seen ferry.Seen) error {
 	seen.Key, seen.Value = bytes.Clone(seen.Key), bytes.Clone(seen.Value) // they are the walk's
-	s.all = append(s.all, seen)
+	s.all = append(s.all, sortedOne{seen, s.by.Key(s.hide.Hidden(seen.Object))})
 	return nil
 }
 
@@ -92,14 +99,14 @@ func (s *sorted) add(seen ferry.Seen) error {
 func (s *sorted) end() error {
 	for begin := 0; begin < len(s.all); {
 		end := begin + 1
-		for end < len(s.all) && s.all[end].Kind == s.all[begin].Kind {
+		for end < len(s.all) && s.all[end].seen.Kind == s.all[begin].seen.Kind {
 			end++
 		}
-		slices.SortStableFunc(s.all[begin:end], func(a, b ferry.Seen) int { return s.by.Compare(s.hide.Hidden(a.Object), s.hide.Hidden(b.Object)) })
+		slices.SortStableFunc(s.all[begin:end], func(a, b sortedOne) int { return a.key.Compare(b.key) })
 		begin = end
 	}
-	for _, seen := range s.all {
-		if err := s.next.add(seen); err != nil {
+	for _, one := range s.all {
+		if err := s.next.add(one.seen); err != nil {
 			return err
 		}
 	}

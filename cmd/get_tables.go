@@ -21,15 +21,17 @@ type tables struct {
 
 // A tableGroup is the rows of one kind.
 type tableGroup struct {
-	kind  string // as the key says it
-	table object.Table
-	rows  []tableRow
-	space bool // some are in a namespace
+	kind    string // as the key says it
+	table   object.Table
+	decided bool // by an object that could be decoded
+	rows    []tableRow
+	space   bool // some are in a namespace
 }
 
 type tableRow struct {
-	namespace, prefix string // of the name, where several kinds are shown
-	cells, extra      []string
+	seen             ferry.Seen // without what is the walk's
+	name, prefix     string     // the prefix, where several kinds are shown
+	cells, wideCells []string
 }
 
 // wideColumns are those that an API server knows nothing of.
@@ -38,42 +40,50 @@ var wideColumns = []string{"REVISION", "SIZE", "ENCODING", "LEASE"}
 // add implements show.
 func (t *tables) add(seen ferry.Seen) error {
 	t.dark.add(seen)
-	meta := seen.Object.Meta
 	if n := len(t.groups); n == 0 || t.groups[n-1].kind != seen.Kind {
-		table := object.TableOf(meta)
-		if seen.Definition != nil {
-			table = object.CustomTable(seen.Definition, meta)
-		}
-		t.groups = append(t.groups, &tableGroup{kind: seen.Kind, table: table})
+		t.groups = append(t.groups, &tableGroup{kind: seen.Kind, table: object.TableOf(seen.Object.Meta)})
 	}
 	g := t.groups[len(t.groups)-1]
-	if meta.Name == "" {
+	if seen.Err == nil && !g.decided {
+		g.table, g.decided = object.TableOf(seen.Object.Meta), true
+		if seen.Definition != nil {
+			g.table = object.CustomTable(seen.Definition, seen.Object.Meta)
+		}
+		for i := range g.rows { // of which only the names are known
+			g.rows[i].cells = g.table.Row(g.rows[i].seen.Object, g.rows[i].seen.Taken, t.wide())
+		}
+	}
+	if seen.Object.Meta.Name == "" {
 		seen.Object.Meta.Name = fmt.Sprintf("%q", seen.Key)
 	}
-	row := tableRow{namespace: seen.Namespace, prefix: meta.GroupKind() + "/"}
-	if row.cells = g.table.Row(seen.Object, seen.Taken); t.o.form.shape != asWide {
-		row.cells = row.cells[:len(row.cells)-g.table.Wide]
-	} else {
+	row := tableRow{name: seen.Object.Meta.Name, prefix: seen.Object.Meta.GroupKind() + "/", cells: g.table.Row(seen.Object, seen.Taken, t.wide())}
+	if t.wide() {
 		lease := "-"
 		if seen.Lease != 0 {
 			lease = fmt.Sprintf("%x", seen.Lease)
 		}
-		row.extra = []string{strconv.FormatInt(seen.ModRevision, 10), console.Bytes(seen.Size()), string(seen.Encoding), lease}
+		row.wideCells = []string{strconv.FormatInt(seen.ModRevision, 10), console.Bytes(seen.Size()), string(seen.Encoding), lease}
 	}
 	if t.o.labels {
-		row.extra = append(row.extra, labelText(meta.Labels))
+		row.wideCells = append(row.wideCells, labelText(seen.Object.Meta.Labels))
+	}
+	row.seen.Class, row.seen.Taken = seen.Class, seen.Taken
+	if !g.decided {
+		row.seen.Object = seen.Object
 	}
 	g.space = g.space || seen.Namespace != ""
 	g.rows = append(g.rows, row)
 	return nil
 }
 
+func (t *tables) wide() bool { return t.o.form.shape == asWide }
+
 // end implements show.
 func (t *tables) end() error {
 	for i, g := range t.groups {
 		if t.o.form.shape == asName {
 			for _, row := range g.rows {
-				t.o.s.Data("%s", console.Printable(row.prefix+row.cells[g.name()]))
+				t.o.s.Data("%s", console.Printable(row.prefix+row.name))
 			}
 			continue
 		}
@@ -86,14 +96,12 @@ func (t *tables) end() error {
 	return nil
 }
 
-// name is the column of the name.
-func (g *tableGroup) name() int { return slices.Index(g.table.Columns, "NAME") }
-
 // lines are the rows of a group, with the columns that were asked for.
 func (t *tables) lines(g *tableGroup) [][]string {
-	head := slices.Clone(g.table.Columns[:len(g.table.Columns)-g.table.Wide])
-	if t.o.form.shape == asWide {
-		head = slices.Concat(g.table.Columns, wideColumns)
+	head := g.table.Heads(t.wide())
+	name := slices.Index(head, "NAME")
+	if t.wide() {
+		head = append(head, wideColumns...)
 	}
 	if t.o.labels {
 		head = append(head, "LABELS")
@@ -107,13 +115,12 @@ func (t *tables) lines(g *tableGroup) [][]string {
 		lines = append(lines, head)
 	}
 	for _, row := range g.rows {
-		cells := row.cells
-		if at := g.name(); len(t.groups) > 1 && at >= 0 && at < len(cells) {
-			cells[at] = row.prefix + cells[at]
+		cells := slices.Concat(row.cells, row.wideCells)
+		if len(t.groups) > 1 && name >= 0 {
+			cells[name] = row.prefix + cells[name]
 		}
-		cells = append(cells, row.extra...)
 		if spaced {
-			cells = slices.Insert(cells, 0, row.namespace)
+			cells = slices.Insert(cells, 0, row.seen.Namespace)
 		}
 		lines = append(lines, cells)
 	}

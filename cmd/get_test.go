@@ -60,7 +60,7 @@ func TestGetIsGolden(t *testing.T) {
 	for _, line := range []string{
 		"get pods -n shop-backend", "get pods -n shop-backend -o wide", "get deployments", "get sts -n data", "get ds -n shop-backend -o wide", "get rs -n shop-backend",
 		"get jobs", "get cronjobs -n shop-backend", "get svc -n shop-backend", "get ing", "get nodes -o wide", "get ns", "get pv", "get pvc -n data", "get secrets -n data",
-		"get cm -n data", "get sa -n data", "get hpa", "get events -n shop-backend", "get widgets -n data", "get crd", "get leases -n kube-system",
+		"get cm -n data", "get sa -n data", "get hpa", "get events -n data -o name", "get events -n shop-backend", "get widgets -n data", "get crd", "get leases -n kube-system",
 		"get cm,secrets,gadgets -n data -o name", "get ns --show-labels --no-headers", "get deploy/web-0 sts/db -n shop-backend",
 		"get cm/app-config-0 -n data -o yaml", "get cm/app-config-0 -n data -o yaml --clean", "get cm/app-config-0 -n data -o json --clean",
 		"get svc/web-0 -n shop-backend -o yaml --clean", "get cm/app-config-0 -o name",
@@ -173,6 +173,7 @@ func TestGetHidesSecrets(t *testing.T) {
 		t.Fatalf("only %d values to look for", len(canaries))
 	}
 	for _, form := range [][]string{{"-o", "json"}, {"-o", "yaml"}, {"-o", "wide", "--show-labels"}, {"-o", "yaml", "--clean"}, {"--json"}, {},
+		{"--json", "--include", "secret/secret-0,secrets"}, {"-o", "name"},
 		{"-o", "jsonpath={.items[*].data}"}, {"-o", "custom-columns=N:.metadata.name,D:.data"}, {"-o", "json", "--sort-by", ".data.password"}} {
 		out := must(t, exitDone, append([]string{"get", "secrets", "-A", "--from", path}, form...)...).stdout
 		for value := range maps.Keys(canaries) {
@@ -182,6 +183,14 @@ func TestGetHidesSecrets(t *testing.T) {
 		}
 		if strings.Contains(strings.Join(form, " "), "-o json") && len(regexp.MustCompile(`"hmac:[0-9a-f]{16}"`).FindAllString(out, -1)) < len(canaries) {
 			t.Errorf("there are too few HMACs")
+		}
+	}
+	for _, words := range [][]string{{"secret/*", "-n", "data", "--json"}, {"secret/secret-?", "-n", "data", "-o", "yaml"}, {"secret/secret-0", "--json"}, {"secret/secret-0", "--include", "secrets", "-n", "data", "--json"}} {
+		out := runAt(t, time.Now(), append(append([]string{"get"}, words...), "--from", path)...).stdout
+		for value := range maps.Keys(canaries) {
+			if strings.Contains(out, value) {
+				t.Errorf("get %v shows %.20q", words, value)
+			}
 		}
 	}
 	one := list.Items[0]

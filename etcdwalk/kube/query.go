@@ -43,6 +43,12 @@ func (q Query) Under(prefixes ...string) (Query, error) {
 	return q, err
 }
 
+// CallsOne tells whether the query is one object's name, and no pattern: it may be in
+// several namespaces.
+func (q Query) CallsOne() bool {
+	return len(q.include) == 1 && q.include[0].name != "" && !isGlob(q.include[0].name)
+}
+
 // Narrow tells whether anything is left out of what lies under the prefixes.
 func (q Query) Narrow() bool { return !q.Open() || len(q.exclude) > 0 }
 
@@ -69,7 +75,19 @@ func (q Query) Opening(opener *object.Opener) Query {
 func (q Query) Resolve(ctx context.Context, view etcdwalk.View) (etcdwalk.Selection, error) {
 	layout := q.Layout()
 	r := resolver{layout: layout, namespaces: q.namespaces, catalog: catalog{layout: layout, view: view}}
-	sel, err := r.resolve(ctx, q.include, q.exclude)
+	sel, err := q.resolve(ctx, &r, q.include)
+	if err != nil {
+		return sel, err
+	}
+	if q.labels != nil {
+		sel.Values = &labelled{layout: layout, selector: *q.labels, opener: q.opener, sealed: map[string]int{}}
+	}
+	return sel, nil
+}
+
+// resolve is what the terms select, by the keys alone.
+func (q Query) resolve(ctx context.Context, r *resolver, include []term) (etcdwalk.Selection, error) {
+	sel, err := r.resolve(ctx, include, q.exclude)
 	if err != nil {
 		return sel, err
 	}
@@ -82,9 +100,6 @@ func (q Query) Resolve(ctx context.Context, view etcdwalk.View) (etcdwalk.Select
 	}
 	if q.fields != nil {
 		sel.Match = q.byFields(sel)
-	}
-	if q.labels != nil {
-		sel.Values = &labelled{layout: layout, selector: *q.labels, opener: q.opener, sealed: map[string]int{}}
 	}
 	return sel, nil
 }

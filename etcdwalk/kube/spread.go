@@ -70,7 +70,7 @@ func (q Query) Spread(ctx context.Context, view etcdwalk.View) (*Spread, error) 
 			continue
 		}
 		seen[word] = true
-		sel, err := r.resolve(ctx, []term{t}, q.exclude)
+		sel, err := q.resolve(ctx, &r, []term{t})
 		if err != nil {
 			return nil, err
 		}

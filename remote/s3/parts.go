@@ -191,9 +191,7 @@ func (p *parts) send(ctx context.Context, next piece) error {
 		err = &damage{fmt.Sprintf("the store has part %d with CRC32C %s, and %s was sent", n+1, line(sent.ChecksumCRC32C), sums.crc32cBase64())}
 	}
 	if err != nil {
-		if ctx.Err() != nil {
-			p.interrupted.Store(true)
-		}
+		p.interrupted.Store(true) // its request may be on the way still
 		return s.explain("write", "s3:PutObject", p.u.name, err)
 	}
 	p.mu.Lock()

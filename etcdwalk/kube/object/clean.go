@@ -6,10 +6,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// Clean returns a copy of the tree without what must not be applied again: what the
+// Clean is a copy of the object without what must not be applied again: what the
 // server and controllers fill in, and what binds the object to the moment and the
 // cluster that it was stored in. A server that is given the rest makes the object anew.
-func Clean(o *Object) map[string]any {
+func (o *Object) Clean() *Object {
+	clean := *o
 	tree := runtime.DeepCopyJSON(o.Tree)
 	delete(tree, "status")
 	about, _ := tree["metadata"].(map[string]any)
@@ -37,7 +38,8 @@ func Clean(o *Object) map[string]any {
 	case "batch/v1/Job":
 		cleanJob(about, spec)
 	}
-	return tree
+	clean.Tree = tree
+	return &clean
 }
 
 // cleanJob drops the selector that a server makes out of the Job's UID, and its labels

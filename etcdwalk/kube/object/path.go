@@ -3,12 +3,18 @@ package object
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/client-go/util/jsonpath"
 )
+
+// errUnfit stands for the errors of the library at run time, which repeat values.
+var errUnfit = errors.New("the path does not fit the objects: it filters what is no list, or names an index that is not there")
 
 // A Path finds values in a tree, in kubectl's JSONPath.
 type Path struct{ path *jsonpath.JSONPath }
@@ -52,7 +58,7 @@ func (p Path) Text(alone bool, objects ...*Object) (text string, err error) {
 	}
 	var out bytes.Buffer
 	if err := p.path.Execute(&out, whole); err != nil {
-		return "", fmt.Errorf("fill in the template: %w", err)
+		return "", errUnfit
 	}
 	return escape(out.String()), nil
 }
@@ -66,59 +72,71 @@ func (p Path) Cell(o *Object) (cell string, err error) {
 	}
 	var texts []string
 	for _, v := range found {
+		if !v.IsValid() || v.Kind() == reflect.Interface && v.IsNil() {
+			continue // a null is shown as nothing
+		}
 		var out bytes.Buffer
 		if err := p.path.PrintResults(&out, []reflect.Value{v}); err != nil {
-			return "", fmt.Errorf("print a value: %w", err)
+			return "", errUnfit
 		}
 		texts = append(texts, out.String())
+	}
+	if len(texts) == 0 {
+		return none, nil
 	}
 	return strings.Join(texts, ","), nil
 }
 
-// Compare says which of two objects comes first by what the path finds: what is not there
-// is first, numbers go by their size.
-func (p Path) Compare(a, b *Object) int {
-	x, y := p.key(a.Tree), p.key(b.Tree)
-	m, ok := x.(float64)
-	n, also := y.(float64)
-	switch {
-	case ok && also:
-		return cmp.Compare(m, n)
-	case x == nil && y == nil:
-		return 0
-	case x == nil:
-		return -1
-	case y == nil:
-		return 1
-	}
-	return cmp.Compare(fmt.Sprint(x), fmt.Sprint(y))
+// A Key is what an object is sorted by.
+type Key struct {
+	rank   int // nothing, a number or a quantity, a text
+	number float64
+	text   string
 }
 
-// key is the first value found: a number, a text, or nil.
-func (p Path) key(tree map[string]any) (key any) {
+// Key is the first value that the path finds.
+func (p Path) Key(o *Object) (key Key) {
 	defer func() {
 		if recover() != nil {
-			key = nil
+			key = Key{}
 		}
 	}()
-	found, err := p.values(tree)
+	found, err := p.values(o.Tree)
 	if err != nil || len(found) == 0 {
-		return nil
+		return Key{}
 	}
 	switch v := found[0].Interface().(type) {
+	case nil:
+		return Key{}
 	case int64:
-		return float64(v)
-	case nil, float64, string:
-		return v
+		return Key{rank: 1, number: float64(v)}
+	case float64:
+		return Key{rank: 1, number: v}
+	case string:
+		if plainQuantity.MatchString(v) {
+			if q, err := resource.ParseQuantity(v); err == nil {
+				return Key{rank: 1, number: q.AsApproximateFloat64()}
+			}
+		}
+		return Key{rank: 2, text: v}
 	default:
-		return fmt.Sprint(v)
+		return Key{rank: 2, text: fmt.Sprint(v)}
 	}
+}
+
+// plainQuantity is what may be read as one: with an exponent it could take minutes.
+var plainQuantity = regexp.MustCompile(`^[+-]?[0-9.]{1,18}(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$`)
+
+// Compare says which comes first: what has nothing, then numbers and quantities by their
+// size, then texts.
+func (k Key) Compare(other Key) int {
+	return cmp.Or(cmp.Compare(k.rank, other.rank), cmp.Compare(k.number, other.number), cmp.Compare(k.text, other.text))
 }
 
 func (p Path) values(tree map[string]any) ([]reflect.Value, error) {
 	found, err := p.path.FindResults(tree)
 	if err != nil {
-		return nil, fmt.Errorf("look up a path: %w", err)
+		return nil, errUnfit
 	}
 	var all []reflect.Value
 	for _, some := range found {
@@ -130,6 +148,6 @@ func (p Path) values(tree map[string]any) ([]reflect.Value, error) {
 // caught makes an error of a library's panic.
 func caught(err *error) {
 	if recover() != nil {
-		*err = fmt.Errorf("the path cannot be followed in this object")
+		*err = errUnfit
 	}
 }

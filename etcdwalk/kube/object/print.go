@@ -2,7 +2,9 @@ package object
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -10,64 +12,66 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// ToYAML is a tree as kubectl prints it, and safe on a terminal: in a text, control
+// ToYAML is the object as kubectl prints it, and safe on a terminal: in a text, control
 // characters and marks that change the direction of writing are escaped.
-func ToYAML(tree map[string]any) ([]byte, error) {
-	texts := map[string]string{}
-	text, err := yaml.Marshal(veil(tree, texts))
+func (o *Object) ToYAML() ([]byte, error) {
+	v := veil{token: "kubeferry-" + rand.Text()} // which no value can hold
+	text, err := yaml.Marshal(v.cover(o.Tree))
 	if err != nil {
-		return nil, fmt.Errorf("print as YAML: %w", err)
+		return nil, errors.New("print as YAML: it holds what YAML cannot say")
 	}
-	for token, escaped := range texts {
-		text = bytes.ReplaceAll(text, []byte(token), []byte(escaped))
-	}
-	return text, nil
+	return []byte(strings.NewReplacer(v.pairs...).Replace(string(text))), nil
 }
 
-// ToJSON is a tree as kubectl prints it, and as safe.
-func ToJSON(tree map[string]any, indent string) ([]byte, error) {
+// ToJSON is the object as kubectl prints it, and as safe.
+func (o *Object) ToJSON(indent string) ([]byte, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent(indent, "    ")
-	if err := enc.Encode(tree); err != nil {
+	if err := enc.Encode(o.Tree); err != nil {
 		return nil, fmt.Errorf("print as JSON: %w", err)
 	}
 	return []byte(escape(out.String())), nil
 }
 
-// veil puts a token in the place of each text that YAML would print with a character
-// that is unsafe, and remembers the text in JSON's form, which YAML reads too.
-func veil(value any, texts map[string]string) any {
-	switch v := value.(type) {
+// A veil puts tokens in the place of texts that YAML would print with a character that is
+// unsafe, and remembers the texts in JSON's form, which YAML reads too.
+type veil struct {
+	token string
+	pairs []string // tokens and texts
+}
+
+func (v *veil) cover(value any) any {
+	switch of := value.(type) {
 	case map[string]any:
-		m := make(map[string]any, len(v))
-		for name, inner := range v {
-			m[veilText(name, texts)] = veil(inner, texts)
+		m := make(map[string]any, len(of))
+		for name, inner := range of {
+			m[v.text(name)] = v.cover(inner)
 		}
 		return m
 	case []any:
-		list := make([]any, len(v))
-		for i, inner := range v {
-			list[i] = veil(inner, texts)
+		list := make([]any, len(of))
+		for i, inner := range of {
+			list[i] = v.cover(inner)
 		}
 		return list
 	case string:
-		return veilText(v, texts)
+		return v.text(of)
 	}
 	return value
 }
 
-func veilText(s string, texts map[string]string) string {
+func (v *veil) text(s string) string {
 	if !strings.ContainsFunc(s, unsafe) {
 		return s
 	}
-	token := fmt.Sprintf("kubeferry-veil-%d-", len(texts))
 	quoted, err := json.Marshal(s)
 	if err != nil {
 		return "" // not of a text
 	}
-	texts[token] = escape(string(quoted))
+	token := fmt.Sprintf("%s-%d-", v.token, len(v.pairs))
+	v.pairs = append(v.pairs, token, escape(string(quoted)))
 	return token
 }
 
@@ -95,5 +99,5 @@ func unsafe(r rune) bool {
 	case r < ' ', r == 0x7f, r >= 0x80 && r <= 0x9f:
 		return true
 	}
-	return unicode.Is(unicode.Bidi_Control, r) || r == 0x2028 || r == 0x2029 || r == 0xfeff
+	return unicode.Is(unicode.Bidi_Control, r) || r == 0x2028 || r == 0x2029 || r == 0xfeff || r == 0xfffe || r == 0xffff
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"strings"
 )
 
 // lastApplied is where kubectl apply keeps the whole object, a Secret's data too
@@ -38,12 +39,11 @@ func (r *Redactor) Redact(o *Object) map[string]any {
 			tree[member] = r.hide(tree[member])
 		}
 	}
+	// Other tools than kubectl keep data there as well: kapp, Fleet, OpenShift its tokens.
 	about, _ := tree["metadata"].(map[string]any)
-	notes, _ := about["annotations"].(map[string]any)
-	if text, ok := notes[lastApplied]; ok {
-		about, notes = maps.Clone(about), maps.Clone(notes)
-		notes[lastApplied] = r.hide(text)
-		about["annotations"], tree["metadata"] = notes, about
+	if notes, ok := about["annotations"].(map[string]any); ok {
+		about = maps.Clone(about)
+		about["annotations"], tree["metadata"] = r.hideAll(notes), about
 	}
 	return tree
 }
@@ -70,5 +70,7 @@ func (r *Redactor) hide(value any) string {
 	return "hmac:" + hex.EncodeToString(mac.Sum(nil)[:8])
 }
 
-// IsSecret tells whether the object is a core Secret.
-func (o *Object) IsSecret() bool { return o.Meta.APIVersion == "v1" && o.Meta.Kind == "Secret" }
+// IsSecret tells whether the object is a core Secret, or calls itself nearly so.
+func (o *Object) IsSecret() bool {
+	return o.Meta.APIVersion == "v1" && strings.EqualFold(o.Meta.Kind, "Secret")
+}

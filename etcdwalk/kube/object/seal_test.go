@@ -91,6 +91,19 @@ func TestWrongKeysOpenNothing(t *testing.T) {
 	}
 }
 
+// A value that is too short for its provider is not opened, and nothing panics.
+func TestShortSealedValues(t *testing.T) {
+	opener := openerOf(t, sealedConfig)
+	for _, seal := range []string{"aescbc:v1:cbc32", "aesgcm:v1:gcm16", "secretbox:v1:sb1"} {
+		for n := range 70 {
+			value := append([]byte("k8s:enc:"+seal+":"), make([]byte, n)...)
+			if _, err := opener.Open(t.Context(), []byte("/k"), value); !errors.Is(err, object.ErrSealed) {
+				t.Errorf("%s with %d bytes: %v", seal, n, err)
+			}
+		}
+	}
+}
+
 // A value that was put under another key: aesgcm notices.
 func TestSwappedValues(t *testing.T) {
 	opener := openerOf(t, sealedConfig)

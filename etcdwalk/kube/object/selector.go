@@ -20,6 +20,9 @@ func ParseLabels(text string) (Labels, error) {
 	if err != nil {
 		return Labels{}, fmt.Errorf("label selector %q: %w", text, err)
 	}
+	if s.Empty() {
+		return Labels{}, fmt.Errorf("label selector %q: it asks for nothing", text)
+	}
 	return Labels{s}, nil
 }
 
@@ -43,6 +46,9 @@ func ParseFields(text string) (Fields, error) {
 	s, err := fields.ParseSelector(text)
 	if err != nil {
 		return Fields{}, fmt.Errorf("field selector %q: %w", text, err)
+	}
+	if s.Empty() {
+		return Fields{}, fmt.Errorf("field selector %q: it asks for nothing", text)
 	}
 	for _, r := range s.Requirements() {
 		if r.Field != fieldName && r.Field != fieldNamespace {

@@ -13,13 +13,15 @@ import (
 // has its columns from the server (kubernetes: pkg/printers/internalversion/
 // printers.go), which cannot be linked: these follow them.
 type Table struct {
-	// Columns are the heads, in capitals.
-	Columns []string
-	// Wide is how many of them, the last ones, are for -o wide only.
-	Wide int
+	columns []tableColumn
+	row     func(o *Object, now time.Time) []string
+	custom  bool // its columns are a definition's, which may call anything AGE
+}
 
-	row    func(o *Object, now time.Time) []string
-	custom bool // its columns are a definition's, which may call anything AGE
+// A tableColumn has a head in capitals; one that is wide is for -o wide only.
+type tableColumn struct {
+	head string
+	wide bool
 }
 
 // Unknown is a cell of which nothing is known.
@@ -44,34 +46,60 @@ func TableOf(m Meta) Table {
 		"networking.k8s.io/Ingress": ingressTable, "autoscaling/HorizontalPodAutoscaler": autoscalerTable,
 	}[group+"/"+m.Kind]
 	if !ok {
-		return Table{Columns: []string{"NAME", "AGE"}, row: func(o *Object, _ time.Time) []string { return []string{o.Meta.Name, ""} }}
+		return Table{columns: []tableColumn{{head: "NAME"}, {head: "AGE"}}, row: func(o *Object, _ time.Time) []string { return []string{o.Meta.Name, ""} }}
 	}
 	return table()
+}
+
+// Heads are the heads of the columns.
+func (t Table) Heads(wide bool) []string {
+	var heads []string
+	for _, c := range t.columns {
+		heads = append(heads, c.head)
+	}
+	return t.narrow(heads, wide)
 }
 
 // Row is the object in the table's columns; ages are counted to now, and unknown if it
 // is zero. Of an object without a tree, or stored in a version whose type has no table,
 // only name and age are told.
-func (t Table) Row(o *Object, now time.Time) []string {
+func (t Table) Row(o *Object, now time.Time, wide bool) []string {
 	cells := t.row(o, now)
 	if cells == nil {
-		cells = slices.Repeat([]string{Unknown}, len(t.Columns))
-		cells[slices.Index(t.Columns, "NAME")] = o.Meta.Name
+		cells = slices.Repeat([]string{Unknown}, len(t.columns))
+		cells[t.at("NAME")] = o.Meta.Name
 	}
-	if age := slices.Index(t.Columns, "AGE"); age >= 0 && !t.custom {
+	if age := t.at("AGE"); age >= 0 && !t.custom {
 		cells[age] = since(now, o.Meta.Created)
 	}
-	return cells
+	return t.narrow(cells, wide)
 }
 
-// newTable makes the table of a type. Columns are parted by bars, and a double one stands
-// before those that are wide. The cell below AGE is left empty.
+func (t Table) at(head string) int {
+	return slices.IndexFunc(t.columns, func(c tableColumn) bool { return c.head == head })
+}
+
+// narrow leaves out cells of wide columns.
+func (t Table) narrow(cells []string, wide bool) []string {
+	if wide {
+		return cells
+	}
+	var some []string
+	for i, c := range t.columns {
+		if !c.wide {
+			some = append(some, cells[i])
+		}
+	}
+	return some
+}
+
+// newTable makes the table of a type. Columns are parted by bars, and those that are wide
+// begin with a star. The cell below AGE is left empty.
 func newTable[T runtime.Object](columns string, row func(o T, now time.Time) []string) Table {
-	always, wide, _ := strings.Cut(columns, "||")
-	t := Table{Columns: strings.Split(always, "|")}
-	if wide != "" {
-		more := strings.Split(wide, "|")
-		t.Columns, t.Wide = append(t.Columns, more...), len(more)
+	var t Table
+	for head := range strings.SplitSeq(columns, "|") {
+		head, wide := strings.CutPrefix(head, "*")
+		t.columns = append(t.columns, tableColumn{head, wide})
 	}
 	t.row = func(o *Object, now time.Time) []string {
 		typed, ok := o.typed.(T)

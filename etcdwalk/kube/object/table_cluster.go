@@ -1,6 +1,7 @@
 package object
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,7 +13,7 @@ import (
 )
 
 func nodeTable() Table {
-	return newTable("NAME|STATUS|ROLES|AGE|VERSION||INTERNAL-IP|EXTERNAL-IP|OS-IMAGE|KERNEL-VERSION|CONTAINER-RUNTIME", func(n *corev1.Node, _ time.Time) []string {
+	return newTable("NAME|STATUS|ROLES|AGE|VERSION|*INTERNAL-IP|*EXTERNAL-IP|*OS-IMAGE|*KERNEL-VERSION|*CONTAINER-RUNTIME", func(n *corev1.Node, _ time.Time) []string {
 		about := n.Status.NodeInfo
 		return []string{
 			n.Name, nodeStatus(n), nodeRoles(n), "", about.KubeletVersion, nodeAddress(n, corev1.NodeInternalIP), nodeAddress(n, corev1.NodeExternalIP),
@@ -72,7 +73,7 @@ func namespaceTable() Table {
 }
 
 func volumeTable() Table {
-	return newTable("NAME|CAPACITY|ACCESS MODES|RECLAIM POLICY|STATUS|CLAIM|STORAGECLASS|VOLUMEATTRIBUTESCLASS|REASON|AGE||VOLUMEMODE", func(v *corev1.PersistentVolume, _ time.Time) []string {
+	return newTable("NAME|CAPACITY|ACCESS MODES|RECLAIM POLICY|STATUS|CLAIM|STORAGECLASS|VOLUMEATTRIBUTESCLASS|REASON|AGE|*VOLUMEMODE", func(v *corev1.PersistentVolume, _ time.Time) []string {
 		claim, status := "", string(v.Status.Phase)
 		if ref := v.Spec.ClaimRef; ref != nil {
 			claim = ref.Namespace + "/" + ref.Name
@@ -82,13 +83,13 @@ func volumeTable() Table {
 		}
 		return []string{
 			v.Name, storageOf(v.Spec.Capacity), modes(v.Spec.AccessModes), string(v.Spec.PersistentVolumeReclaimPolicy), status, claim,
-			v.Spec.StorageClassName, orUnset(v.Spec.VolumeAttributesClassName), v.Status.Reason, "", orUnset(v.Spec.VolumeMode),
+			cmp.Or(v.Annotations[corev1.BetaStorageClassAnnotation], v.Spec.StorageClassName), orUnset(v.Spec.VolumeAttributesClassName), v.Status.Reason, "", orUnset(v.Spec.VolumeMode),
 		}
 	})
 }
 
 func claimTable() Table {
-	return newTable("NAME|STATUS|VOLUME|CAPACITY|ACCESS MODES|STORAGECLASS|VOLUMEATTRIBUTESCLASS|AGE||VOLUMEMODE", func(c *corev1.PersistentVolumeClaim, _ time.Time) []string {
+	return newTable("NAME|STATUS|VOLUME|CAPACITY|ACCESS MODES|STORAGECLASS|VOLUMEATTRIBUTESCLASS|AGE|*VOLUMEMODE", func(c *corev1.PersistentVolumeClaim, _ time.Time) []string {
 		capacity, access, class, status := "", "", "", string(c.Status.Phase)
 		if c.Spec.VolumeName != "" {
 			capacity, access = storageOf(c.Status.Capacity), modes(c.Status.AccessModes)
@@ -96,6 +97,7 @@ func claimTable() Table {
 		if c.Spec.StorageClassName != nil {
 			class = *c.Spec.StorageClassName
 		}
+		class = cmp.Or(c.Annotations[corev1.BetaStorageClassAnnotation], class)
 		if c.DeletionTimestamp != nil {
 			status = "Terminating"
 		}
@@ -188,37 +190,37 @@ func metric(m autoscalingv2.MetricSpec, now autoscalingv2.MetricStatus) string {
 		if now.Resource != nil {
 			is = now.Resource.Current
 		}
-		return string(m.Resource.Name) + ": " + against(is, m.Resource.Target)
+		return string(m.Resource.Name) + ": " + against(is, m.Resource.Target, "")
 	case m.ContainerResource != nil:
 		var is autoscalingv2.MetricValueStatus
 		if now.ContainerResource != nil {
 			is = now.ContainerResource.Current
 		}
-		return string(m.ContainerResource.Name) + ": " + against(is, m.ContainerResource.Target)
+		return string(m.ContainerResource.Name) + ": " + against(is, m.ContainerResource.Target, "")
 	case m.Pods != nil:
 		var is autoscalingv2.MetricValueStatus
 		if now.Pods != nil {
 			is = now.Pods.Current
 		}
-		return against(is, m.Pods.Target)
+		return against(is, m.Pods.Target, "")
 	case m.Object != nil:
 		var is autoscalingv2.MetricValueStatus
 		if now.Object != nil {
 			is = now.Object.Current
 		}
-		return against(is, m.Object.Target)
+		return against(is, m.Object.Target, " (avg)")
 	case m.External != nil:
 		var is autoscalingv2.MetricValueStatus
 		if now.External != nil {
 			is = now.External.Current
 		}
-		return against(is, m.External.Target)
+		return against(is, m.External.Target, " (avg)")
 	}
 	return "<unknown type>"
 }
 
-// against is a value and what it should be.
-func against(is autoscalingv2.MetricValueStatus, target autoscalingv2.MetricTarget) string {
+// against is a value and what it should be; average is said behind one.
+func against(is autoscalingv2.MetricValueStatus, target autoscalingv2.MetricTarget, average string) string {
 	value := Unknown
 	switch {
 	case target.AverageUtilization != nil:
@@ -230,7 +232,7 @@ func against(is autoscalingv2.MetricValueStatus, target autoscalingv2.MetricTarg
 		if is.AverageValue != nil {
 			value = is.AverageValue.String()
 		}
-		return value + "/" + target.AverageValue.String() + " (avg)"
+		return value + "/" + target.AverageValue.String() + average
 	case target.Value != nil:
 		if is.Value != nil {
 			value = is.Value.String()
@@ -241,7 +243,7 @@ func against(is autoscalingv2.MetricValueStatus, target autoscalingv2.MetricTarg
 }
 
 func eventTable() Table {
-	return newTable("LAST SEEN|TYPE|REASON|OBJECT|MESSAGE||SUBOBJECT|SOURCE|FIRST SEEN|COUNT|NAME", func(e *corev1.Event, now time.Time) []string {
+	return newTable("LAST SEEN|TYPE|REASON|OBJECT|*SUBOBJECT|*SOURCE|MESSAGE|*FIRST SEEN|*COUNT|*NAME", func(e *corev1.Event, now time.Time) []string {
 		first, last, count := e.FirstTimestamp.Time, e.LastTimestamp.Time, e.Count
 		if first.IsZero() {
 			first = e.EventTime.Time
@@ -258,13 +260,13 @@ func eventTable() Table {
 		if source == "" {
 			source = e.ReportingController
 		}
-		if host := e.Source.Host + e.ReportingInstance; host != "" {
+		if host := cmp.Or(e.Source.Host, e.ReportingInstance); host != "" {
 			source += ", " + host
 		}
 		about := strings.ToLower(of.Kind)
 		if of.Name != "" {
 			about += "/" + of.Name
 		}
-		return []string{since(now, last), e.Type, e.Reason, about, strings.TrimSpace(e.Message), of.FieldPath, source, since(now, first), number(count), e.Name}
+		return []string{since(now, last), e.Type, e.Reason, about, of.FieldPath, source, strings.TrimSpace(e.Message), since(now, first), number(count), e.Name}
 	})
 }

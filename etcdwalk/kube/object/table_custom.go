@@ -11,23 +11,18 @@ import (
 // none (apiextensions-apiserver: pkg/registry/customresource/tableconvertor).
 func CustomTable(definition *Object, m Meta) Table {
 	_, version, _ := strings.Cut(m.APIVersion, "/")
-	var wide, always []printerColumn
-	for _, c := range printerColumns(definition.Tree, version) {
-		if c.wide {
-			wide = append(wide, c)
-		} else {
-			always = append(always, c)
-		}
-	}
-	if len(always)+len(wide) == 0 {
+	all := printerColumns(definition.Tree, version)
+	if len(all) == 0 {
 		return TableOf(m)
 	}
-	all := append(always, wide...)
-	t := Table{Columns: []string{"NAME"}, Wide: len(wide), custom: true}
+	t := Table{columns: []tableColumn{{head: "NAME"}}, custom: true}
 	for _, c := range all {
-		t.Columns = append(t.Columns, strings.ToUpper(c.name))
+		t.columns = append(t.columns, tableColumn{strings.ToUpper(c.name), c.wide})
 	}
 	t.row = func(o *Object, now time.Time) []string {
+		if o.Tree == nil {
+			return nil
+		}
 		cells := []string{o.Meta.Name}
 		for _, c := range all {
 			cells = append(cells, c.cell(o, now))

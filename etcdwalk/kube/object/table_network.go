@@ -1,8 +1,8 @@
 package object
 
 import (
+	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -11,7 +11,7 @@ import (
 )
 
 func serviceTable() Table {
-	return newTable("NAME|TYPE|CLUSTER-IP|EXTERNAL-IP|PORT(S)|AGE||SELECTOR", func(s *corev1.Service, _ time.Time) []string {
+	return newTable("NAME|TYPE|CLUSTER-IP|EXTERNAL-IP|PORT(S)|AGE|*SELECTOR", func(s *corev1.Service, _ time.Time) []string {
 		ip := none
 		if len(s.Spec.ClusterIPs) > 0 {
 			ip = s.Spec.ClusterIPs[0]
@@ -29,28 +29,19 @@ func externalIP(s *corev1.Service) string {
 	case corev1.ServiceTypeExternalName:
 		return s.Spec.ExternalName
 	case corev1.ServiceTypeLoadBalancer:
-		all := slices.Clone(s.Spec.ExternalIPs)
-		if at := ingressPoints(s.Status.LoadBalancer.Ingress); at != "" {
-			all = append(all, at)
+		var all []string
+		for _, p := range s.Status.LoadBalancer.Ingress {
+			if at := cmp.Or(p.IP, p.Hostname); at != "" {
+				all = append(all, at)
+			}
 		}
+		all = append(all, s.Spec.ExternalIPs...)
 		if len(all) == 0 {
 			return "<pending>"
 		}
 		return strings.Join(all, ",")
 	}
 	return Unknown
-}
-
-func ingressPoints(points []corev1.LoadBalancerIngress) string {
-	var at []string
-	for _, p := range points {
-		if name := p.IP + p.Hostname; p.IP == "" || p.Hostname == "" {
-			at = append(at, name)
-		} else {
-			at = append(at, p.IP)
-		}
-	}
-	return strings.Join(at, ",")
 }
 
 func servicePorts(ports []corev1.ServicePort) string {
@@ -73,7 +64,7 @@ func ingressTable() Table {
 		}
 		var at []string
 		for _, p := range i.Status.LoadBalancer.Ingress {
-			at = append(at, p.IP+p.Hostname)
+			at = append(at, cmp.Or(p.IP, p.Hostname))
 		}
 		ports := "80"
 		if len(i.Spec.TLS) > 0 {

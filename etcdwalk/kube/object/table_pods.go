@@ -10,7 +10,7 @@ import (
 )
 
 func podTable() Table {
-	return newTable("NAME|READY|STATUS|RESTARTS|AGE||IP|NODE|NOMINATED NODE|READINESS GATES", func(p *corev1.Pod, now time.Time) []string {
+	return newTable("NAME|READY|STATUS|RESTARTS|AGE|*IP|*NODE|*NOMINATED NODE|*READINESS GATES", func(p *corev1.Pod, now time.Time) []string {
 		s := newPodState(p)
 		restarts := strconv.Itoa(s.restarts)
 		if s.restarts != 0 && !s.restarted.IsZero() {

@@ -13,24 +13,24 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 )
 
-const containerColumns = "CONTAINERS|IMAGES"
+const containerColumns = "*CONTAINERS|*IMAGES"
 
 func deploymentTable() Table {
-	return newTable("NAME|READY|UP-TO-DATE|AVAILABLE|AGE||"+containerColumns+"|SELECTOR", func(d *appsv1.Deployment, _ time.Time) []string {
+	return newTable("NAME|READY|UP-TO-DATE|AVAILABLE|AGE|"+containerColumns+"|*SELECTOR", func(d *appsv1.Deployment, _ time.Time) []string {
 		names, images := containers(d.Spec.Template)
 		return []string{d.Name, ratio(d.Status.ReadyReplicas, d.Spec.Replicas), number(d.Status.UpdatedReplicas), number(d.Status.AvailableReplicas), "", names, images, selector(d.Spec.Selector)}
 	})
 }
 
 func statefulSetTable() Table {
-	return newTable("NAME|READY|AGE||"+containerColumns, func(s *appsv1.StatefulSet, _ time.Time) []string {
+	return newTable("NAME|READY|AGE|"+containerColumns, func(s *appsv1.StatefulSet, _ time.Time) []string {
 		names, images := containers(s.Spec.Template)
 		return []string{s.Name, ratio(s.Status.ReadyReplicas, s.Spec.Replicas), "", names, images}
 	})
 }
 
 func daemonSetTable() Table {
-	return newTable("NAME|DESIRED|CURRENT|READY|UP-TO-DATE|AVAILABLE|NODE SELECTOR|AGE||"+containerColumns+"|SELECTOR", func(d *appsv1.DaemonSet, _ time.Time) []string {
+	return newTable("NAME|DESIRED|CURRENT|READY|UP-TO-DATE|AVAILABLE|NODE SELECTOR|AGE|"+containerColumns+"|*SELECTOR", func(d *appsv1.DaemonSet, _ time.Time) []string {
 		names, images := containers(d.Spec.Template)
 		s := d.Status
 		return []string{
@@ -41,14 +41,14 @@ func daemonSetTable() Table {
 }
 
 func replicaSetTable() Table {
-	return newTable("NAME|DESIRED|CURRENT|READY|AGE||"+containerColumns+"|SELECTOR", func(r *appsv1.ReplicaSet, _ time.Time) []string {
+	return newTable("NAME|DESIRED|CURRENT|READY|AGE|"+containerColumns+"|*SELECTOR", func(r *appsv1.ReplicaSet, _ time.Time) []string {
 		names, images := containers(r.Spec.Template)
 		return []string{r.Name, number(wanted(r.Spec.Replicas)), number(r.Status.Replicas), number(r.Status.ReadyReplicas), "", names, images, selector(r.Spec.Selector)}
 	})
 }
 
 func jobTable() Table {
-	return newTable("NAME|STATUS|COMPLETIONS|DURATION|AGE||"+containerColumns+"|SELECTOR", func(j *batchv1.Job, now time.Time) []string {
+	return newTable("NAME|STATUS|COMPLETIONS|DURATION|AGE|"+containerColumns+"|*SELECTOR", func(j *batchv1.Job, now time.Time) []string {
 		names, images := containers(j.Spec.Template)
 		return []string{j.Name, jobStatus(j), completions(j), jobDuration(j, now), "", names, images, selector(j.Spec.Selector)}
 	})
@@ -103,7 +103,7 @@ func jobDuration(j *batchv1.Job, now time.Time) string {
 }
 
 func cronJobTable() Table {
-	return newTable("NAME|SCHEDULE|TIMEZONE|SUSPEND|ACTIVE|LAST SCHEDULE|AGE||"+containerColumns+"|SELECTOR", func(c *batchv1.CronJob, now time.Time) []string {
+	return newTable("NAME|SCHEDULE|TIMEZONE|SUSPEND|ACTIVE|LAST SCHEDULE|AGE|"+containerColumns+"|*SELECTOR", func(c *batchv1.CronJob, now time.Time) []string {
 		names, images := containers(c.Spec.JobTemplate.Spec.Template)
 		zone, last, suspended := none, none, "<unset>"
 		if c.Spec.TimeZone != nil {
