@@ -40,7 +40,7 @@ func TableOf(m Meta) Table {
 	table, ok := map[string]func() Table{
 		"/Pod": podTable, "/Service": serviceTable, "/Node": nodeTable, "/Namespace": namespaceTable,
 		"/PersistentVolume": volumeTable, "/PersistentVolumeClaim": claimTable, "/Secret": secretTable, "/ConfigMap": configMapTable,
-		"/ServiceAccount": serviceAccountTable, "/Event": eventTable,
+		"/Event":          eventTable,
 		"apps/Deployment": deploymentTable, "apps/StatefulSet": statefulSetTable, "apps/DaemonSet": daemonSetTable, "apps/ReplicaSet": replicaSetTable,
 		"batch/Job": jobTable, "batch/CronJob": cronJobTable,
 		"networking.k8s.io/Ingress": ingressTable, "autoscaling/HorizontalPodAutoscaler": autoscalerTable,

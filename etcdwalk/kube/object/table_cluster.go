@@ -146,12 +146,6 @@ func configMapTable() Table {
 	})
 }
 
-func serviceAccountTable() Table {
-	return newTable("NAME|SECRETS|AGE", func(s *corev1.ServiceAccount, _ time.Time) []string {
-		return []string{s.Name, strconv.Itoa(len(s.Secrets)), ""}
-	})
-}
-
 func autoscalerTable() Table {
 	return newTable("NAME|REFERENCE|TARGETS|MINPODS|MAXPODS|REPLICAS|AGE", func(h *autoscalingv2.HorizontalPodAutoscaler, _ time.Time) []string {
 		least := "<unset>"
