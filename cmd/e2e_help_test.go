@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/kubeferry/kubeferry/cmd/console"
@@ -21,6 +20,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 	"github.com/kubeferry/kubeferry/remote/dir"
+	"github.com/kubeferry/kubeferry/scripts/fixtures/database"
 )
 
 // A ran is what became of one command line.
@@ -213,16 +213,7 @@ func count(lines map[string]line) replay.Counts {
 // unpack decompresses a zstd file into a temporary folder.
 func unpack(t testing.TB, path string) string {
 	t.Helper()
-	packed, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	decoder, err := zstd.NewReader(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer decoder.Close()
-	raw, err := decoder.DecodeAll(packed, nil)
+	raw, err := database.Unpack(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,10 +24,11 @@ type getOptions struct {
 	reveal    bool
 
 	named bool // one object is called by its name
+	hide  *object.Redactor
 }
 
 func newGet(s *flags.Settings) *cobra.Command {
-	o := &getOptions{s: s}
+	o := &getOptions{s: s, hide: object.NewRedactor()}
 	c := &cobra.Command{
 		SuggestFor: []string{"show", "cat"},
 		Use:        "get (TYPE | TYPE/NAME)... [--from ARCHIVE]",
@@ -92,7 +93,7 @@ func (o *getOptions) run(ctx context.Context, query kube.Query) error {
 		return err
 	}
 	defer source.Close()
-	if _, err = (ferry.Look{Source: source, Query: query}).Run(ctx, shown.add); err != nil {
+	if _, err = (ferry.Look{Source: source, Query: query, Definitions: o.tabular()}).Run(ctx, shown.add); err != nil {
 		return err
 	}
 	return shown.end()
@@ -108,12 +109,12 @@ func (o *getOptions) newShow() (show, error) {
 	var shown show = &tables{o: o}
 	switch o.form.shape {
 	case asYAML, asJSON:
-		shown = &documents{o: o, hide: object.NewRedactor()}
+		shown = &documents{o: o}
 	case asTemplate, asColumns:
-		shown = &paths{o: o, hide: object.NewRedactor()}
+		shown = &paths{o: o}
 	}
 	if o.s.JSON {
-		shown = &lines{o: o, hide: object.NewRedactor()}
+		shown = &lines{o: o}
 	}
 	if o.sortBy == "" {
 		return shown, nil
@@ -122,5 +123,21 @@ func (o *getOptions) newShow() (show, error) {
 	if err != nil {
 		return nil, console.Usagef("--sort-by: %w", err)
 	}
-	return &sorted{next: shown, by: by, hide: object.NewRedactor()}, nil
+	return &sorted{next: shown, by: by, hide: o.hide}, nil
+}
+
+// tabular tells whether columns are shown, so that those of custom resources matter.
+func (o *getOptions) tabular() bool {
+	return !o.s.JSON && (o.form.shape == asTable || o.form.shape == asWide)
+}
+
+// shown is what may be shown of an object: a Secret as it is only if it is alone.
+func (o *getOptions) shown(of *object.Object, alone bool) *object.Object {
+	if o.clean {
+		of = of.Clean()
+	}
+	if !alone && !o.reveal {
+		of = o.hide.Redact(of)
+	}
+	return of
 }

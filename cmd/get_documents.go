@@ -13,11 +13,9 @@ import (
 // documents shows objects whole: one that is called by its name as it is, others as the
 // items of a List, as they come.
 type documents struct {
-	o     *getOptions
-	hide  *object.Redactor
-	first *document // held until it is known whether another one comes
-	count int
-	dark  undecoded
+	o    *getOptions
+	held held[document]
+	dark undecoded
 }
 
 // A document is an object and what there is to say of it.
@@ -32,19 +30,9 @@ func (d *documents) add(seen ferry.Seen) error {
 	if seen.Err != nil {
 		return nil
 	}
-	next := &document{seen.Object, fmt.Sprintf("%s, revision %d, %s", console.Printable(string(seen.Key)), seen.ModRevision, seen.Encoding)}
+	next := document{seen.Object, fmt.Sprintf("%s, revision %d, %s", console.Printable(string(seen.Key)), seen.ModRevision, seen.Encoding)}
 	warnNotShown(d.o, seen)
-	d.count++
-	if d.count == 1 {
-		d.first = next
-		return nil
-	}
-	if d.count == 2 {
-		if err := d.item(d.first, true); err != nil {
-			return err
-		}
-	}
-	return d.item(next, false)
+	return d.held.add(next, d.item)
 }
 
 // warnNotShown names the fields of an object that kubeferry does not know.
@@ -57,18 +45,18 @@ func warnNotShown(o *getOptions, seen ferry.Seen) {
 // end implements show.
 func (d *documents) end() error {
 	switch {
-	case d.count == 1 && d.o.named:
-		text, err := d.text(d.first, "", true)
+	case d.held.count == 1 && d.o.named:
+		text, err := d.text(d.held.first, "", true)
 		if err != nil {
 			return err
 		}
 		d.o.s.Text(string(text))
-	case d.count == 1:
-		if err := d.item(d.first, true); err != nil {
+	case d.held.count == 1:
+		if err := d.item(d.held.first, true); err != nil {
 			return err
 		}
 		fallthrough
-	case d.count > 1:
+	case d.held.count > 1:
 		d.o.s.Text(listEnds[d.o.form.shape])
 	}
 	return d.dark.err()
@@ -85,7 +73,7 @@ var (
 )
 
 // item prints an item of a List.
-func (d *documents) item(next *document, first bool) error {
+func (d *documents) item(next document, first bool) error {
 	text, err := d.text(next, "        ", false)
 	if err != nil {
 		return err
@@ -102,14 +90,8 @@ func (d *documents) item(next *document, first bool) error {
 }
 
 // text is an object in the form that was asked for.
-func (d *documents) text(next *document, indent string, alone bool) ([]byte, error) {
-	shown := next.object
-	if d.o.clean {
-		shown = shown.Clean()
-	}
-	if !d.o.reveal && !alone {
-		shown = d.hide.Hidden(shown)
-	}
+func (d *documents) text(next document, indent string, alone bool) ([]byte, error) {
+	shown := d.o.shown(next.object, alone)
 	if d.o.form.shape == asJSON {
 		return shown.ToJSON(indent)
 	}

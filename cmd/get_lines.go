@@ -10,15 +10,13 @@ import (
 
 // lines shows each object as a line of JSON for --json, whatever the form.
 type lines struct {
-	o     *getOptions
-	hide  *object.Redactor
-	first *heldLine // until it is known whether another one comes
-	count int64
-	dark  undecoded
+	o    *getOptions
+	held held[seenLine]
+	dark undecoded
 }
 
-// A heldLine is a line and its object; nil if that cannot be decoded.
-type heldLine struct {
+// A seenLine is a line and its object; nil if that cannot be decoded.
+type seenLine struct {
 	line   objectSeen
 	object *object.Object
 }
@@ -38,38 +36,23 @@ type objectSeen struct {
 // add implements show.
 func (l *lines) add(seen ferry.Seen) error {
 	l.dark.add(seen)
-	l.count++
 	line := objectSeen{
 		Message: console.NewMessage("object"), Key: string(seen.Key), Revision: seen.ModRevision, Bytes: seen.Size(), Encoding: string(seen.Encoding),
 		NotShown: seen.Object.NotShown,
 	}
-	next := &heldLine{line: line}
+	next := seenLine{line: line}
 	if seen.Err != nil {
 		next.line.Error = seen.Err.Error()
 	} else {
-		if next.object = seen.Object; l.o.clean {
-			next.object = next.object.Clean()
-		}
+		next.object = seen.Object
 	}
-	switch l.count {
-	case 1:
-		l.first = next
-		return nil
-	case 2:
-		if err := l.print(l.first, false); err != nil {
-			return err
-		}
-	}
-	return l.print(next, false)
+	return l.held.add(next, func(next seenLine, _ bool) error { return l.print(next, false) })
 }
 
 // print prints a line; only a Secret that is alone is shown as it is.
-func (l *lines) print(next *heldLine, alone bool) error {
-	if o := next.object; o != nil {
-		if !alone && !l.o.reveal {
-			o = l.hide.Hidden(o)
-		}
-		text, err := o.ToJSON("")
+func (l *lines) print(next seenLine, alone bool) error {
+	if next.object != nil {
+		text, err := l.o.shown(next.object, alone).ToJSON("")
 		if err != nil {
 			return err
 		}
@@ -81,11 +64,11 @@ func (l *lines) print(next *heldLine, alone bool) error {
 
 // end implements show.
 func (l *lines) end() error {
-	if l.count == 1 {
-		if err := l.print(l.first, l.o.named); err != nil {
+	if l.held.count == 1 {
+		if err := l.print(l.held.first, l.o.named); err != nil {
 			return err
 		}
 	}
-	l.o.s.Result = objectsResult{l.count}
+	l.o.s.Result = objectsResult{l.held.count}
 	return l.dark.err()
 }

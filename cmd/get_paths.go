@@ -12,7 +12,6 @@ import (
 // objects, as kubectl does.
 type paths struct {
 	o     *getOptions
-	hide  *object.Redactor
 	found []*object.Object
 	dark  undecoded
 }
@@ -31,9 +30,7 @@ func (p *paths) add(seen ferry.Seen) error {
 func (p *paths) end() error {
 	alone := p.o.named && len(p.found) == 1
 	for i, o := range p.found {
-		if !alone && !p.o.reveal {
-			p.found[i] = p.hide.Hidden(o)
-		}
+		p.found[i] = p.o.shown(o, alone)
 	}
 	if p.o.form.shape == asColumns {
 		if err := p.table(); err != nil {
@@ -91,7 +88,7 @@ type sortedOne struct {
 // add implements show.
 func (s *sorted) add(seen ferry.Seen) error {
 	seen.Key, seen.Value = bytes.Clone(seen.Key), bytes.Clone(seen.Value) // they are the walk's
-	s.all = append(s.all, sortedOne{seen, s.by.Key(s.hide.Hidden(seen.Object))})
+	s.all = append(s.all, sortedOne{seen, s.by.Key(s.hide.Redact(seen.Object))})
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -132,11 +131,13 @@ func aboutOf(tree map[string]any) map[string]any {
 func shownObjects(t *testing.T, fixture string) map[string]map[string]any {
 	t.Helper()
 	all := map[string]map[string]any{}
-	for line := range bytes.Lines(readFile(t, unpack(t, fixture+".objects.jsonl.zst"))) {
-		var shown struct{ Object map[string]any }
-		check(t, json.Unmarshal(line, &shown))
-		about := aboutOf(shown.Object)
-		all[fmt.Sprint(shown.Object["apiVersion"], shown.Object["kind"], about["namespace"], about["name"])] = shown.Object
+	objects, err := database.Objects(fixture + ".objects.jsonl.zst")
+	check(t, err)
+	for _, text := range objects {
+		var tree map[string]any
+		check(t, json.Unmarshal(text, &tree))
+		about := aboutOf(tree)
+		all[fmt.Sprint(tree["apiVersion"], tree["kind"], about["namespace"], about["name"])] = tree
 	}
 	return all
 }

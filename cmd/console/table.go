@@ -11,21 +11,16 @@ import (
 var numeric = []string{"AGE", "BYTES", "SIZE", "KEYS", "REVISION", "GOOD", "BROKEN"}
 
 // Table prints rows in columns to stdout; the first row is the head.
-func (p *Printer) Table(rows [][]string) {
-	if p.JSON || p.Quiet {
-		return
-	}
-	for _, line := range columns(rows, "  ", numeric) {
-		p.keep(fmt.Fprintln(p.Stdout, line))
-	}
-}
+func (p *Printer) Table(rows [][]string) { p.table(columns(rows, "  ", numeric)) }
 
 // KubectlTable prints rows as kubectl does, all columns to the left.
-func (p *Printer) KubectlTable(rows [][]string) {
+func (p *Printer) KubectlTable(rows [][]string) { p.table(columns(rows, "   ", nil)) }
+
+func (p *Printer) table(lines []string) {
 	if p.JSON || p.Quiet {
 		return
 	}
-	for _, line := range columns(rows, "   ", nil) {
+	for _, line := range lines {
 		p.keep(fmt.Fprintln(p.Stdout, line))
 	}
 }

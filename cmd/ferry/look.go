@@ -14,6 +14,9 @@ import (
 type Look struct {
 	Source etcdwalk.Source
 	Query  kube.Query
+	// Definitions asks for those of the kinds of custom resources, each with a look of
+	// its own into the source.
+	Definitions bool
 }
 
 // A Seen is what lies under one key.
@@ -24,8 +27,8 @@ type Seen struct {
 	Object   *object.Object  // without a tree if the value cannot be decoded
 	Err      error           // why
 	Taken    time.Time       // the moment of the source; zero: not known
-	// Definition is that of a custom resource's kind; nil if the source has none that
-	// can be read.
+	// Definition is that of a custom resource's kind; nil if it was not asked for, or
+	// the source has none that can be read.
 	Definition *object.Object
 }
 
@@ -36,7 +39,7 @@ func (l Look) Run(ctx context.Context, tell func(Seen) error) (int64, error) {
 	definitions := map[string]*object.Object{}
 	n, err := l.Keys(ctx, func(view etcdwalk.View, class etcdwalk.Class, e etcdwalk.Entry) bool {
 		seen := l.see(ctx, view.Info(), class, e)
-		if _, known := definitions[class.Kind]; !known {
+		if _, known := definitions[class.Kind]; !known && l.Definitions {
 			definitions[class.Kind] = l.definition(ctx, view, class)
 		}
 		seen.Definition = definitions[class.Kind]
@@ -125,10 +128,8 @@ func (l Look) see(ctx context.Context, info etcdwalk.Info, class etcdwalk.Class,
 // metaOf is what a key says of the object.
 func metaOf(class etcdwalk.Class) object.Meta {
 	m := object.Meta{Kind: class.Kind, Name: class.Name, Namespace: class.Namespace}
-	for _, k := range kube.Known() {
-		if k.Name() == class.Kind {
-			m.APIVersion, m.Kind = k.Group+"/", k.Kind
-		}
+	if k, ok := kube.KindNamed(class.Kind); ok {
+		m.APIVersion, m.Kind = k.Group+"/", k.Kind
 	}
 	return m
 }

@@ -2,7 +2,6 @@ package kube_test
 
 import (
 	"context"
-	"encoding/base64"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/scripts/fixtures/database"
 )
 
 // A truth is one line of a fixture's keys.tsv, which was written from what
@@ -52,13 +52,9 @@ func truths(t testing.TB, name string) []truth {
 // definition of a custom resource, and some encrypted ones.
 func values(t testing.TB) []etcdwalk.Entry {
 	t.Helper()
-	var all []etcdwalk.Entry
-	for _, columns := range fixtureLines(t, "registry-1.36.values.tsv") {
-		value, err := base64.StdEncoding.DecodeString(columns[1])
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, etcdwalk.Entry{Key: []byte(columns[0]), Value: value})
+	all, err := database.Values(filepath.Join("..", "..", "testdata", "fixtures", "registry-1.36.values.tsv"))
+	if err != nil || len(all) < 10 {
+		t.Fatalf("there are %d values, %v", len(all), err)
 	}
 	return all
 }

@@ -43,6 +43,16 @@ func Known() []Kind {
 	return known
 }
 
+// KindNamed finds a kind that is compiled in by its name, as a key's class has it.
+func KindNamed(name string) (Kind, bool) {
+	for _, kinds := range [][]Kind{table, openshift} {
+		if i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name() == name }); i >= 0 {
+			return kinds[i], true
+		}
+	}
+	return Kind{}, false
+}
+
 // ShortNames are the kind's short names, as kubectl has them.
 func (k *Kind) ShortNames() []string { return strings.Fields(k.short) }
 

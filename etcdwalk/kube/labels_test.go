@@ -1,7 +1,6 @@
 package kube_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/klauspost/compress/zstd"
 	"pgregory.net/rapid"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
@@ -27,34 +25,24 @@ import (
 // kind, namespace and name.
 func labelled(t *testing.T, fixture string) map[string]map[string]string {
 	t.Helper()
-	file, err := os.Open(filepath.Join("..", "..", "testdata", "fixtures", fixture+".objects.jsonl.zst"))
+	objects, err := database.Objects(filepath.Join("..", "..", "testdata", "fixtures", fixture+".objects.jsonl.zst"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
-	unpacked, err := zstd.NewReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unpacked.Close()
 	all := map[string]map[string]string{}
-	lines := bufio.NewScanner(unpacked)
-	lines.Buffer(nil, 8<<20)
-	for lines.Scan() {
-		var line struct {
-			Object struct {
-				Kind     string
-				Metadata struct {
-					Namespace, Name string
-					Labels          map[string]string
-				}
+	for _, text := range objects {
+		var o struct {
+			Kind     string
+			Metadata struct {
+				Namespace, Name string
+				Labels          map[string]string
 			}
 		}
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+		if err := json.Unmarshal(text, &o); err != nil {
 			t.Fatal(err)
 		}
-		m := line.Object.Metadata
-		all[line.Object.Kind+" "+m.Namespace+"/"+m.Name] = m.Labels
+		m := o.Metadata
+		all[o.Kind+" "+m.Namespace+"/"+m.Name] = m.Labels
 	}
 	return all
 }

@@ -45,7 +45,7 @@ func (m *Meta) readCBOR(value []byte) error {
 	*m = Meta{APIVersion: read.APIVersion, Kind: read.Kind, Name: about.Name, Namespace: about.Namespace, UID: about.UID, Deleting: about.Deleted != ""}
 	m.Labels = lenientCBOR[map[string]string](mode, about.Labels)
 	m.Finalizers = lenientCBOR[[]string](mode, about.Finalizers)
-	m.Owners = ownersOf(lenientCBOR[[]jsonOwner](mode, about.Owners))
+	m.Owners = lenientCBOR[[]Owner](mode, about.Owners)
 	m.Created = moment(lenientCBOR[string](mode, about.Created))
 	return nil
 }

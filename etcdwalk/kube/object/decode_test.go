@@ -1,54 +1,48 @@
 package object_test
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"maps"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
+	"github.com/kubeferry/kubeferry/scripts/fixtures/database"
 )
 
 // shown are the objects of a fixture as the API server showed them, by
 // apiVersion/kind/namespace/name.
 func shown(t *testing.T, fixture string) map[string]map[string]any {
 	t.Helper()
-	file, err := os.Open(filepath.Join(fixtures, fixture+".objects.jsonl.zst"))
+	objects, err := database.Objects(filepath.Join(fixtures, fixture+".objects.jsonl.zst"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
-	unpacked, err := zstd.NewReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unpacked.Close()
 	all := map[string]map[string]any{}
-	lines := bufio.NewScanner(unpacked)
-	lines.Buffer(nil, 8<<20)
-	for lines.Scan() {
-		var line struct {
-			Object map[string]any `json:"object"`
-		}
-		dec := json.NewDecoder(bytes.NewReader(lines.Bytes()))
-		dec.UseNumber()
-		if err := dec.Decode(&line); err != nil {
-			t.Fatal(err)
-		}
-		all[nameOf(line.Object)] = line.Object
+	for _, text := range objects {
+		var tree map[string]any
+		decodeNumbers(t, text, &tree)
+		all[nameOf(tree)] = tree
 	}
-	if lines.Err() != nil || len(all) < 1000 {
-		t.Fatalf("%d objects, %v", len(all), lines.Err())
+	if len(all) < 1000 {
+		t.Fatalf("%d objects", len(all))
 	}
 	return all
+}
+
+// decodeNumbers reads JSON and leaves numbers as they are written.
+func decodeNumbers(t *testing.T, text []byte, tree *map[string]any) {
+	t.Helper()
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	if err := dec.Decode(tree); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func nameOf(o map[string]any) string {
@@ -182,11 +176,7 @@ func renumber(t *testing.T, tree map[string]any) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.UseNumber()
 	var again map[string]any
-	if err := dec.Decode(&again); err != nil {
-		t.Fatal(err)
-	}
+	decodeNumbers(t, text, &again)
 	return again
 }

@@ -1,7 +1,6 @@
 package object_test
 
 import (
-	"encoding/base64"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,31 +38,13 @@ func openerOf(t testing.TB, name string) *object.Opener {
 	return opener
 }
 
-// A stored value, and the key that it lies under.
-type stored struct {
-	key   string
-	value []byte
-}
-
 // values are stored values, as etcd held them: the smallest of each kind, each
 // definition of a custom resource, and some encrypted ones.
-func values(t testing.TB) []stored {
+func values(t testing.TB) []etcdwalk.Entry {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(fixtures, "registry-1.36.values.tsv"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []stored
-	for line := range strings.Lines(string(raw)) {
-		key, encoded, _ := strings.Cut(strings.TrimRight(line, "\n"), "\t")
-		value, err := base64.StdEncoding.DecodeString(encoded)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, stored{key, value})
-	}
-	if len(all) < 60 {
-		t.Fatalf("there are %d values", len(all))
+	all, err := database.Values(filepath.Join(fixtures, "registry-1.36.values.tsv"))
+	if err != nil || len(all) < 60 {
+		t.Fatalf("there are %d values, %v", len(all), err)
 	}
 	return all
 }
@@ -72,8 +53,8 @@ func values(t testing.TB) []stored {
 func valueOf(t testing.TB, key, begin string) []byte {
 	t.Helper()
 	for _, v := range values(t) {
-		if v.key == key && strings.HasPrefix(string(v.value), begin) {
-			return v.value
+		if string(v.Key) == key && strings.HasPrefix(string(v.Value), begin) {
+			return v.Value
 		}
 	}
 	t.Fatalf("no value for %q that begins with %q", key, begin)

@@ -60,29 +60,9 @@ func (m *Meta) readMember(dec *jsontext.Decoder, name string) error {
 	case "finalizers":
 		return readLenient(dec, &m.Finalizers)
 	case "ownerReferences":
-		var owners []jsonOwner
-		err := readLenient(dec, &owners)
-		m.Owners = ownersOf(owners)
-		return err
+		return readLenient(dec, &m.Owners)
 	}
 	return dec.SkipValue()
-}
-
-// A jsonOwner is an owner reference as JSON, YAML and CBOR have it.
-type jsonOwner struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Name       string `json:"name"`
-	UID        string `json:"uid"`
-	Controller bool   `json:"controller"`
-}
-
-func ownersOf(all []jsonOwner) []Owner {
-	var owners []Owner
-	for _, o := range all {
-		owners = append(owners, Owner(o))
-	}
-	return owners
 }
 
 // readLenient reads a value of a type; of another it takes nothing, as a

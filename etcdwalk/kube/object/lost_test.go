@@ -64,7 +64,7 @@ func TestFieldsThatNoTypeKnowsAreNamed(t *testing.T) {
 // FuzzDecode: whatever a value is, it is decoded or refused.
 func FuzzDecode(f *testing.F) {
 	for _, v := range values(f) {
-		f.Add(v.value)
+		f.Add(v.Value)
 	}
 	f.Add(envelope("v1", "Pod", in(2, in(2, nil))))
 	f.Add([]byte("\xd9\xd9\xf7\xbf\xff"))

@@ -30,8 +30,11 @@ type Meta struct {
 // An Owner is an owner reference: the object that the garbage collector keeps this one
 // for.
 type Owner struct {
-	APIVersion, Kind, Name, UID string
-	Controller                  bool
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Name       string `json:"name"`
+	UID        string `json:"uid"`
+	Controller bool   `json:"controller"`
 }
 
 // Read tells the encoding of a value and reads its metadata without decoding the

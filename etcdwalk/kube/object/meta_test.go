@@ -151,6 +151,20 @@ func TestMetaOfJSON(t *testing.T) {
 	}
 }
 
+// encoded is a tree in YAML, and in CBOR as it is stored.
+func encoded(t *testing.T, tree map[string]any) (inYAML, inCBOR []byte) {
+	t.Helper()
+	inYAML, err := yaml.Marshal(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inCBOR, err = direct.Marshal(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return inYAML, append([]byte("\xd9\xd9\xf7"), inCBOR...)
+}
+
 // The same object is read alike in each encoding.
 func TestReadInEachEncoding(t *testing.T) {
 	const owned = `{"apiVersion":"apps/v1","kind":"ReplicaSet","spec":{"metadata":{"labels":{"no":"no"}}},"metadata":{
@@ -170,20 +184,13 @@ func TestReadInEachEncoding(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	inYAML, err := yaml.Marshal(tree)
-	if err != nil {
-		t.Fatal(err)
-	}
-	inCBOR, err := direct.Marshal(tree)
-	if err != nil {
-		t.Fatal(err)
-	}
+	inYAML, inCBOR := encoded(t, tree)
 	var inProtobuf bytes.Buffer
 	if err := protobuf.NewSerializer(scheme.Scheme, scheme.Scheme).Encode(&rs, &inProtobuf); err != nil {
 		t.Fatal(err)
 	}
 	for encoding, value := range map[object.Encoding][]byte{
-		object.JSON: []byte(owned), object.YAML: inYAML, object.CBOR: append([]byte("\xd9\xd9\xf7"), inCBOR...), object.Protobuf: inProtobuf.Bytes(),
+		object.JSON: []byte(owned), object.YAML: inYAML, object.CBOR: inCBOR, object.Protobuf: inProtobuf.Bytes(),
 	} {
 		as, got, err := object.Read(value)
 		if diff := cmp.Diff(got, want); err != nil || as != encoding || diff != "" {
@@ -200,16 +207,9 @@ func TestMalformedMetadataIsDropped(t *testing.T) {
 	if err := json.Unmarshal([]byte(odd), &tree); err != nil {
 		t.Fatal(err)
 	}
-	inYAML, err := yaml.Marshal(tree)
-	if err != nil {
-		t.Fatal(err)
-	}
-	inCBOR, err := direct.Marshal(tree)
-	if err != nil {
-		t.Fatal(err)
-	}
+	inYAML, inCBOR := encoded(t, tree)
 	want := object.Meta{APIVersion: "g/v1", Kind: "K", Name: "a"}
-	for _, value := range [][]byte{[]byte(odd), inYAML, append([]byte("\xd9\xd9\xf7"), inCBOR...)} {
+	for _, value := range [][]byte{[]byte(odd), inYAML, inCBOR} {
 		as, got, err := object.Read(value)
 		if diff := cmp.Diff(got, want); err != nil || diff != "" {
 			t.Errorf("%s: %v\n%s", as, err, diff)
@@ -252,7 +252,7 @@ func TestMetaOfRefusesDamage(t *testing.T) {
 
 func FuzzMetaOf(f *testing.F) {
 	for _, e := range values(f) {
-		f.Add(e.value)
+		f.Add(e.Value)
 	}
 	for _, seed := range []string{"{", "{}", "k8s\x00", "k8s:enc:a:b:c:d", "\xd9\xd9\xf7", `{"metadata":{"name":1}}`, `{"kind":null,"kind":"\ud800","a":[1e5,-0.1,true]}`, "{\"\xff\":{}}",
 		" {}", yamlObject, "apiVersion: v1\nkind: K\nmetadata: &m {name: a, x: *m}", "? kind\n: K\n<<: {apiVersion: v1}\nmetadata: !!map\n  name: |\n    a\n"} {

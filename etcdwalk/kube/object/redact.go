@@ -25,13 +25,13 @@ func NewRedactor() *Redactor {
 	return &Redactor{key}
 }
 
-// Redact returns the tree of an object without the values of a Secret, and other trees
-// as they are. The tree itself stays as it was.
-func (r *Redactor) Redact(o *Object) map[string]any {
+// Redact returns a Secret without its values, and other objects as they are. The Secret
+// itself stays as it was.
+func (r *Redactor) Redact(o *Object) *Object {
 	if !o.IsSecret() {
-		return o.Tree
+		return o
 	}
-	tree := maps.Clone(o.Tree)
+	hidden, tree := *o, maps.Clone(o.Tree)
 	for _, member := range []string{"data", "stringData"} {
 		if values, ok := tree[member].(map[string]any); ok {
 			tree[member] = r.hideAll(values)
@@ -45,13 +45,7 @@ func (r *Redactor) Redact(o *Object) map[string]any {
 		about = maps.Clone(about)
 		about["annotations"], tree["metadata"] = r.hideAll(notes), about
 	}
-	return tree
-}
-
-// Hidden is the object with what Redact leaves of its tree.
-func (r *Redactor) Hidden(o *Object) *Object {
-	hidden := *o
-	hidden.Tree = r.Redact(o)
+	hidden.Tree = tree
 	return &hidden
 }
 

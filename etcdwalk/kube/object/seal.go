@@ -104,31 +104,32 @@ func (o *Opener) addFile(text []byte) error {
 }
 
 func (o *Opener) addProvider(p configv1.ProviderConfiguration) error {
-	for name, keys := range map[string][]configv1.Key{"aescbc": keysOf(p.AESCBC), "aesgcm": keysOf(p.AESGCM), "secretbox": boxKeysOf(p.Secretbox)} {
-		for _, k := range keys {
-			opens, err := newTransformer(name, k.Secret)
-			if err != nil {
-				return fmt.Errorf("%w: key %.40q of %s: %w", ErrConfig, k.Name, name, err)
-			}
-			id := Encoding(sealedMagic + name + ":v1:" + k.Name)
-			o.keys[id] = append(o.keys[id], opens)
+	if p.AESCBC != nil {
+		if err := o.addKeys("aescbc", p.AESCBC.Keys); err != nil {
+			return err
 		}
 	}
+	if p.AESGCM != nil {
+		if err := o.addKeys("aesgcm", p.AESGCM.Keys); err != nil {
+			return err
+		}
+	}
+	if p.Secretbox == nil {
+		return nil // identity, or a KMS, whose keys are elsewhere
+	}
+	return o.addKeys("secretbox", p.Secretbox.Keys)
+}
+
+func (o *Opener) addKeys(provider string, keys []configv1.Key) error {
+	for _, k := range keys {
+		opens, err := newTransformer(provider, k.Secret)
+		if err != nil {
+			return fmt.Errorf("%w: key %.40q of %s: %w", ErrConfig, k.Name, provider, err)
+		}
+		id := Encoding(sealedMagic + provider + ":v1:" + k.Name)
+		o.keys[id] = append(o.keys[id], opens)
+	}
 	return nil
-}
-
-func keysOf(c *configv1.AESConfiguration) []configv1.Key {
-	if c == nil {
-		return nil
-	}
-	return c.Keys
-}
-
-func boxKeysOf(c *configv1.SecretboxConfiguration) []configv1.Key {
-	if c == nil {
-		return nil
-	}
-	return c.Keys
 }
 
 // newTransformer makes what a kube-apiserver would make of a key

@@ -83,7 +83,7 @@ func (m *Meta) readYAML(object *yaml.Node) bool {
 		case "finalizers":
 			m.Finalizers = lenient[[]string](value)
 		case "ownerReferences":
-			m.Owners = ownersOf(lenient[[]jsonOwner](value))
+			m.Owners = lenient[[]Owner](value)
 		}
 		return true
 	})
