@@ -76,13 +76,7 @@ func TestGetIsGolden(t *testing.T) {
 		b.WriteString("\n")
 	}
 	got := strings.ReplaceAll(b.String(), "warning: FILE is unencrypted: tampering cannot be detected\n", "")
-	const golden = "testdata/get.golden"
-	if *update {
-		check(t, os.WriteFile(golden, []byte(got), 0o644))
-	}
-	if diff := cmp.Diff(string(readFile(t, golden)), got); diff != "" {
-		t.Errorf("%s (-file +commands):\n%s", golden, diff)
-	}
+	wantGolden(t, "testdata/get.golden", got)
 }
 
 // TestGetShowsWhatTheAPIServerShowed: the list of all objects, from an archive, is what

@@ -58,11 +58,26 @@ func TestTablesAreGolden(t *testing.T) {
 			}
 		}
 	}
-	const golden = "testdata/tables.golden"
-	if *update {
-		check(t, os.WriteFile(golden, []byte(b.String()), 0o644))
+	wantGolden(t, "testdata/tables.golden", b.String())
+}
+
+// The pages of the help that belong to no command, as they stand in
+// testdata/topics.golden; those of commands are in REFERENCE.md.
+func TestTopicsAreGolden(t *testing.T) {
+	var b strings.Builder
+	for _, name := range topicNames() {
+		fmt.Fprintf(&b, "$ kubeferry help %s\n%s\n", name, must(t, exitDone, "help", name).stdout)
 	}
-	if diff := cmp.Diff(string(readFile(t, golden)), b.String()); diff != "" {
+	wantGolden(t, "testdata/topics.golden", b.String())
+}
+
+// wantGolden holds what commands say against a file; -update writes it.
+func wantGolden(t *testing.T, golden, got string) {
+	t.Helper()
+	if *update {
+		check(t, os.WriteFile(golden, []byte(got), 0o644))
+	}
+	if diff := cmp.Diff(string(readFile(t, golden)), got); diff != "" {
 		t.Errorf("%s (-file +commands):\n%s", golden, diff)
 	}
 }

@@ -1,10 +1,6 @@
 package object
 
-import (
-	"strings"
-
-	"k8s.io/apimachinery/pkg/runtime"
-)
+import "k8s.io/apimachinery/pkg/runtime"
 
 // Clean is a copy of the object without what must not be applied again: what the
 // server and controllers fill in, and what binds the object to the moment and the
@@ -73,14 +69,4 @@ func dropNotes(about map[string]any, names ...string) {
 	if notes != nil && len(notes) == 0 {
 		delete(about, "annotations")
 	}
-}
-
-// GroupKind names the kind as kubectl's -o name does: lower case, with the group if it
-// has one.
-func (m Meta) GroupKind() string {
-	group, _, grouped := strings.Cut(m.APIVersion, "/")
-	if !grouped || group == "" {
-		return strings.ToLower(m.Kind)
-	}
-	return strings.ToLower(m.Kind) + "." + group
 }

@@ -3,6 +3,7 @@ package object
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -76,4 +77,14 @@ func moment(text string) time.Time {
 		return time.Time{}
 	}
 	return t.UTC()
+}
+
+// GroupKind names the kind as kubectl's -o name does: lower case, with the group if it
+// has one.
+func (m Meta) GroupKind() string {
+	group, _, grouped := strings.Cut(m.APIVersion, "/")
+	if !grouped || group == "" {
+		return strings.ToLower(m.Kind)
+	}
+	return strings.ToLower(m.Kind) + "." + group
 }
