@@ -134,7 +134,29 @@ func (m Manifest) checkTotals(segments map[string]int64) error {
 			return fmt.Errorf("the segments of kind %.200q do not have the keys of its totals", kind)
 		}
 	}
-	return m.checkPrefixes()
+	return cmp.Or(m.checkPrefixes(), m.checkSealed())
+}
+
+// checkSealed holds the counts of encrypted values against the totals of the kinds.
+func (m Manifest) checkSealed() error {
+	left := make(map[string]int64) // per kind
+	for _, k := range m.Kinds {
+		left[k.Kind] += k.Keys
+	}
+	for i, s := range m.Sealed {
+		if i > 0 && compareSealed(m.Sealed[i-1], s) >= 0 || len(s.Encoding) > maxWord {
+			return fmt.Errorf("the encrypted values of kind %.200q with %.200q are out of order", s.Kind, s.Encoding)
+		}
+		if s.Keys < 1 || s.Keys > left[s.Kind] {
+			return fmt.Errorf("the encrypted values of kind %.200q with %.200q do not fit the whole", s.Kind, s.Encoding)
+		}
+		left[s.Kind] -= s.Keys
+	}
+	return nil
+}
+
+func compareSealed(a, b SealedTotal) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Encoding, b.Encoding))
 }
 
 // checkPrefixes holds the totals of the prefixes, if there are any, against those

@@ -132,6 +132,7 @@ func TestManifestsThatDoNotFitAreRefused(t *testing.T) { // M03, R07
 	bytesOf := func(raw ...byte) func(c *crafted) {
 		return func(c *crafted) { c.segments[0] = append(rawSegment(e[0], e[1]), raw...) }
 	}
+	sealed := func(totals ...SealedTotal) func(c *crafted) { return manifest(func(m *Manifest) { m.Sealed = totals }) }
 	changed := e[1]
 	changed.Value = append([]byte("longer"), changed.Value...)
 	refuse(t, []craftedCase{
@@ -161,6 +162,12 @@ func TestManifestsThatDoNotFitAreRefused(t *testing.T) { // M03, R07
 		{"a kind twice", manifest(func(m *Manifest) { m.Kinds = append(m.Kinds, m.Kinds[2]) }), "out of order"},
 		{"kinds out of order", manifest(func(m *Manifest) { m.Kinds[0], m.Kinds[1] = m.Kinds[1], m.Kinds[0] }), "out of order"},
 		{"a kind missing", manifest(func(m *Manifest) { m.Kinds = m.Kinds[:2] }), "the kinds have"},
+		{"more encrypted values than keys", sealed(SealedTotal{"configmaps", "k8s:enc:a:v1:b", 4}), "do not fit the whole"},
+		{"more of two keys than there are", sealed(SealedTotal{"configmaps", "k8s:enc:a:v1:b", 2}, SealedTotal{"configmaps", "k8s:enc:a:v1:c", 2}), "do not fit the whole"},
+		{"encrypted values of a kind that is not there", sealed(SealedTotal{"pods", "k8s:enc:a:v1:b", 1}), "do not fit the whole"},
+		{"fewer than one encrypted value", sealed(SealedTotal{"configmaps", "k8s:enc:a:v1:b", 0}), "do not fit the whole"},
+		{"encrypted values twice", sealed(SealedTotal{"configmaps", "k8s:enc:a:v1:b", 1}, SealedTotal{"configmaps", "k8s:enc:a:v1:b", 1}), "are out of order"},
+		{"an encoding without an end", sealed(SealedTotal{"configmaps", strings.Repeat("k", 4096), 1}), "are out of order"},
 		{"the digest of another header", manifest(func(m *Manifest) { m.HeaderSHA256 = strings.Repeat("0", 64) }), "another header.json"},
 		{"the digest of other leases", manifest(func(m *Manifest) { m.LeasesSHA256 = strings.Repeat("0", 64) }), "another leases.json"},
 		{"no nonce", manifest(func(m *Manifest) { m.Nonce = "" }), "nonce"},

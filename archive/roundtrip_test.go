@@ -3,6 +3,7 @@ package archive
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -152,6 +153,45 @@ func TestKindsAndNamespacesAreCounted(t *testing.T) {
 	want = []KindTotal{{"pods", "not\ufffdutf8", Totals{1, int64(len(bad.Key) + 2)}}}
 	if diff := cmp.Diff(manifest.Kinds, want); diff != "" {
 		t.Errorf("the totals differ (-got +want):\n%s", diff)
+	}
+}
+
+// TestEncryptedValuesAreCounted: an archive that counted none is another than one that did
+// not count.
+func TestEncryptedValuesAreCounted(t *testing.T) {
+	of := func(sealed []SealedTotal) (Manifest, error) {
+		w, err := NewWriter(io.Discard, testHeader(), testClass)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range small() {
+			if err := w.Put(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		end := testEnding(w)
+		end.Sealed = sealed
+		return w.Close(end)
+	}
+	for _, sealed := range [][]SealedTotal{nil, {}, {{"configmaps", "k8s:enc:a:v1:b", 2}, {"events", "k8s:enc:a:v1:a", 1}}} {
+		manifest, err := of(sealed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := encodeJSON(manifestName, maxJSON, manifest, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read Manifest
+		if err := decodeJSON(manifestName, text, &read); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(read.Sealed, sealed); diff != "" {
+			t.Errorf("the counts differ (-got +want):\n%s", diff)
+		}
+	}
+	if _, err := of([]SealedTotal{{"configmaps", "k8s:enc:a:v1:b", 99}}); !errors.Is(err, etcdwalk.ErrInvariant) {
+		t.Errorf("99 encrypted values of 3 keys: got %v", err)
 	}
 }
 

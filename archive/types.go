@@ -80,6 +80,9 @@ type Ending struct {
 	// Outside is what the source holds beside the prefixes that were taken; nil:
 	// it was not counted, or could not be.
 	Outside *etcdwalk.Outside
+	// Sealed counts the values that were encrypted at rest, in any order; nil: they
+	// were not counted.
+	Sealed []SealedTotal
 }
 
 // A Manifest says what an archive holds; it is written last.
@@ -96,6 +99,9 @@ type Manifest struct {
 	// Outside is what the source holds beside the prefixes that were taken, as far
 	// as it is known.
 	Outside *etcdwalk.Outside `json:"outside,omitempty"`
+	// Sealed counts the values that are encrypted at rest, ascending by kind and
+	// encoding; nil: they were not counted, as before format 1.1.
+	Sealed []SealedTotal `json:"sealed,omitzero"`
 	// HeaderSHA256 and LeasesSHA256 are those of header.json and leases.json,
 	// in hexadecimal, so that the manifest vouches for them too.
 	HeaderSHA256 string `json:"header_sha256"`
@@ -124,6 +130,14 @@ type KindTotal struct {
 type PrefixTotal struct {
 	Prefix string      `json:"prefix"`
 	Kinds  []KindTotal `json:"kinds"`
+}
+
+// A SealedTotal counts the values of one kind that are stored encrypted with one key.
+// Encoding names it as the values do, as in "k8s:enc:aescbc:v1:key1".
+type SealedTotal struct {
+	Kind     string `json:"kind"`
+	Encoding string `json:"encoding"`
+	Keys     int64  `json:"keys"`
 }
 
 // A Segment describes one data file.

@@ -256,6 +256,14 @@ func (w *Writer) finish(end Ending) error {
 	m := &w.manifest
 	m.LeasesSHA256, m.Outcome, m.Outside = hexSHA256(text), end.Outcome, end.Outside
 	m.Kinds, m.Prefixes, m.Totals = w.totals.sum()
+	m.Sealed = slices.Clone(end.Sealed)
+	for i := range m.Sealed {
+		m.Sealed[i].Kind = label(m.Sealed[i].Kind)
+	}
+	slices.SortFunc(m.Sealed, compareSealed)
+	if err := m.checkSealed(); err != nil {
+		return fmt.Errorf("write %s: %w%.0w", manifestName, err, etcdwalk.ErrInvariant)
+	}
 	if text, err = encodeJSON(manifestName, maxJSON, m, ""); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package cmd
 import (
 	"fmt"
 
+	"github.com/kubeferry/kubeferry/archive"
 	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/cmd/flags"
@@ -89,11 +90,12 @@ func (o *backupOptions) report(to flags.Place, done ferry.BackedUp, opener strin
 	if notes.NotReadBack > 0 {
 		checked = "not read back (these credentials may only write)"
 	}
-	o.s.Result = backupResult{Path: path, Receipt: r, Outcome: done.Outcome, Outside: done.Outside, Named: done.Named, Checked: checked, Seconds: done.Duration.Seconds(), WalkSeconds: done.Walk.Seconds()}
+	o.s.Result = backupResult{Path: path, Receipt: r, Outcome: done.Outcome, Outside: done.Outside, Sealed: done.Sealed, Named: done.Named, Checked: checked, Seconds: done.Duration.Seconds(), WalkSeconds: done.Walk.Seconds()}
 	o.s.Data("%s", path)
 	o.s.Talk("%s, %s.", summary(done), checked)
 	o.s.Talk("Next: kubeferry describe %s%s%s", console.Quote(path), opener, o.s.Again())
 	o.tellOutside(done.Outside)
+	o.tellSealed(done.Sealed)
 	return nil
 }
 
@@ -104,6 +106,8 @@ type backupResult struct {
 	// Outside is what lies beside the prefixes; absent: not known, or a part was
 	// asked for.
 	Outside *etcdwalk.Outside `json:"outside,omitempty"`
+	// Sealed counts the values that are encrypted at rest.
+	Sealed []archive.SealedTotal `json:"sealed"`
 	// Named counts the namespaces of what was called by a name without one.
 	Named   []kube.InNamespaces `json:"named,omitempty"`
 	Checked string              `json:"checked"`

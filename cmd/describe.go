@@ -61,6 +61,7 @@ type describeResult struct {
 	Kinds    []archive.KindTotal   `json:"kinds"`
 	Prefixes []archive.PrefixTotal `json:"prefixes"`
 	Outside  *etcdwalk.Outside     `json:"outside"`
+	Sealed   []archive.SealedTotal `json:"sealed"` // null: not counted
 	Outcome  etcdwalk.Outcome      `json:"outcome"`
 	Keys     int64                 `json:"keys"`
 	Bytes    int64                 `json:"bytes"`
@@ -76,14 +77,18 @@ func (o *describeOptions) run(ctx context.Context, word string, query kube.Query
 		return o.objects(ctx, a.Archive, query)
 	}
 	m := a.Manifest()
-	o.s.Result = describeResult{a.Header(), m.Kinds, m.Prefixes, m.Outside, m.Outcome, m.Totals.Keys, m.Totals.Bytes}
+	o.s.Result = describeResult{a.Header(), m.Kinds, m.Prefixes, m.Outside, m.Sealed, m.Outcome, m.Totals.Keys, m.Totals.Bytes}
 	o.s.Table(facts(a.Archive))
 	o.s.Data("")
 	if o.details {
-		o.s.Table(totals(a.Manifest()))
+		o.s.Table(totals(m))
+		if len(m.Sealed) > 0 {
+			o.s.Data("")
+			o.s.Table(sealedRows(m.Sealed))
+		}
 		return nil
 	}
-	rows, more := largest(a.Manifest())
+	rows, more := largest(m)
 	o.s.Table(rows)
 	if more > 0 {
 		o.s.Data("… and %s; --details lists all of them, by namespace", console.Count(int64(more), "more kind"))

@@ -29,7 +29,8 @@ func facts(a *ferry.Archive) [][]string {
 		{"Consistent:", consistency(m.Outcome, info.Revision)},
 		{"Keys:", strconv.FormatInt(m.Totals.Keys, 10)},
 		{"Size:", console.Bytes(m.Totals.Bytes)},
-		{"Encrypted:", yesNo(a.Encrypted)},
+		{"Archive encrypted:", yesNo(a.Encrypted)},
+		{"Values sealed at rest:", sealedFact(m)},
 		{"Made by:", fmt.Sprintf("kubeferry %s on %s", h.ToolVersion, h.Host)},
 	}
 	if a.Corrupt() {
@@ -62,6 +63,14 @@ func clusterIDText(id etcdwalk.ClusterID) string {
 		return "<none>"
 	}
 	return id.String()
+}
+
+// sealedFact tells of values that the API server encrypted, whether or not the archive is.
+func sealedFact(m archive.Manifest) string {
+	if m.Sealed == nil {
+		return "not counted"
+	}
+	return console.OrNone(sealedText(m.Sealed))
 }
 
 func yesNo(b bool) string {

@@ -13,6 +13,7 @@ import (
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 )
@@ -43,7 +44,7 @@ func (a *Archive) Prefixes() []string { return a.Header().Selection.Prefixes }
 // Partial tells whether something under its prefixes was left out.
 func (a *Archive) Partial() bool {
 	s := a.Header().Selection
-	return len(s.Include)+len(s.Exclude)+len(s.Namespaces) > 0
+	return len(s.Include)+len(s.Exclude)+len(s.Namespaces)+len(s.ExcludeNamespaces)+len(s.Labels)+len(s.Fields) > 0
 }
 
 // Places are the first keys of its segments.
@@ -185,27 +186,36 @@ type Verified struct {
 
 // Verify reads every byte of the archive: authenticated by age, compared with
 // the manifest and the receipt, each key in order, each value in a form that
-// Kubernetes stores.
-func (a *Archive) Verify(ctx context.Context, progress Progress) (Verified, error) {
-	return a.verify(ctx, progress, func(etcdwalk.Entry) {})
+// Kubernetes stores. With an opener, which may be nil, it also tells which values that
+// are encrypted at rest it does not open.
+func (a *Archive) Verify(ctx context.Context, opener *object.Opener, progress Progress) (Verified, error) {
+	return a.verify(ctx, opener, progress, func(etcdwalk.Entry) {})
 }
 
 // verify also shows each entry to see.
-func (a *Archive) verify(ctx context.Context, progress Progress, see func(etcdwalk.Entry)) (Verified, error) {
-	v := Verified{Values: Values{Encodings: map[string]int64{}}}
+func (a *Archive) verify(ctx context.Context, opener *object.Opener, progress Progress, see func(etcdwalk.Entry)) (Verified, error) {
+	v := Verified{Values: Values{Encodings: encodings{}, opener: opener}}
+	if opener != nil {
+		v.Unopened = encodings{}
+	}
 	layout, err := kube.NewLayout(a.Prefixes()...)
 	if err != nil {
 		return v, err
 	}
+	sealed := newCensus(layout)
 	tell := told(progress)
 	size := a.object.Size()
 	check := func(e etcdwalk.Entry) error {
-		v.see(layout, e)
+		v.look(ctx, layout, e)
+		sealed.see(e)
 		see(e)
 		return ctx.Err()
 	}
 	stats, err := a.Reader.Verify(ctx, check, func(n int64) { tell(Verifying, n, size) })
 	v.Stats = stats
+	if err == nil {
+		err = a.checkSealed(sealed.encodings)
+	}
 	if err != nil {
 		return v, fmt.Errorf("archive %s: %w", a.name, err)
 	}

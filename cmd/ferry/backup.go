@@ -53,7 +53,8 @@ type BackedUp struct {
 	Source   etcdwalk.Info // with its identities
 	Outcome  etcdwalk.Outcome
 	Outside  *etcdwalk.Outside // what was not taken; nil: not known, or a part was asked for
-	Members  int               // that were found to hold the same, by VerifyMembers
+	Sealed   []archive.SealedTotal
+	Members  int // that were found to hold the same, by VerifyMembers
 	Leases   int
 	Named    []kube.InNamespaces // where what was called by a name without a namespace was found
 	ReadBack Verified            // what reading it back has seen; zero without Backup.ReadBack
@@ -198,6 +199,7 @@ func (b Backup) write(ctx context.Context, upload remote.Upload, d draft, restar
 		Source:  w.Header().Sources[0],
 		Outcome: ending.Outcome,
 		Outside: ending.Outside,
+		Sealed:  manifest.Sealed,
 		Members: d.choice.compared,
 		Leases:  len(ending.Leases),
 		Named:   d.choice.spread.Words(),
@@ -250,7 +252,7 @@ func (b Backup) readBack(ctx context.Context, r catalog.Receipt, keys Keys) (Ver
 		return Verified{}, err
 	}
 	defer a.Close()
-	verified, err := a.Verify(ctx, b.Progress)
+	verified, err := a.Verify(ctx, nil, b.Progress)
 	if err == nil && (verified.Keys != r.Keys || a.Header().ArchiveID != r.ArchiveID) {
 		err = fmt.Errorf("archive %s with %d keys was written, archive %s with %d keys is there: %w",
 			r.ArchiveID, r.Keys, a.Header().ArchiveID, verified.Keys, archive.ErrDamaged)
@@ -261,8 +263,10 @@ func (b Backup) readBack(ctx context.Context, r catalog.Receipt, keys Keys) (Ver
 // walk copies the selected entries into w, and returns what is known after it.
 func (b Backup) walk(ctx context.Context, w *archive.Writer, c *choice) (archive.Ending, error) {
 	progress, done := told(b.Progress), int64(0)
+	sealed := newCensus(c.layout)
 	stats, err := etcdwalk.Copy(ctx, w, c.view, c.sel, func(e etcdwalk.Entry) {
 		c.spread.See(e.Key)
+		sealed.see(e)
 		done++
 		progress(Walking, done, c.toCome())
 	})
@@ -277,7 +281,7 @@ func (b Backup) walk(ctx context.Context, w *archive.Writer, c *choice) (archive
 	if err != nil {
 		return archive.Ending{}, err
 	}
-	ending := archive.Ending{Outcome: outcomeOf(c.view), Leases: list, TakenAt: taken, Outside: c.outside}
+	ending := archive.Ending{Outcome: outcomeOf(c.view), Leases: list, TakenAt: taken, Outside: c.outside, Sealed: sealed.totals()}
 	ending.Outcome.Doubts, err = b.doubts(ctx, c)
 	return ending, err
 }

@@ -178,7 +178,7 @@ func (c Check) open(ctx context.Context, found *Checked, item catalog.Item) erro
 	a, err := Open(ctx, c.Store, item.Name, c.Keys)
 	if err == nil {
 		defer a.Close()
-		_, err = a.Verify(ctx, nil)
+		_, err = a.Verify(ctx, nil, nil)
 	}
 	if err == nil {
 		found.Verified, found.Opened = true, true

@@ -50,7 +50,7 @@ func (p *patient) restore(t *testing.T, data []byte) error {
 		return err
 	}
 	defer a.Close()
-	if _, err := a.Verify(t.Context(), nil); err != nil {
+	if _, err := a.Verify(t.Context(), nil, nil); err != nil {
 		return err
 	}
 	r := ferry.Restore{Source: a, Cluster: p.target.View(), Target: p.target, Scenario: kube.ScenarioNew}

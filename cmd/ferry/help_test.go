@@ -80,7 +80,7 @@ func contents(t testing.TB, store remote.Store, name string, keys ferry.Keys) []
 		t.Fatal(err)
 	}
 	defer a.Close()
-	if _, err := a.Verify(t.Context(), nil); err != nil {
+	if _, err := a.Verify(t.Context(), nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	var entries []etcdwalk.Entry

@@ -171,7 +171,7 @@ func (s *stock) restore(t *testing.T, cluster *etcd3.Cluster, target etcdwalk.Ta
 		t.Fatal(err)
 	}
 	defer a.Close()
-	if _, err := a.Verify(t.Context(), nil); err != nil {
+	if _, err := a.Verify(t.Context(), nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	r := ferry.Restore{Source: a, Cluster: cluster, Target: target, Policy: policy, Scenario: kube.ScenarioNew, InFlight: s.inFlight}

@@ -53,7 +53,7 @@ func TestPlanReadsTheSegmentsThatItNeeds(t *testing.T) {
 	if opened := a.BytesRead(); opened == 0 || opened > made.Receipt.Size/10 {
 		t.Errorf("opening read %d bytes of %d", opened, made.Receipt.Size)
 	}
-	if _, err := a.Verify(t.Context(), nil); err != nil {
+	if _, err := a.Verify(t.Context(), nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	if read := a.BytesRead(); read < made.Receipt.Size {

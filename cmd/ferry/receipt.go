@@ -51,7 +51,7 @@ func (r Receipting) Run(ctx context.Context) (Receipted, error) {
 	}
 	defer a.Close()
 	done := Receipted{Encrypted: a.Encrypted}
-	if done.Verified, err = a.Verify(ctx, r.Progress); err != nil {
+	if done.Verified, err = a.Verify(ctx, nil, r.Progress); err != nil {
 		return done, err
 	}
 	if a.Receipt != nil {

@@ -33,7 +33,7 @@ func (a *Archive) VerifyFor(ctx context.Context, q kube.Query, all bool, progres
 			return q, fmt.Errorf("archive %s: %w", a.name, err)
 		}
 	}
-	_, err = a.verify(ctx, progress, func(e etcdwalk.Entry) {
+	_, err = a.verify(ctx, nil, progress, func(e etcdwalk.Entry) {
 		spread.See(e.Key)
 		if sel.Values != nil && sel.Ranges.Contains(e.Key) {
 			sel.Takes(e) // which counts what cannot be judged

@@ -34,7 +34,7 @@ func TestNamesAreCountedWhileTheArchiveIsVerified(t *testing.T) {
 		}
 		return a.BytesRead(), err
 	}
-	want, err := read(func(a *ferry.Archive) error { _, err := a.Verify(t.Context(), nil); return err })
+	want, err := read(func(a *ferry.Archive) error { _, err := a.Verify(t.Context(), nil, nil); return err })
 	if err != nil {
 		t.Fatal(err)
 	}

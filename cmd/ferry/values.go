@@ -1,6 +1,8 @@
 package ferry
 
 import (
+	"context"
+
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
@@ -8,21 +10,34 @@ import (
 
 // Values is what was seen of the values of a view.
 type Values struct {
-	// Encodings counts the values by the form they are stored in. It must be made.
-	Encodings map[string]int64
+	// Encodings counts the values by the form they are stored in.
+	Encodings encodings
+	// Unopened counts those of them that the keys of an EncryptionConfiguration do not
+	// open, if one was given.
+	Unopened encodings
 	// Unstorable counts the values that no kube-apiserver would read under
 	// their keys, and Examples names the first of them with the reason.
 	Unstorable int64
 	Examples   []string
+
+	opener *object.Opener // nil: what is encrypted at rest stays so
 }
 
 // maxExamples bounds what is remembered of each finding.
 const maxExamples = 20
 
-// see looks at one value.
-func (v *Values) see(layout *kube.Layout, e etcdwalk.Entry) {
-	v.Encodings[string(object.EncodingOf(e.Value))]++
-	if err := layout.CheckValue(e.Key, e.Value); err != nil {
+// look looks at one value.
+func (v *Values) look(ctx context.Context, layout *kube.Layout, e etcdwalk.Entry) {
+	encoding, value := object.EncodingOf(e.Value), e.Value
+	v.Encodings.add(encoding)
+	if v.opener != nil {
+		var err error
+		if value, err = v.opener.Open(ctx, e.Key, e.Value); err != nil {
+			v.Unopened.add(encoding)
+			return
+		}
+	}
+	if err := layout.CheckValue(e.Key, value); err != nil {
 		v.Unstorable++
 		if len(v.Examples) < maxExamples {
 			v.Examples = append(v.Examples, err.Error())

@@ -4,16 +4,31 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/spf13/pflag"
+
 	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 )
 
-// opener opens values with the configuration that the flag names; nil without one.
-func (f *Selecting) opener() (*object.Opener, error) {
-	if f.encryption == "" {
+// An Encryption is the flag that names the configuration with which an API server
+// encrypts values at rest.
+type Encryption struct {
+	s    *Settings
+	file string
+}
+
+// AddFlags adds the flag, which says what it is there for.
+func (f *Encryption) AddFlags(flags *pflag.FlagSet, s *Settings, purpose string) {
+	f.s = s
+	flags.StringVar(&f.file, "encryption-config", "", "`FILE` with the API server's EncryptionConfiguration, "+purpose+"; OpenShift's static_kuberesources_*.tar.gz too")
+}
+
+// Opener opens values with the configuration; nil without one.
+func (f *Encryption) Opener() (*object.Opener, error) {
+	if f.file == "" {
 		return nil, nil
 	}
-	file, err := console.OpenSecretFile("encryption configuration", f.encryption, f.s.Shell)
+	file, err := console.OpenSecretFile("encryption configuration", f.file, f.s.Shell)
 	if err != nil {
 		return nil, err
 	}
@@ -23,14 +38,14 @@ func (f *Selecting) opener() (*object.Opener, error) {
 		err = fmt.Errorf("it is longer than %d bytes", maxEncryption)
 	}
 	if err != nil {
-		return nil, console.Configf("read encryption configuration %s: %w", f.encryption, err)
+		return nil, console.Configf("read encryption configuration %s: %w", f.file, err)
 	}
 	opener, err := object.ParseEncryption(text)
 	if err != nil {
-		return nil, console.Configf("read encryption configuration %s: %w", f.encryption, err)
+		return nil, console.Configf("read encryption configuration %s: %w", f.file, err)
 	}
 	if len(opener.Seals()) == 0 {
-		return nil, console.Configf("read encryption configuration %s: it has no key of aescbc, aesgcm or secretbox; values that a KMS seals cannot be opened", f.encryption)
+		return nil, console.Configf("read encryption configuration %s: it has no key of aescbc, aesgcm or secretbox; values that a KMS seals cannot be opened", f.file)
 	}
 	return opener, nil
 }

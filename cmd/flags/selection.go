@@ -16,8 +16,9 @@ type Selecting struct {
 	s *Settings
 
 	include, exclude, namespaces, without, prefixes []string
-	labels, fields, encryption                      string
+	labels, fields                                  string
 	all                                             bool
+	encryption                                      Encryption
 }
 
 // AddFlags adds the flags.
@@ -33,7 +34,7 @@ func (f *Selecting) AddFlags(flags *pflag.FlagSet, s *Settings) {
 		own.StringSliceVar(&f.include, "include", nil, "only `TYPE` or TYPE/NAME, as positional arguments; repeatable")
 		own.StringSliceVar(&f.without, "exclude-namespaces", nil, "leave out the namespace `NAME` with all that is in it; repeatable")
 		own.StringVar(&f.fields, "field-selector", "", "only objects whose metadata.name or metadata.namespace matches `SELECTOR`")
-		own.StringVar(&f.encryption, "encryption-config", "", "`FILE` with the API server's EncryptionConfiguration, to read values encrypted at rest; OpenShift's static_kuberesources_*.tar.gz too")
+		f.encryption.AddFlags(own, s, "to read values encrypted at rest")
 		own.StringSliceVar(&f.prefixes, "prefix", nil, "only keys under `PREFIX`; repeatable (default /registry/, /kubernetes.io/ and /openshift.io/)")
 	})
 	flags.SetNormalizeFunc(veleroNames)
@@ -81,6 +82,6 @@ func (f *Selecting) Query(words []string) (kube.Query, error) {
 	if err != nil {
 		return q, err
 	}
-	opener, err := f.opener()
+	opener, err := f.encryption.Opener()
 	return q.Opening(opener), err
 }

@@ -64,6 +64,15 @@ func (e Encoding) Encrypted() bool {
 	return e == sealedUnknown || (len(e) > len(sealedMagic) && e[:len(sealedMagic)] == sealedMagic)
 }
 
+// Unnamed is the encoding of a value that is encrypted at rest by nobody knows what, or
+// of an opaque one: what an encoding is counted as that is one too many to name.
+func (e Encoding) Unnamed() Encoding {
+	if e.Encrypted() {
+		return sealedUnknown
+	}
+	return Opaque
+}
+
 // sealOf reads "k8s:enc:<provider>:<version>:<key name>:".
 func sealOf(value []byte) Encoding {
 	head, colons := value[:min(len(value), maxSealName)], 0
