@@ -64,6 +64,7 @@ everything.`,
 			if err != nil {
 				return err
 			}
+			o.warnOfAll(query.Words())
 			if o.dryRun {
 				return o.look(cmd.Context(), query)
 			}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/kubeferry/kubeferry/archive"
 	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/cmd/flags"
@@ -33,12 +34,31 @@ func (o *backupOptions) tellOutside(outside *etcdwalk.Outside) {
 // mostSegments is how many first segments a summary names.
 const mostSegments = 6
 
+// tellSealed says on a terminal what a restore will need that is not in the archive.
+func (o *backupOptions) tellSealed(sealed []archive.SealedTotal) {
+	if text := sealedText(sealed); text != "" {
+		o.s.Talk("Sealed at rest by the API server: %s.", text)
+	}
+}
+
 // tellNamed says on a terminal which names were found in several namespaces, since
 // whoever meant one of them has more than was wanted.
 func (o *backupOptions) tellNamed(named []kube.InNamespaces, taken string) {
 	for _, word := range named {
 		if word.Namespaces > 1 {
 			o.s.Talk("%s is in %d namespaces; all of them %s taken.", word.Word, word.Namespaces, taken)
+		}
+	}
+}
+
+// warnOfAll warns of a word that does not take what it says.
+func (o *backupOptions) warnOfAll(words kube.Filter) {
+	for _, list := range words.Include {
+		for word := range strings.SplitSeq(list, ",") {
+			if strings.EqualFold(strings.TrimSpace(word), "all") {
+				o.s.Warn("all means what it does in kubectl: no ConfigMaps, Secrets, ServiceAccounts, volume claims, roles and more are backed up; leave the word out to back up everything")
+				return
+			}
 		}
 	}
 }

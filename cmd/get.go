@@ -93,9 +93,15 @@ func (o *getOptions) run(ctx context.Context, query kube.Query) error {
 		return err
 	}
 	defer source.Close()
-	if _, err = (ferry.Look{Source: source, Query: query, Definitions: o.tabular()}).Run(ctx, shown.add); err != nil {
+	old := older{}
+	_, err = ferry.Look{Source: source, Query: query}.Run(ctx, func(seen ferry.Seen) error {
+		old.add(seen)
+		return shown.add(seen)
+	})
+	if err != nil {
 		return err
 	}
+	defer old.tell(o)
 	return shown.end()
 }
 
@@ -124,11 +130,6 @@ func (o *getOptions) newShow() (show, error) {
 		return nil, console.Usagef("--sort-by: %w", err)
 	}
 	return &sorted{next: shown, by: by, hide: o.hide}, nil
-}
-
-// tabular tells whether columns are shown, so that those of custom resources matter.
-func (o *getOptions) tabular() bool {
-	return !o.s.JSON && (o.form.shape == asTable || o.form.shape == asWide)
 }
 
 // shown is what may be shown of an object: a Secret as it is only if it is alone.

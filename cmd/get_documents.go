@@ -22,6 +22,7 @@ type documents struct {
 type document struct {
 	object *object.Object
 	about  string
+	older  string
 }
 
 // add implements show.
@@ -30,7 +31,7 @@ func (d *documents) add(seen ferry.Seen) error {
 	if seen.Err != nil {
 		return nil
 	}
-	next := document{seen.Object, fmt.Sprintf("%s, revision %d, %s", console.Printable(string(seen.Key)), seen.ModRevision, seen.Encoding)}
+	next := document{seen.Object, fmt.Sprintf("%s, revision %d, %s", console.Printable(string(seen.Key)), seen.ModRevision, seen.Encoding), olderText(seen)}
 	warnNotShown(d.o, seen)
 	return d.held.add(next, d.item)
 }
@@ -103,6 +104,9 @@ func (d *documents) text(next document, indent string, alone bool) ([]byte, erro
 		text = append([]byte("- "), bytes.TrimSuffix(bytes.ReplaceAll(text, []byte("\n"), []byte("\n  ")), []byte("  "))...)
 	}
 	notes := "# " + next.about + "\n"
+	if next.older != "" {
+		notes += "# " + next.older + "\n"
+	}
 	if len(shown.NotShown) > 0 {
 		notes += "# not shown: " + console.Printable(strings.Join(shown.NotShown, ", ")) + "\n"
 	}

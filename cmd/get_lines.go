@@ -29,7 +29,8 @@ type objectSeen struct {
 	Bytes    int64           `json:"bytes"`
 	Encoding string          `json:"encoding"`
 	NotShown []string        `json:"not_shown,omitempty"`
-	Error    string          `json:"error,omitempty"` // why there is no object
+	Newer    string          `json:"newer_version,omitempty"` // that it is stored in today
+	Error    string          `json:"error,omitempty"`         // why there is no object
 	Object   json.RawMessage `json:"object,omitempty"`
 }
 
@@ -38,7 +39,7 @@ func (l *lines) add(seen ferry.Seen) error {
 	l.dark.add(seen)
 	line := objectSeen{
 		Message: console.NewMessage("object"), Key: string(seen.Key), Revision: seen.ModRevision, Bytes: seen.Size(), Encoding: string(seen.Encoding),
-		NotShown: seen.Object.NotShown,
+		NotShown: seen.Object.NotShown, Newer: seen.Newer,
 	}
 	next := seenLine{line: line}
 	if seen.Err != nil {

@@ -52,6 +52,8 @@ const selectionTopic = `Positional arguments select objects, as in kubectl:
   cm/settings          one object by its name
   'cm/web-*'           objects by a pattern: * any characters, ? one
   widgets.example.com  a custom resource: PLURAL.GROUP
+  all                  what kubectl means: pods, services, workloads, and custom
+                       resources of that category; no ConfigMaps, no Secrets
 
 -n NAME limits the selection to a namespace; without it objects of all
 namespaces are selected. A restore of one name that exists in several namespaces

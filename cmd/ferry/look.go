@@ -14,9 +14,6 @@ import (
 type Look struct {
 	Source etcdwalk.Source
 	Query  kube.Query
-	// Definitions asks for those of the kinds of custom resources, each with a look of
-	// its own into the source.
-	Definitions bool
 }
 
 // A Seen is what lies under one key.
@@ -27,9 +24,11 @@ type Seen struct {
 	Object   *object.Object  // without a tree if the value cannot be decoded
 	Err      error           // why
 	Taken    time.Time       // the moment of the source; zero: not known
-	// Definition is that of a custom resource's kind; nil if it was not asked for, or
-	// the source has none that can be read.
+	// Definition is that of a custom resource's kind; nil if the source has none that can
+	// be read.
 	Definition *object.Object
+	// Newer is the apiVersion that such objects are stored in today, if it is another.
+	Newer string
 }
 
 // Run tells of each object, ascending by key, and counts them. What is called by its
@@ -39,10 +38,11 @@ func (l Look) Run(ctx context.Context, tell func(Seen) error) (int64, error) {
 	definitions := map[string]*object.Object{}
 	n, err := l.Keys(ctx, func(view etcdwalk.View, class etcdwalk.Class, e etcdwalk.Entry) bool {
 		seen := l.see(ctx, view.Info(), class, e)
-		if _, known := definitions[class.Kind]; !known && l.Definitions {
+		if _, known := definitions[class.Kind]; !known {
 			definitions[class.Kind] = l.definition(ctx, view, class)
 		}
 		seen.Definition = definitions[class.Kind]
+		seen.Newer = seen.Object.Newer(seen.Definition)
 		failed = tell(seen)
 		return failed == nil
 	})

@@ -18,11 +18,18 @@ import (
 type catalog struct {
 	layout *Layout
 	view   etcdwalk.View
+	opener *object.Opener // of definitions that are encrypted at rest
 
 	used          etcdwalk.Ranges // the prefixes with keys, as far as they are in scope
 	custom        []Kind          // all of them
 	stored        []Kind          // those with keys
 	read, scanned bool            // whether custom is filled; whether used and stored are
+
+	categories map[string][]Kind // of the custom kinds
+}
+
+func newCatalog(q Query, view etcdwalk.View) catalog {
+	return catalog{layout: q.Layout(), view: view, opener: q.opener, categories: map[string][]Kind{}}
 }
 
 // kind finds the kind that a term names. A name in full is never ambiguous. OpenShift
@@ -117,7 +124,7 @@ func (c *catalog) all(ctx context.Context) ([]Kind, error) {
 			plural, group, _ := strings.Cut(object.Name, ".")
 			all, i = append(all, Kind{Plural: plural, Group: group, path: group + "/" + plural}), len(all)
 		}
-		all[i].define(e.Value)
+		c.define(ctx, &all[i], e)
 	}
 	c.custom, c.read = all, true
 	return all, nil
@@ -137,10 +144,14 @@ func DefinitionKey(class etcdwalk.Class) []byte {
 	return []byte(class.Prefix + crdPath + "/" + class.Kind)
 }
 
-// define takes the names and the scope out of a custom resource definition. One
+// define takes names, scope and categories out of a custom resource definition. One
 // that cannot be read leaves the kind as it is: a definition is named after the
 // plural and the group, so these are known at least.
-func (k *Kind) define(value []byte) {
+func (c *catalog) define(ctx context.Context, k *Kind, e etcdwalk.Entry) {
+	value, err := c.opener.Open(ctx, e.Key, e.Value)
+	if err != nil {
+		return
+	}
 	var crd struct {
 		Spec struct {
 			Group string `json:"group"`
@@ -150,6 +161,7 @@ func (k *Kind) define(value []byte) {
 				Singular   string   `json:"singular"`
 				ShortNames []string `json:"shortNames"`
 				Kind       string   `json:"kind"`
+				Categories []string `json:"categories"`
 			} `json:"names"`
 		} `json:"spec"`
 	}
@@ -164,6 +176,9 @@ func (k *Kind) define(value []byte) {
 	k.short = strings.ToLower(strings.Join(spec.Names.ShortNames, " "))
 	if singular := strings.ToLower(spec.Names.Singular); singular != strings.ToLower(k.Kind) {
 		k.short += " " + singular
+	}
+	for _, category := range spec.Names.Categories {
+		c.categories[category] = append(c.categories[category], *k)
 	}
 }
 

@@ -104,10 +104,6 @@ func parseTerms(lists []string) ([]term, error) {
 			return nil, fmt.Errorf("%q: a kind is missing%.0w", typed, ErrFilter)
 		}
 		terms[i] = term{typed: kind, word: word, group: group, name: name}
-		if word == "all" && group == "" {
-			return nil, fmt.Errorf("%q is no kind of its own; write those that are meant, such as "+
-				"pods,services,deployments,replicasets,statefulsets,daemonsets,jobs,cronjobs%.0w", typed, ErrFilter)
-		}
 	}
 	return terms, nil
 }

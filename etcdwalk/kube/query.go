@@ -74,7 +74,7 @@ func (q Query) Opening(opener *object.Opener) Query {
 // view's own.
 func (q Query) Resolve(ctx context.Context, view etcdwalk.View) (etcdwalk.Selection, error) {
 	layout := q.Layout()
-	r := resolver{layout: layout, namespaces: q.namespaces, catalog: catalog{layout: layout, view: view}}
+	r := resolver{layout: layout, namespaces: q.namespaces, catalog: newCatalog(q, view)}
 	sel, err := q.resolve(ctx, &r, q.include)
 	if err != nil {
 		return sel, err

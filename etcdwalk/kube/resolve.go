@@ -64,29 +64,36 @@ func (r *resolver) resolve(ctx context.Context, include, exclude []term) (etcdwa
 func (r *resolver) pick(ctx context.Context, terms []term) (pick, error) {
 	var p pick
 	for _, t := range terms {
-		k, err := r.kind(ctx, t)
+		kinds, err := r.kinds(ctx, t)
 		if err != nil {
 			return pick{}, err
 		}
-		switch {
-		case isGlob(t.name):
-			r.pickGlob(&p, &k, t.name)
-		case k.path == namespace && t.name == "" && len(r.namespaces) > 0:
-			// kubectl would take all of them; here that could overwrite all.
-			for _, ns := range r.namespaces {
-				p.add(r.layout, &k, "", ns)
-			}
-		case k.Namespaced && len(r.namespaces) > 0:
-			for _, ns := range r.namespaces {
-				p.add(r.layout, &k, ns, t.name)
-			}
-		case k.Namespaced && t.name != "":
-			p.addNamed(r.layout, &k, t.name)
-		default:
-			p.add(r.layout, &k, "", t.name)
+		for i := range kinds {
+			r.pickOf(&p, &kinds[i], t.name)
 		}
 	}
 	return p, nil
+}
+
+// pickOf picks what is of a kind, or the objects of it that go by a name or pattern.
+func (r *resolver) pickOf(p *pick, k *Kind, name string) {
+	switch {
+	case isGlob(name):
+		r.pickGlob(p, k, name)
+	case k.path == namespace && name == "" && len(r.namespaces) > 0:
+		// kubectl would take all of them; here that could overwrite all.
+		for _, ns := range r.namespaces {
+			p.add(r.layout, k, "", ns)
+		}
+	case k.Namespaced && len(r.namespaces) > 0:
+		for _, ns := range r.namespaces {
+			p.add(r.layout, k, ns, name)
+		}
+	case k.Namespaced && name != "":
+		p.addNamed(r.layout, k, name)
+	default:
+		p.add(r.layout, k, "", name)
+	}
 }
 
 // pickGlob picks objects by a pattern, in the namespaces asked for.

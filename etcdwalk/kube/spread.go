@@ -38,7 +38,7 @@ type InNamespaces struct {
 func (q Query) Spread(ctx context.Context, view etcdwalk.View) (*Spread, error) {
 	layout := q.Layout()
 	s := &Spread{layout: layout}
-	r := resolver{layout: layout, catalog: catalog{layout: layout, view: view}}
+	r := resolver{layout: layout, catalog: newCatalog(q, view)}
 	var named []term
 	for _, t := range q.include {
 		if t.name != "" && len(q.namespaces) == 0 {
@@ -53,11 +53,13 @@ func (q Query) Spread(ctx context.Context, view etcdwalk.View) (*Spread, error) 
 		if t.name != "" {
 			continue
 		}
-		k, err := r.kind(ctx, t)
+		kinds, err := r.kinds(ctx, t)
 		if err != nil {
 			return nil, err
 		}
-		whole[k.path] = true
+		for i := range kinds {
+			whole[kinds[i].path] = true
+		}
 	}
 	seen := map[string]bool{}
 	for _, t := range named {

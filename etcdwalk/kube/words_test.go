@@ -76,7 +76,7 @@ func TestTextHasNoNames(t *testing.T) {
 
 // TestCompileRefusesWhatMakesNoSense: before anything is asked of a view.
 func TestCompileRefusesWhatMakesNoSense(t *testing.T) {
-	for _, f := range []kube.Filter{{Include: words("cm//x")}, {Exclude: words("all")}, {Namespaces: words("A")}, {Prefixes: []string{""}}} {
+	for _, f := range []kube.Filter{{Include: words("cm//x")}, {Exclude: words("/all")}, {Namespaces: words("A")}, {Prefixes: []string{""}}} {
 		if _, err := f.Compile(); !errors.Is(err, kube.ErrFilter) {
 			t.Errorf("%+v: %v, want %v", f, err, kube.ErrFilter)
 		}
