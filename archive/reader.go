@@ -197,6 +197,21 @@ func (a *Reader) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[etc
 	}
 }
 
+// FirstKey tells the first key in the ranges, if the manifest does: where the first
+// segment that may hold it begins with it.
+func (a *Reader) FirstKey(ranges etcdwalk.Ranges) []byte {
+	for _, s := range a.manifest.Segments {
+		if !meets(ranges, s) {
+			continue
+		}
+		if ranges.Contains(s.FirstKey) {
+			return s.FirstKey
+		}
+		return nil // it may be further on in the segment
+	}
+	return nil
+}
+
 // meets tells whether a segment's keys can lie in the ranges.
 func meets(ranges etcdwalk.Ranges, s Segment) bool {
 	i := sort.Search(len(ranges), func(i int) bool {

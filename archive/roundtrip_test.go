@@ -235,3 +235,37 @@ func TestArchiveIDsAndNoncesDiffer(t *testing.T) {
 		t.Errorf("got %d different ids and nonces, want 6", len(seen))
 	}
 }
+
+// TestFirstKeyIsWhatAWalkFindsFirst: what the manifest tells without reading is what is there,
+// and for most kinds it tells.
+func TestFirstKeyIsWhatAWalkFindsFirst(t *testing.T) {
+	r := mustOpen(t, build(t, goldenEntries()...))
+	told := 0
+	for _, ranges := range []etcdwalk.Ranges{
+		{{}}, {etcdwalk.Prefix("/registry/")}, {etcdwalk.Prefix("/registry/configmaps/")}, {etcdwalk.Prefix("/registry/configmaps/shop/settings-2")},
+		{etcdwalk.Prefix("/registry/events/")}, {etcdwalk.Prefix("/registry/odd/not")}, {etcdwalk.Prefix("/registry/pods/")}, {etcdwalk.Prefix("/registry/secrets/ns-1/")},
+		{etcdwalk.Prefix("/registry/events/"), etcdwalk.Prefix("/registry/secrets/")},
+	} {
+		var want []byte
+		for e, err := range r.Walk(t.Context(), etcdwalk.Selection{Ranges: ranges}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = bytes.Clone(e.Key)
+			break
+		}
+		got := r.FirstKey(ranges)
+		if got != nil {
+			told++
+		}
+		if got != nil && !bytes.Equal(got, want) {
+			t.Errorf("%v begins with %q, a walk with %q", ranges, got, want)
+		}
+		if first, err := etcdwalk.First(t.Context(), r, ranges); err != nil || !bytes.Equal(first, want) {
+			t.Errorf("the first in %v is %q, %v, want %q", ranges, first, err, want)
+		}
+	}
+	if told < 4 {
+		t.Errorf("it told %d times", told)
+	}
+}

@@ -27,9 +27,11 @@ type objectLine struct {
 	Object keyed `json:"object"`
 }
 
-// objectsResult counts the objects that were shown.
+// objectsResult counts the objects that were shown, and the bytes of the archive that
+// were read for it.
 type objectsResult struct {
-	Objects int64 `json:"objects"`
+	Objects      int64 `json:"objects"`
+	ArchiveBytes int64 `json:"archive_bytes,omitempty"`
 }
 
 // objectColumns has fixed widths: the lines are not known when the first goes out.
@@ -63,6 +65,6 @@ func (o *describeOptions) objects(ctx context.Context, a *ferry.Archive, query k
 	if err != nil {
 		return fmt.Errorf("look into the archive: %w", err)
 	}
-	o.s.Result = objectsResult{shown}
+	o.s.Result = objectsResult{shown, a.BytesRead()}
 	return nil
 }

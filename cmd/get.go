@@ -94,13 +94,14 @@ func (o *getOptions) run(ctx context.Context, query kube.Query) error {
 	}
 	defer source.Close()
 	old := older{}
-	_, err = ferry.Look{Source: source, Query: query}.Run(ctx, func(seen ferry.Seen) error {
+	n, err := ferry.Look{Source: source, Query: query}.Run(ctx, func(seen ferry.Seen) error {
 		old.add(seen)
 		return shown.add(seen)
 	})
 	if err != nil {
 		return err
 	}
+	o.s.Result = objectsResult{n, source.BytesRead()}
 	defer old.tell(o)
 	return shown.end()
 }

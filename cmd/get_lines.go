@@ -70,6 +70,5 @@ func (l *lines) end() error {
 			return err
 		}
 	}
-	l.o.s.Result = objectsResult{l.held.count}
 	return l.dark.err()
 }

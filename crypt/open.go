@@ -61,13 +61,36 @@ func Open(r io.ReaderAt, size int64, identities ...Identity) (io.ReaderAt, int64
 	if err != nil {
 		return nil, 0, classify(err, size)
 	}
-	return &reader{plain, length, size}, length, nil
+	own := &reader{age: plain, plain: length, ciphers: size}
+	own.from, _ = r.(expecter)
+	return own, length, nil
 }
+
+// An expecter is told which of its bytes will be read next, before they are, piece by
+// piece. A store that is asked for each over a network gets them at once.
+type expecter interface{ Expect(off, n int64) }
+
+// A payload of age is chunks of 64 KiB, each with a tag (C2SP: age.md, "Payload").
+const (
+	chunk = 64 << 10
+	tag   = 16
+)
 
 // reader turns age's reader into a true io.ReaderAt with errors of ours.
 type reader struct {
 	age            io.ReaderAt
-	plain, ciphers int64 // lengths
+	from           expecter // nil: it does not care
+	plain, ciphers int64    // lengths
+}
+
+// expect tells of the chunks that hold n bytes of plaintext.
+func (r *reader) expect(off, n int64) {
+	if r.from == nil || n <= chunk {
+		return
+	}
+	begins := r.ciphers - r.plain - (r.plain+chunk-1)/chunk*tag
+	first, last := off/chunk, min(off+n, r.plain)-1
+	r.from.Expect(begins+first*(chunk+tag), (last/chunk-first+1)*(chunk+tag))
 }
 
 var _ io.ReaderAt = (*reader)(nil)
@@ -79,6 +102,7 @@ func (r *reader) ReadAt(p []byte, off int64) (int, error) {
 	case off >= r.plain: // age takes an offset past the end for a fault
 		return 0, io.EOF
 	}
+	r.expect(off, int64(len(p)))
 	n, err := r.age.ReadAt(p, off)
 	if err == nil || errors.Is(err, io.EOF) && n > 0 && off+int64(n) == r.plain {
 		return n, err

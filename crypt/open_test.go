@@ -436,3 +436,47 @@ func TestReadFaultsKeepTheirClass(t *testing.T) {
 		t.Errorf("Encrypted: got %v, want %v", err, disk)
 	}
 }
+
+// expecting notes what it is told, and whether each read of a chunk was told of.
+type expecting struct {
+	io.ReaderAt
+
+	size      int64
+	off, n    int64
+	told, bad int
+}
+
+func (e *expecting) Expect(off, n int64) {
+	e.off, e.n, e.told = off, n, e.told+1
+	if off < 0 || n < 1 || off+n > e.size+chunk+tag {
+		e.bad++
+	}
+}
+
+func (e *expecting) ReadAt(p []byte, off int64) (int, error) {
+	if e.told > 0 && (off < e.off || off+int64(len(p)) > e.off+e.n) {
+		e.bad++
+	}
+	return e.ReaderAt.ReadAt(p, off)
+}
+
+// TestReadsAreToldOfBeforehand: a read of several chunks tells where they are, so that a
+// store can get them at once.
+func TestReadsAreToldOfBeforehand(t *testing.T) {
+	p := generate(t, false)
+	data := encrypt(t, bytes.Repeat([]byte("0123456789abcdef"), 40_000), p.to(t)) // 640,000 bytes, ten chunks
+	from := &expecting{ReaderAt: bytes.NewReader(data), size: int64(len(data))}
+	r, size, err := Open(from, int64(len(data)), p.from(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, read := range []struct{ off, n int64 }{{0, 70_000}, {65_536, 131_072}, {1, 300_000}, {639_000, 1000}, {500_000, 140_000}, {123_456, 200_001}, {0, size}} {
+		from.told, from.bad = 0, 0
+		if _, err := r.ReadAt(make([]byte, read.n), read.off); err != nil && !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		if (from.told == 1) != (read.n > chunk) || from.bad > 0 {
+			t.Errorf("a read of %d bytes at %d was told of %d times, %d of its own reads were elsewhere", read.n, read.off, from.told, from.bad)
+		}
+	}
+}

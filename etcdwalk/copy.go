@@ -48,8 +48,32 @@ func Copy(ctx context.Context, dst Sink, src View, sel Selection, watch Observer
 	return stats, sel.Err()
 }
 
+// An indexed view knows some keys without reading what is stored under them.
+type indexed interface {
+	// FirstKey is the first key in the ranges, if the view knows it; else nil, whether
+	// there is one or not.
+	FirstKey(ranges Ranges) []byte
+}
+
+// First is the first key in the ranges; nil if there is none.
+func First(ctx context.Context, view View, ranges Ranges) ([]byte, error) {
+	if v, ok := view.(indexed); ok {
+		if key := v.FirstKey(ranges); key != nil {
+			return key, ctx.Err()
+		}
+	}
+	for e, err := range view.Walk(ctx, Selection{Ranges: ranges}) {
+		return bytes.Clone(e.Key), err
+	}
+	return nil, ctx.Err()
+}
+
 // Any tells whether a view holds a key that is selected.
 func Any(ctx context.Context, view View, sel Selection) (bool, error) {
+	if sel.Match == nil && sel.Values == nil {
+		key, err := First(ctx, view, sel.Ranges)
+		return key != nil && err == nil, err
+	}
 	for _, err := range view.Walk(ctx, sel) {
 		return err == nil, err
 	}

@@ -74,6 +74,13 @@ func (c *counted) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
+// Expect passes on which bytes will be read next, to a store that wants to know.
+func (c *counted) Expect(off, n int64) {
+	if e, ok := c.Object.(interface{ Expect(off, n int64) }); ok {
+		e.Expect(off, n)
+	}
+}
+
 // Keys say with what an archive is opened.
 type Keys struct {
 	Identities []crypt.Identity

@@ -30,6 +30,8 @@ type Readable struct {
 	etcdwalk.Source
 	Name  string
 	Close func()
+	// BytesRead is how many bytes of an archive have been read; none of a cluster.
+	BytesRead func() int64
 }
 
 // Open opens what the flags name. The layout is that of the selection.
@@ -42,11 +44,11 @@ func (f *Reading) Open(ctx context.Context, layout *kube.Layout) (*Readable, err
 		if err != nil {
 			return nil, err
 		}
-		return &Readable{cluster.Source, cluster.Address, cluster.Close}, nil
+		return &Readable{cluster.Source, cluster.Address, cluster.Close, func() int64 { return 0 }}, nil
 	}
 	a, err := f.source.Open(ctx, f.from, false)
 	if err != nil {
 		return nil, err
 	}
-	return &Readable{a.Archive, a.Path, a.Close}, nil
+	return &Readable{a.Archive, a.Path, a.Close, a.BytesRead}, nil
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 
@@ -214,13 +213,11 @@ func (c *catalog) findUsed(ctx context.Context) error {
 	var used []etcdwalk.Range
 	for _, s := range c.layout.spaces {
 		below := etcdwalk.Ranges{etcdwalk.Prefix(s.prefix)}.Intersect(c.layout.scope)
-		next, stop := iter.Pull2(c.view.Walk(ctx, etcdwalk.Selection{Ranges: below}))
-		_, err, found := next()
-		stop()
+		first, err := etcdwalk.First(ctx, c.view, below)
 		if err != nil {
 			return fmt.Errorf("look for keys below %s: %w", s.prefix, err)
 		}
-		if found {
+		if first != nil {
 			used = append(used, below...)
 		}
 	}
@@ -231,17 +228,32 @@ func (c *catalog) findUsed(ctx context.Context) error {
 // next finds the first key in the gaps that belongs to a resource. It returns
 // the resource and the end of its range, or nothing.
 func (c *catalog) next(ctx context.Context, gaps etcdwalk.Ranges) (Kind, []byte, error) {
+	first, err := etcdwalk.First(ctx, c.view, gaps)
+	if err != nil {
+		return Kind{}, nil, fmt.Errorf("look for custom resources: %w", err)
+	}
+	if k, end := c.kindAt(first); first == nil || end != nil {
+		return k, end, nil
+	}
 	for e, err := range c.view.Walk(ctx, etcdwalk.Selection{Ranges: gaps}) {
 		if err != nil {
 			return Kind{}, nil, fmt.Errorf("look for custom resources: %w", err)
 		}
-		s, ok := c.layout.locate(e.Key)
-		if !ok || !holdsObjects(s.path) {
-			continue
+		if k, end := c.kindAt(e.Key); end != nil {
+			return k, end, nil
 		}
-		group, plural := s.resource()
-		k := Kind{Plural: plural, Group: group, path: string(s.path), Namespaced: bytes.IndexByte(s.rest, '/') >= 0}
-		return k, etcdwalk.Prefix(string(s.dir)).End, nil
 	}
 	return Kind{}, nil, nil
+}
+
+// kindAt is the resource that a key belongs to, and the end of its range; nil if it
+// belongs to none.
+func (c *catalog) kindAt(key []byte) (Kind, []byte) {
+	s, ok := c.layout.locate(key)
+	if !ok || !holdsObjects(s.path) {
+		return Kind{}, nil
+	}
+	group, plural := s.resource()
+	k := Kind{Plural: plural, Group: group, path: string(s.path), Namespaced: bytes.IndexByte(s.rest, '/') >= 0}
+	return k, etcdwalk.Prefix(string(s.dir)).End
 }

@@ -16,10 +16,12 @@ import (
 )
 
 // How far an object is read ahead: little, since the next read may be anywhere,
-// and more and more where one read follows the other.
+// and more and more where one read follows the other. Who reads near the end goes
+// backwards, as from the end of a ZIP to its directory.
 const (
-	leastAhead = 256 << 10
+	leastAhead = 128 << 10
 	mostAhead  = 2 << 20
+	tail       = 256 << 10
 	maxWindows = 8 // readers side by side that are told apart; 16 MiB at most
 )
 
@@ -63,8 +65,9 @@ type object struct {
 	version version
 	closed  atomic.Bool
 
-	mu      sync.Mutex
-	windows []window // the one that was used last is the first
+	mu       sync.Mutex
+	windows  []window // the one that was used last is the first
+	expected window   // without bytes: what is going to be read, next bytes from off
 }
 
 // A window is a piece of the object. Its bytes are never written again.
@@ -72,6 +75,14 @@ type window struct {
 	off  int64
 	data []byte
 	next int64 // how much to read if reading goes on behind it
+}
+
+// Expect says that the n bytes from off will be read, piece by piece, so that one
+// request gets them.
+func (o *object) Expect(off, n int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.expected = window{off: off, next: n}
 }
 
 func (w window) end() int64 { return w.off + int64(len(w.data)) }
@@ -113,23 +124,23 @@ func (o *object) ReadAt(p []byte, off int64) (int, error) {
 
 // window is one that holds the byte at off.
 func (o *object) window(off, wanted int64) (window, error) {
-	w, ahead := o.seek(off)
+	w, from, ahead := o.seek(off)
 	if w.data != nil {
 		return w, nil
 	}
-	size := min(max(wanted, ahead), mostAhead, o.size-off)
-	data, err := o.s.fetch(o.ctx, o.name, o.version, off, size, o.size)
+	size := min(max(off-from+wanted, ahead), mostAhead, o.size-from)
+	data, err := o.s.fetch(o.ctx, o.name, o.version, from, size, o.size)
 	if err != nil {
 		return window{}, err
 	}
-	w = window{off, data, min(2*ahead, mostAhead)}
+	w = window{from, data, min(2*ahead, mostAhead)}
 	o.keep(w)
 	return w, nil
 }
 
-// seek finds the window that holds off, or how far to read ahead from there. A
+// seek finds the window that holds off, or from where and how far to read. A large
 // window that ends there has been read through, and is let go.
-func (o *object) seek(off int64) (window, int64) {
+func (o *object) seek(off int64) (w window, from, ahead int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i, w := range o.windows {
@@ -137,13 +148,21 @@ func (o *object) seek(off int64) (window, int64) {
 		case w.off <= off && off < w.end():
 			copy(o.windows[1:i+1], o.windows[:i])
 			o.windows[0] = w
-			return w, 0
+			return w, 0, 0
 		case w.end() == off:
-			o.windows = append(o.windows[:i], o.windows[i+1:]...)
-			return window{}, w.next
+			if len(w.data) == mostAhead {
+				o.windows = append(o.windows[:i], o.windows[i+1:]...)
+			}
+			return window{}, off, w.next
 		}
 	}
-	return window{}, leastAhead
+	if e := o.expected; e.off <= off && off < e.off+e.next {
+		return window{}, off, max(leastAhead, e.off+e.next-off)
+	}
+	if o.size-off < tail {
+		return window{}, max(0, o.size-tail), tail
+	}
+	return window{}, off, leastAhead
 }
 
 func (o *object) keep(w window) {
