@@ -87,6 +87,9 @@ func (o *Object) fromProtobuf(value []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := checkQuantities(typed, raw); err != nil {
+		return err
+	}
 	if message.Unmarshal(raw) != nil {
 		return fmt.Errorf("no %s in protobuf", o.Meta.Kind)
 	}
@@ -102,6 +105,9 @@ func (o *Object) fromJSON(text []byte) error {
 	typed := o.newTyped()
 	if typed == nil {
 		return unmarshal(text, &o.Tree)
+	}
+	if err := checkQuantitiesOf(typed, text); err != nil {
+		return err
 	}
 	strict, err := kjson.UnmarshalStrict(text, typed, kjson.DisallowUnknownFields)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -70,6 +71,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte("\xd9\xd9\xf7\xbf\xff"))
 	f.Add([]byte(`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a"},"data":{"a":"%"}}`))
 	f.Add([]byte(`{"a":` + strings.Repeat("[", 9_000)))
+	f.Add(quotaInProtobuf("1234567890123456789e900000000"))
+	f.Add([]byte(`{"apiVersion":"v1","kind":"ResourceQuota","metadata":{"name":"a"},"spec":{"hard":{"cpu":"1e2147483647"}}}`))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		got, err := object.Decode(value)
 		if (err == nil) != (got != nil && got.Tree != nil) {
@@ -78,6 +81,12 @@ func FuzzDecode(f *testing.F) {
 		if err == nil {
 			object.NewRedactor().Redact(got)
 			got.Substance()
+			object.TableOf(got.Meta).Row(got, time.Time{}, true)
+			_, asYAML := got.Clean().ToYAML()
+			_, asJSON := got.ToJSON("")
+			if asYAML != nil || asJSON != nil {
+				t.Errorf("it is decoded and cannot be shown: %v, %v", asYAML, asJSON)
+			}
 		}
 	})
 }

@@ -1,0 +1,144 @@
+package object
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"reflect"
+	"regexp"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// errQuantity: resource.ParseQuantity works in proportion to the exponent and, worse, to
+// the number of digits: with "12345678901234567890e99999" for seconds, with more digits
+// for days. No API server has ever stored one like that.
+var errQuantity = errors.New("it has a quantity that no machine has")
+
+// maxQuantity is how long a quantity may be, in bytes. Those of Kubernetes have 20.
+const maxQuantity = 64
+
+var (
+	// amount is what a quantity is: digits, and a suffix or an exponent.
+	amount = regexp.MustCompile(`^[+-]?[0-9.]+([eE][+-]?[0-9]+|[numkKMGTPE]?i?)$`)
+	// far is an exponent of which no machine has the quantity.
+	far = regexp.MustCompile(`[eE][+-]?0*[1-9][0-9]{2}`)
+	// mayBeOutsized finds in JSON what may be an outsized quantity.
+	mayBeOutsized = regexp.MustCompile(`[0-9.][eE][+-]?[0-9]{3}|[0-9.]{60}`)
+)
+
+// outsized tells whether a text is a number, and one of 100 digits or more.
+func outsized(text []byte) bool {
+	return len(text) > 3 && (text[0] <= '9') && amount.Match(text) && (len(text) > maxQuantity || far.Match(text))
+}
+
+// checkQuantities looks for outsized quantities in protobuf that is to be decoded into a
+// type which has quantities. The text of a Quantity is its field 1. That of other messages
+// is mostly a name; one like 12e456 is taken for a quantity.
+func checkQuantities(into any, raw []byte) error {
+	for i := range raw {
+		if raw[i] != 1<<3|2 {
+			continue
+		}
+		size, n := binary.Uvarint(raw[i+1:])
+		rest := raw[min(i+1+max(n, 0), len(raw)):]
+		if n > 0 && size <= uint64(len(rest)) && outsized(rest[:size]) && hasQuantities(reflect.TypeOf(into), map[reflect.Type]bool{}) {
+			return errQuantity
+		}
+	}
+	return nil
+}
+
+// hasQuantities tells whether somewhere in a type there is a quantity.
+func hasQuantities(t reflect.Type, seen map[reflect.Type]bool) bool {
+	switch {
+	case isQuantity(t):
+		return true
+	case seen[t]:
+		return false
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return hasQuantities(t.Elem(), seen)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if hasQuantities(t.Field(i).Type, seen) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// checkQuantitiesOf looks for outsized quantities in JSON that is to be decoded into a
+// type, where this type has them.
+func checkQuantitiesOf(into any, text []byte) error {
+	if !mayBeOutsized.Match(text) {
+		return nil
+	}
+	dec := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if err := eachQuantity(dec, reflect.TypeOf(into)); errors.Is(err, errQuantity) {
+		return err
+	}
+	return nil // what else is wrong, the decoder says
+}
+
+// isQuantity tells whether a type is that of quantities.
+func isQuantity(t reflect.Type) bool { return t == reflect.TypeFor[resource.Quantity]() }
+
+// eachQuantity reads one value, which is to become a t; nil: nothing that is known.
+func eachQuantity(dec *jsontext.Decoder, t reflect.Type) error {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch kind := dec.PeekKind(); {
+	case t == nil:
+		return dec.SkipValue()
+	case isQuantity(t):
+		text, err := dec.ReadValue()
+		if err == nil && outsized(bytes.Trim(text, `" `)) {
+			err = errQuantity
+		}
+		return err
+	case kind == jsontext.KindBeginObject:
+		return eachMember(dec, func(name string) error { return eachQuantity(dec, memberType(t, name)) })
+	case kind == jsontext.KindBeginArray && t.Kind() == reflect.Slice:
+		if _, err := dec.ReadToken(); err != nil {
+			return err
+		}
+		for dec.PeekKind() != jsontext.KindEndArray {
+			if err := eachQuantity(dec, t.Elem()); err != nil {
+				return err
+			}
+		}
+		_, err := dec.ReadToken()
+		return err
+	}
+	return dec.SkipValue()
+}
+
+// memberType is what a member of a JSON object becomes: a field, or a map's value.
+func memberType(t reflect.Type, name string) reflect.Type {
+	if t.Kind() == reflect.Map {
+		return t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case tag == name && name != "":
+			return f.Type
+		case tag == "" && f.Anonymous:
+			if found := memberType(f.Type, name); found != nil {
+				return found
+			}
+		}
+	}
+	return nil
+}
