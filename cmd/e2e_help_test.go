@@ -42,15 +42,26 @@ func runAt(t testing.TB, now time.Time, args ...string) ran {
 	return runWith(t, []string{"TERM=dumb"}, func() time.Time { return now }, args...)
 }
 
+// runOnTerminal does so on a terminal of 80 columns.
+func runOnTerminal(t testing.TB, args ...string) ran {
+	t.Helper()
+	return runOn(t, &console.Shell{Environ: []string{"TERM=dumb"}, Now: time.Now, OutTerminal: true, ErrTerminal: true}, args...)
+}
+
 // runWith does so with an environment and a clock.
 func runWith(t testing.TB, environ []string, now func() time.Time, args ...string) ran {
 	t.Helper()
+	return runOn(t, &console.Shell{Environ: environ, Now: now}, args...)
+}
+
+// runOn runs a command line in a shell, of which the streams are made here.
+func runOn(t testing.TB, shell *console.Shell, args ...string) ran {
+	t.Helper()
 	var out, talk bytes.Buffer
-	code := run(t.Context(), args, &console.Shell{
-		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &talk,
-		Environ: environ, Unset: func(string) error { return nil },
-		Now: now, Hostname: func() (string, error) { return "tester", nil },
-	})
+	shell.Stdin, shell.Stdout, shell.Stderr = strings.NewReader(""), &out, &talk
+	shell.Unset = func(string) error { return nil }
+	shell.Hostname = func() (string, error) { return "tester", nil }
+	code := run(t.Context(), args, shell)
 	return ran{args, exitCode(code), out.String(), talk.String()}
 }
 

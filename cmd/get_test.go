@@ -69,6 +69,9 @@ func TestGetIsGolden(t *testing.T) {
 	} {
 		fmt.Fprintf(&b, "$ kubeferry %s\n", line)
 		r := runAt(t, time.Now(), append(strings.Fields(line), "--from", path)...)
+		if seen := runOnTerminal(t, append(strings.Fields(line), "--from", path)...); seen.stdout != r.stdout || seen.code != r.code {
+			t.Errorf("%s: a terminal shows\n%s", line, seen.stdout) // kubectl's tables do not mind its width either
+		}
 		b.WriteString(r.stdout + strings.ReplaceAll(r.stderr, path, "FILE"))
 		if r.code != exitDone {
 			fmt.Fprintf(&b, "exit %d\n", r.code)
