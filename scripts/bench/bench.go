@@ -53,6 +53,8 @@ const (
 	plan      = "plan"
 	apply     = "apply"
 	planned   = "planned" // bytes of the archive that the plan decrypted
+	read      = "read"    // bytes of the archive that were read
+	flow      = "flow"    // stored bytes a second
 	putP50    = "put_p50"
 	putP99    = "put_p99"
 	getP50    = "get_p50"

@@ -32,6 +32,8 @@ var (
 	seconds = unit{1, "%.2f s"}
 	lines   = unit{1, "%.0f"}
 	percent = unit{100, "%.1f %%"}
+	mbs     = unit{1e-6, "%.0f MB/s"}
+	mb      = unit{1e-6, "%.1f MB"}
 )
 
 // allGoals are the goals of the product, the same figures on other data beside them.
@@ -75,6 +77,15 @@ func allGoals() []goal {
 			},
 		},
 		plain("peak RSS, backup of M to S3", 200<<20, mib, "s3-m-3.6", oursToS3, rss),
+		{"stored values a second, get -A -o json of S", 60e6, true, mbs, "look-s", getAll, func(r *results) spread { return r.spread("look-s", getAll, flow) }},
+		{"walk of S selected by labels / of all", 2, false, ratioOf, "look-s", walkLabels, func(r *results) spread { return r.ratio("look-s", walkLabels, walkAll, wall) }},
+		plain("one ConfigMap of M, get", 0.3, seconds, "look-m", getOne, wall),
+		plain("one ConfigMap of M, describe --keys", 0.3, seconds, "look-m", listOne, wall),
+		plain("bytes of the archive read for one ConfigMap of M", 1<<20, mib, "look-m", getOne, read),
+		plain("the program", 60e6, mb, "program", versionRun, out),
+		{"start, kubeferry version - etcdctl version", 0.02, false, ms, "program", versionRun, func(r *results) spread {
+			return r.difference("program", versionRun, etcdctlRun, wall)
+		}},
 		plain("list of 2,500 archives in S3", 2, seconds, "s3-m-3.6", oursListed, wall),
 		{
 			figure: "archive bytes that the plan of 1 % of M decrypts", limit: 0.05, unit: percent, group: "namespace-m", contender: dryRun,

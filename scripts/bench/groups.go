@@ -11,8 +11,10 @@ const (
 // allGroups are all groups, in an order in which each dataset is opened once.
 func allGroups() []group {
 	return []group{
+		programGroup(),
 		oldGroup(),
 		backupGroup("s", "3.6", true),
+		lookGroup(),
 		restoreGroup("s", 0, true),
 		backupGroup("s", "3.7", true),
 		backupGroup("h", "3.6", false),
@@ -20,6 +22,7 @@ func allGroups() []group {
 		s3Group(),
 		liveGroup("3.6"),
 		namespaceGroup(),
+		lookOneGroup(),
 		restoreGroup("m", 3, false),
 		liveRestoreGroup(),
 		growthGroup("3.6"),

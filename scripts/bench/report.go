@@ -29,6 +29,8 @@ var columns = []column{
 	{apply, "apply s", unit{1, "%.3f"}},
 	{rate, "keys/s", unit{1, "%.0f"}},
 	{planned, "planned MB", unit{1e-6, "%.2f"}},
+	{read, "read MB", unit{1e-6, "%.2f"}},
+	{flow, "MB/s", unit{1e-6, "%.0f"}},
 	{putP50, "put p50 ms", unit{1000, "%.2f"}},
 	{putP99, "put p99 ms", unit{1000, "%.1f"}},
 	{getP50, "get p50 ms", unit{1000, "%.2f"}},

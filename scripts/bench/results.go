@@ -73,6 +73,16 @@ func (r *results) ratio(group, over, under, figure string) spread {
 	return pairwise(r.series(group, over, figure), r.series(group, under, figure))
 }
 
+// difference is what one contender has more than another of a figure, round by round.
+func (r *results) difference(group, one, other, figure string) spread {
+	a, b := r.series(group, one, figure), r.series(group, other, figure)
+	more := make([]float64, min(len(a), len(b)))
+	for i := range more {
+		more[i] = a[i] - b[i]
+	}
+	return spreadOf(more)
+}
+
 // whyNot tells why a group, or its contender, gave no figures.
 func (r *results) whyNot(group, contender string) string {
 	for _, f := range r.Failures {
