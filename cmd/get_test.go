@@ -233,7 +233,7 @@ func TestGetFromALiveCluster(t *testing.T) {
 		}
 	}
 	must(t, exitNotFound, append([]string{"get", "cm/nope", "-n", "data"}, live...)...).says(t, "cm/nope not found")
-	must(t, exitNotFound, append([]string{"get", "cm", "-n", "nope"}, live...)...).says(t, `namespace "nope"`)
+	must(t, exitUsage, append([]string{"get", "cm", "-n", "nope"}, live...)...).says(t, `namespace "nope"`)
 	must(t, exitUsage, append([]string{"get", "confgmaps"}, live...)...).says(t, `did you mean`)
 	must(t, exitUsage, append([]string{"get"}, live...)...).says(t, "missing argument TYPE")
 	must(t, exitUsage, append([]string{"get", "cm", "--clean"}, live...)...).says(t, "--clean needs -o yaml or -o json")

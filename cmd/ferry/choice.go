@@ -85,10 +85,22 @@ func (c *choice) expected(ctx context.Context) error {
 // a mistyped namespace must not be missing from every backup without a word.
 func named(ctx context.Context, q kube.Query, view etcdwalk.View) error {
 	absent, err := q.Absent(ctx, view)
-	if err != nil || len(absent) == 0 {
+	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%s not found%.0w", strings.Join(absent, ", "), ErrEmpty)
+	namespaces, err := q.AbsentNamespaces(ctx, view)
+	if err != nil {
+		return err
+	}
+	return notFound(append(absent, namespaces...), ErrEmpty)
+}
+
+// notFound is an error of that class if anything is absent.
+func notFound(absent []string, class error) error {
+	if len(absent) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s not found%.0w", strings.Join(absent, ", "), class)
 }
 
 // empty says that a query has found no key.

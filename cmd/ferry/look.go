@@ -75,7 +75,8 @@ func (l Look) definition(ctx context.Context, view etcdwalk.View, class etcdwalk
 }
 
 // Keys tells of each key that the query takes in the source, ascending, until it is told
-// to stop, and counts them. What is called by its name and not there is an ErrEmpty, and so is nothing.
+// to stop, and counts them. What is called by its name and not there is an ErrEmpty, and so
+// is nothing; a namespace that is not there is a kube.ErrFilter.
 func (l Look) Keys(ctx context.Context, tell func(etcdwalk.View, etcdwalk.Class, etcdwalk.Entry) bool) (int64, error) {
 	q, err := within(l.Source, l.Query)
 	if err != nil {
@@ -90,7 +91,7 @@ func (l Look) Keys(ctx context.Context, tell func(etcdwalk.View, etcdwalk.Class,
 	if err != nil {
 		return 0, err
 	}
-	if err := named(ctx, q, view); err != nil {
+	if err := mistyped(ctx, q, view); err != nil {
 		return 0, err
 	}
 	var shown int64
@@ -110,6 +111,23 @@ func (l Look) Keys(ctx context.Context, tell func(etcdwalk.View, etcdwalk.Class,
 		return 0, fmt.Errorf("nothing in it matches the selection%.0w", ErrEmpty)
 	}
 	return shown, ctx.Err()
+}
+
+// mistyped refuses a namespace that is not there, as it does a kind: who looks has mistyped
+// it. An object that is not there is an ErrEmpty.
+func mistyped(ctx context.Context, q kube.Query, view etcdwalk.View) error {
+	namespaces, err := q.AbsentNamespaces(ctx, view)
+	if err != nil {
+		return err
+	}
+	if err := notFound(namespaces, kube.ErrFilter); err != nil {
+		return err
+	}
+	absent, err := q.Absent(ctx, view)
+	if err != nil {
+		return err
+	}
+	return notFound(absent, ErrEmpty)
 }
 
 // see decodes one value.

@@ -7,11 +7,9 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
-// Absent tells which of the things that the query names one by one are not in
-// the view: objects as TYPE/NAME, and namespaces, with those that they may have
-// been meant to be. A selection may be empty for good reasons, but what is
-// called by its name is expected to be there. A namespace is there if it has a
-// Namespace object or any key: an archive of a part may lack the object.
+// Absent tells which of the objects that the query names one by one are not in the view,
+// as TYPE/NAME. A selection may be empty for good reasons, but what is called by its name
+// is expected to be there.
 func (q Query) Absent(ctx context.Context, view etcdwalk.View) ([]string, error) {
 	var absent []string
 	for _, t := range q.include {
@@ -26,11 +24,13 @@ func (q Query) Absent(ctx context.Context, view etcdwalk.View) ([]string, error)
 			absent = append(absent, fmt.Sprintf("%s/%s", t.typed, t.name))
 		}
 	}
-	namespaces, err := q.absentNamespaces(ctx, view)
-	return append(absent, namespaces...), err
+	return absent, nil
 }
 
-func (q Query) absentNamespaces(ctx context.Context, view etcdwalk.View) ([]string, error) {
+// AbsentNamespaces tells which of the namespaces that the query names are not in the view,
+// with those that they may have been meant to be. A namespace is there if it has a
+// Namespace object or any key: an archive of a part may lack the object.
+func (q Query) AbsentNamespaces(ctx context.Context, view etcdwalk.View) ([]string, error) {
 	suggestions, err := q.suggestNamespaces(ctx, view)
 	if err != nil {
 		return nil, err

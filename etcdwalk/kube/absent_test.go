@@ -33,7 +33,7 @@ func TestAbsentTellsWhatIsNamedAndNotThere(t *testing.T) {
 		{"a namespace beside a kind without any", kube.Filter{Include: []string{"nodes"}, Namespaces: []string{"zz"}}, []string{`namespace "zz"`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := query(t, tt.filter).Absent(t.Context(), walktest.NewView(entries...))
+			got, err := absent(t, tt.filter, walktest.NewView(entries...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -48,8 +48,19 @@ func TestAbsentDoesNotTakeAnErrorForAbsence(t *testing.T) {
 	view := walktest.NewView()
 	view.Err = errors.New("the walk fails")
 	for _, f := range []kube.Filter{{Include: []string{"cm/one"}}, {Namespaces: []string{"shop"}}} {
-		if got, err := query(t, f).Absent(t.Context(), view); !errors.Is(err, view.Err) {
+		if got, err := absent(t, f, view); !errors.Is(err, view.Err) {
 			t.Errorf("%+v: got %q, %v, want %v", f, got, err, view.Err)
 		}
 	}
+}
+
+// absent is all that a filter names and a view has not.
+func absent(t *testing.T, f kube.Filter, view etcdwalk.View) ([]string, error) {
+	t.Helper()
+	objects, err := query(t, f).Absent(t.Context(), view)
+	if err != nil {
+		return nil, err
+	}
+	namespaces, err := query(t, f).AbsentNamespaces(t.Context(), view)
+	return append(objects, namespaces...), err
 }

@@ -357,14 +357,14 @@ func TestResolvePassesTheViewsErrorsOn(t *testing.T) {
 	}
 	view := walktest.NewView(etcdwalk.Entry{Key: []byte("/registry/namespaces/a")})
 	view.Err = etcdwalk.ErrCompacted
-	if _, err := query(t, kube.Filter{Namespaces: []string{"a"}}).Absent(t.Context(), view); !errors.Is(err, etcdwalk.ErrCompacted) || view.Fired() != 1 {
+	if _, err := query(t, kube.Filter{Namespaces: []string{"a"}}).AbsentNamespaces(t.Context(), view); !errors.Is(err, etcdwalk.ErrCompacted) || view.Fired() != 1 {
 		t.Errorf("got %v, fired %d times", err, view.Fired())
 	}
 }
 
 func TestAbsentNamespacesComeWithSuggestions(t *testing.T) {
 	view, _ := fixtureView(t)
-	got, err := query(t, kube.Filter{Namespaces: []string{"shop-backand", "data", "nowhere-near"}}).Absent(t.Context(), view)
+	got, err := query(t, kube.Filter{Namespaces: []string{"shop-backand", "data", "nowhere-near"}}).AbsentNamespaces(t.Context(), view)
 	if err != nil {
 		t.Fatal(err)
 	}
