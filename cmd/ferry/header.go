@@ -12,7 +12,7 @@ import (
 // header tells where the archive of a choice comes from.
 func (b Backup) header(ctx context.Context, c *choice) (archive.Header, error) {
 	info := c.view.Info()
-	ids, err := c.layout.Identities(ctx, c.view)
+	ids, err := c.layout.Identities(ctx, c.view, b.Query.Opener())
 	if err != nil {
 		return archive.Header{}, err
 	}

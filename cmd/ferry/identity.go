@@ -7,6 +7,7 @@ import (
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 )
 
 // A pair is the cluster that the archive holds under a prefix, and the one that
@@ -30,7 +31,7 @@ func (r Restore) pairs(ctx context.Context, p *Planned) ([]pair, error) {
 			return nil, err
 		}
 	}
-	archived, err := identities(ctx, own, p.source, target.Identities)
+	archived, err := identities(ctx, own, p.source, target.Identities, p.query.Opener())
 	if err != nil {
 		return nil, err
 	}
@@ -102,26 +103,30 @@ func orUnknown(names []string) string {
 
 // identities tells which cluster a view holds under each prefix of which the
 // target's is known: what it says of itself, or else what lies in it. own is the
-// layout of what it holds.
-func identities(ctx context.Context, own *kube.Layout, view etcdwalk.View, target []etcdwalk.Identity) ([]etcdwalk.Identity, error) {
+// layout of what it holds. What it could not read of itself, the opener may.
+func identities(ctx context.Context, own *kube.Layout, view etcdwalk.View, target []etcdwalk.Identity, opener *object.Opener) ([]etcdwalk.Identity, error) {
 	told := view.Info().Identities
 	var all, stored []etcdwalk.Identity
 	for _, theirs := range target {
 		in := func(ids []etcdwalk.Identity) int {
 			return slices.IndexFunc(ids, func(id etcdwalk.Identity) bool { return id.Prefix == theirs.Prefix })
 		}
-		if at := in(told); at >= 0 {
+		if at := in(told); at >= 0 && (opener == nil || told[at].State != etcdwalk.IdentityUnreadable) {
 			all = append(all, told[at])
 			continue
 		}
 		if stored == nil {
 			var err error
-			if stored, err = own.Identities(ctx, view); err != nil {
+			if stored, err = own.Identities(ctx, view, opener); err != nil {
 				return nil, err
 			}
 		}
 		if at := in(stored); at >= 0 && stored[at].State != etcdwalk.IdentityNone {
 			all = append(all, stored[at])
+			continue
+		}
+		if at := in(told); at >= 0 {
+			all = append(all, told[at])
 			continue
 		}
 		all = append(all, untold(own, view, theirs, target))

@@ -115,7 +115,7 @@ func (r Restore) look(ctx context.Context, p *Planned) (err error) {
 	if err := soundTarget(p.Target.Alarms); err != nil {
 		return err
 	}
-	ids, err := p.layout.Identities(ctx, p.target)
+	ids, err := p.layout.Identities(ctx, p.target, p.query.Opener())
 	if err != nil {
 		return err
 	}

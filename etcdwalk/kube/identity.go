@@ -24,11 +24,12 @@ const maxUID = 128
 // that may be read, under the default ones, which say whose the keys of others are:
 // the layout's own come first. A value that is there and tells no UID makes an
 // identity that is unreadable, whatever the reason: encrypted at rest, of an
-// encoding that is not decoded, damaged, or another object's.
-func (l *Layout) Identities(ctx context.Context, view etcdwalk.View) ([]etcdwalk.Identity, error) {
+// encoding that is not decoded, damaged, or another object's. The opener, which may be
+// nil, opens one that is encrypted at rest.
+func (l *Layout) Identities(ctx context.Context, view etcdwalk.View, opener *object.Opener) ([]etcdwalk.Identity, error) {
 	var all []etcdwalk.Identity
 	for _, prefix := range l.Prefixes() {
-		found, err := identity(ctx, view, prefix)
+		found, err := identity(ctx, view, prefix, opener)
 		if err != nil {
 			return nil, err
 		}
@@ -38,7 +39,7 @@ func (l *Layout) Identities(ctx context.Context, view etcdwalk.View) ([]etcdwalk
 		if slices.Contains(l.Prefixes(), prefix) {
 			continue
 		}
-		switch found, err := identity(ctx, view, prefix); {
+		switch found, err := identity(ctx, view, prefix, opener); {
 		case err == nil:
 			all = append(all, found)
 		case !errors.Is(err, etcdwalk.ErrDenied): // who may read the prefixes only
@@ -49,13 +50,17 @@ func (l *Layout) Identities(ctx context.Context, view etcdwalk.View) ([]etcdwalk
 }
 
 // identity tells which cluster lies under a prefix.
-func identity(ctx context.Context, view etcdwalk.View, prefix string) (etcdwalk.Identity, error) {
+func identity(ctx context.Context, view etcdwalk.View, prefix string, opener *object.Opener) (etcdwalk.Identity, error) {
 	key := etcdwalk.Key([]byte(prefix + identityPath))
 	for e, err := range view.Walk(ctx, etcdwalk.Selection{Ranges: etcdwalk.Ranges{key}}) {
 		if err != nil {
 			return etcdwalk.Identity{}, fmt.Errorf("read the cluster's identity from %q: %w", key.Start, err)
 		}
-		encoding, meta, err := object.Read(e.Value)
+		value, err := opener.Open(ctx, e.Key, e.Value)
+		if err != nil {
+			value = e.Value // which tells no UID
+		}
+		encoding, meta, err := object.Read(value)
 		if err == nil && meta.Name == "kube-system" && isUID(meta.UID) {
 			return etcdwalk.Identity{Prefix: prefix, State: etcdwalk.IdentityUID, UID: meta.UID}, nil
 		}

@@ -53,7 +53,7 @@ func TestUnreadableIsNotAbsent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			view := walktest.NewView(etcdwalk.Entry{Key: []byte(c.key), Value: []byte(c.value)})
-			got, err := newLayout(t).Identities(t.Context(), view)
+			got, err := newLayout(t).Identities(t.Context(), view, nil)
 			c.want.Prefix = "/registry/"
 			if c.want.State == etcdwalk.IdentityUnreadable && c.proof {
 				sum := sha256.Sum256([]byte(c.value))
@@ -72,7 +72,7 @@ func TestIdentityPerPrefix(t *testing.T) {
 		etcdwalk.Entry{Key: []byte(systemKey), Value: []byte("k8s:enc:aesgcm:v1:k:x")},
 		etcdwalk.Entry{Key: []byte("/kubernetes.io/namespaces/kube-system"), Value: []byte(`{"metadata":{"name":"kube-system","uid":"u2"}}`)},
 	)
-	got, err := newLayout(t).Identities(t.Context(), view)
+	got, err := newLayout(t).Identities(t.Context(), view, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestIdentityPerPrefix(t *testing.T) {
 		{"/openshift.io/", "/openshift.io/ /registry/ /kubernetes.io/"},
 		{"/z/ /calico/ /openshift.io/", "/openshift.io/ /calico/ /z/ /registry/ /kubernetes.io/"},
 	} {
-		typed, err := newLayout(t, strings.Fields(c.typed)...).Identities(t.Context(), view)
+		typed, err := newLayout(t, strings.Fields(c.typed)...).Identities(t.Context(), view, nil)
 		var order []string
 		for _, id := range typed {
 			order = append(order, id.Prefix)
@@ -111,7 +111,7 @@ func TestIdentityPerPrefix(t *testing.T) {
 func TestIdentityThatMayNotBeRead(t *testing.T) {
 	view := walktest.NewView()
 	view.Err = etcdwalk.ErrDenied
-	if got, err := newLayout(t).Identities(t.Context(), view); !errors.Is(err, etcdwalk.ErrDenied) || got != nil || view.Fired() != 1 {
+	if got, err := newLayout(t).Identities(t.Context(), view, nil); !errors.Is(err, etcdwalk.ErrDenied) || got != nil || view.Fired() != 1 {
 		t.Errorf("got %v, %v, fired %d times", got, err, view.Fired())
 	}
 }
@@ -134,7 +134,7 @@ func (n *narrow) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[etc
 // TestIdentityUnderANarrowRole: what lies beside the typed prefixes may be unknown.
 func TestIdentityUnderANarrowRole(t *testing.T) {
 	view := &narrow{View: walktest.NewView(etcdwalk.Entry{Key: []byte(systemKey), Value: []byte(`{"metadata":{"name":"kube-system","uid":"u"}}`)})}
-	got, err := newLayout(t, "/registry/configmaps/").Identities(t.Context(), view)
+	got, err := newLayout(t, "/registry/configmaps/").Identities(t.Context(), view, nil)
 	if err != nil || len(got) != 1 || got[0].UID != "u" || view.denied != 2 {
 		t.Errorf("got %v, %v, denied %d times", got, err, view.denied)
 	}
