@@ -19,6 +19,7 @@ type restoreOptions struct {
 	selecting  flags.Selecting
 	source     flags.Source
 	rules      flags.Rules
+	watching   watchOptions
 	from       string
 	report     string
 	allowEmpty bool
@@ -68,6 +69,7 @@ itself (masterleases, peerserverleases) is never restored.`,
 	set.BoolVar(&o.allowEmpty, "allow-empty", false, "succeed even if nothing matches")
 	flags.DryRun(set, &o.dryRun, "show the plan and write nothing; the exit code is that of a real run")
 	set.BoolVar(&o.yes, "yes", false, "write without asking")
+	o.watching.addFlags(set)
 	o.rules.AddFlags(set, s)
 	o.selecting.AddFlags(set, s)
 	o.source.AddFrom(c, &o.from)
@@ -79,6 +81,9 @@ itself (masterleases, peerserverleases) is never restored.`,
 func (o *restoreOptions) validate() error {
 	if o.from == "" {
 		return console.Usagef("--from is missing: name the archive to restore from; kubeferry list DIR shows them")
+	}
+	if err := o.watching.check(o.s); err != nil {
+		return err
 	}
 	return o.rules.Check()
 }

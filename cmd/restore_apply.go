@@ -37,13 +37,16 @@ func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r fe
 	o.steps.Apply = watch.lap()
 	stop()
 	written := done.Counts[replay.Created] + done.Counts[replay.Replaced]
-	o.s.Result = restoreResult{Target: planned.Target, Plan: planned.Tally, Applied: &done, Steps: o.steps, Keys: noteworthy(done.Tally)}
+	result := restoreResult{Target: planned.Target, Plan: planned.Tally, Applied: &done, Steps: o.steps, Keys: noteworthy(done.Tally)}
+	o.s.Result = result
 	if err != nil {
 		return o.explain(done, written, err)
 	}
 	o.s.Data("Done:   %s", countsText(done.Counts))
 	o.s.Talk("%s written, %s, %.1f s, %s granted.", console.Count(written, "key"), console.Bytes(done.Bytes), o.steps.Apply.took.Seconds(), console.Count(int64(done.Leases), "lease"))
-	return nil
+	result.Watched, err = o.watch(ctx, r, planned, written)
+	o.s.Result = result
+	return err
 }
 
 // explain tells the state that an apply was left in.

@@ -21,6 +21,8 @@ type restoreResult struct {
 	Applied *replay.Summary `json:"applied,omitempty"`
 	Steps   steps           `json:"steps"`
 	Keys    []line          `json:"keys,omitempty"`
+	// Watched is absent if nothing was looked at again.
+	Watched *watched `json:"watched,omitempty"`
 }
 
 // show prints the plan, with the target it is for.

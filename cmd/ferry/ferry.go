@@ -46,6 +46,7 @@ const (
 	Verifying  Phase = "verifying"  // bytes
 	Planning   Phase = "planning"   // keys
 	Applying   Phase = "restoring"  // keys
+	Watching   Phase = "watching"   // seconds
 )
 
 // told returns p, or a Progress that tells nobody.

@@ -51,6 +51,8 @@ type Planned struct {
 	target etcdwalk.View
 	job    replay.Job
 	total  int64
+
+	written *written // by Apply
 }
 
 // Plan looks at the target and decides about each key. The guards of the
@@ -64,7 +66,7 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	if err := r.look(ctx, planned); err != nil {
 		return planned, err
 	}
-	planned.job = r.job(planned)
+	planned.job = r.job(ctx, planned)
 	planned.job.Report = r.counting(Planning, planned.total)
 	plan, err := planned.job.Plan(ctx)
 	if err != nil {
@@ -129,7 +131,7 @@ func (r Restore) look(ctx context.Context, p *Planned) (err error) {
 }
 
 // job is what is to be replayed.
-func (r Restore) job(p *Planned) replay.Job {
+func (r Restore) job(ctx context.Context, p *Planned) replay.Job {
 	source := p.source
 	if tree.Is(source.Info().API) && !tree.Is(p.Target.API) {
 		source = tree.Flat(source)
@@ -145,6 +147,7 @@ func (r Restore) job(p *Planned) replay.Job {
 		Policy:     r.Policy,
 		Regrant:    r.Regrant,
 		Rule:       r.rule(p, !r.Raw && !isStorable(p.source, p.query)),
+		Alike:      alike(ctx, p.query),
 		InFlight:   inFlight,
 		Since:      p.Target.Revision,
 	}
@@ -178,7 +181,12 @@ func ranks(p *Planned) []etcdwalk.Selection {
 // Apply does what was planned, as far as it still holds. The summary is true
 // whatever the error.
 func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, error) {
-	planned.job.Report = r.counting(Applying, planned.total)
+	planned.written = newWritten()
+	report := r.counting(Applying, planned.total)
+	planned.job.Report = func(line replay.Line) error {
+		planned.written.add(line)
+		return report(line)
+	}
 	planned.job.Rule = r.rule(planned, false) // the plan would have refused
 	done, err := planned.job.Apply(ctx, planned.Plan)
 	if err == nil && !done.Complete() {

@@ -64,7 +64,7 @@ func (p *pass) round(ctx context.Context, b *batch, items []*item) ([]*item, err
 	b.guess = false
 	if guessed {
 		for _, it := range items {
-			it.decide(p.Policy, nil)
+			it.decide(&p.Job, nil)
 			it.since = b.since
 		}
 	} else if err := p.look(ctx, b, items); err != nil {

@@ -86,21 +86,28 @@ type item struct {
 }
 
 // decide takes what the target holds under the key; nil: nothing.
-func (it *item) decide(policy Policy, have *etcdwalk.Entry) {
+func (it *item) decide(j *Job, have *etcdwalk.Entry) {
+	action := Decide(j.Policy, it.want, have)
+	alike := have != nil && action != Same && j.Alike != nil && (it.want.Lease == 0) == (have.Lease == 0) && j.Alike(it.want, *have)
 	if it.losses > 0 && have != nil && have.ModRevision > max(it.seen, it.since) &&
-		have.Lease == it.lease && bytes.Equal(have.Value, it.want.Value) {
+		have.Lease == it.lease && (alike || bytes.Equal(have.Value, it.want.Value)) {
 		it.arrived, it.lost, it.Revision = true, false, have.ModRevision
 		return
 	}
-	action := Decide(policy, it.want, have)
+	if alike {
+		action = Same
+	}
 	it.Line = Line{Fate: fates[action]}
 	it.seen, it.lost = 0, false
 	if have == nil {
 		return
 	}
 	it.seen, it.Revision = have.ModRevision, have.ModRevision
-	if action == Keep || action == Conflict {
-		it.Reason = difference(policy, it.want, *have)
+	switch {
+	case alike:
+		it.Reason = "only its status differs"
+	case action == Keep, action == Conflict:
+		it.Reason = difference(j.Policy, it.want, *have)
 	}
 }
 

@@ -33,6 +33,10 @@ type Job struct {
 	// etcdwalk.ErrRefused: to find them, 16 bytes of each key are kept. The order
 	// of the selections, and of the walk, is the source's.
 	Transform func(etcdwalk.Entry) (etcdwalk.Entry, error)
+	// Alike, which may be nil, tells whether two values under one key that differ are
+	// one object all the same, which only those that look after it have moved. Such a
+	// key is unchanged. It must not keep the bytes of the entries.
+	Alike func(want, have etcdwalk.Entry) bool
 	// Report, which may be nil, is told of each key by both passes. It must
 	// not keep the key's bytes. Its error ends the pass.
 	Report func(Line) error

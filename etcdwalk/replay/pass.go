@@ -186,7 +186,7 @@ func (p *pass) look(ctx context.Context, b *batch, items []*item) error {
 	var there []*item
 	for i, it := range items {
 		if heads[i] == 0 {
-			it.decide(p.Policy, nil)
+			it.decide(&p.Job, nil)
 			continue
 		}
 		there = append(there, it)
@@ -201,7 +201,7 @@ func (p *pass) look(ctx context.Context, b *batch, items []*item) error {
 			return fmt.Errorf("the target tells of %d keys, asked for %d%.0w", len(found), len(some), etcdwalk.ErrInvariant)
 		}
 		for i, it := range some {
-			it.decide(p.Policy, found[i])
+			it.decide(&p.Job, found[i])
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 )
 
 // The whole of the policy table (FAULTS.md 3.6, R10): policies across, what
@@ -52,5 +53,32 @@ func TestDecide(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Two values that are one object for the job are unchanged, under each policy; not if only
+// one of them is under a lease.
+func TestAlikeIsUnchanged(t *testing.T) {
+	for policy := replay.Fail; policy <= replay.Newer; policy++ {
+		target := walktest.NewTarget(kv("a", "x: moved"), kv("b", "y: other"), kv("c", "z"))
+		j := job(target, policy, kv("a", "x: taken"), kv("b", "y: taken"), kv("c", "z"), kv("d", "w"))
+		asked := 0
+		j.Alike = func(want, have etcdwalk.Entry) bool {
+			asked++
+			return string(want.Key) == string(have.Key) && want.Value[0] == 'x' && have.Value[0] == 'x'
+		}
+		plan, err := j.Plan(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := plan.Counts[replay.Unchanged]; got != 2 || asked == 0 {
+			t.Errorf("%s: %v, asked %d times", policy, plan.Counts, asked)
+		}
+	}
+	target := walktest.NewTarget(leased(kv("a", "x"), 7))
+	j := job(target, replay.Fail, kv("a", "x: taken"))
+	j.Alike = func(_, _ etcdwalk.Entry) bool { return true }
+	if plan, err := j.Plan(t.Context()); err != nil || plan.Counts[replay.Conflicting] != 1 {
+		t.Errorf("under a lease: %v, %v", plan.Counts, err)
 	}
 }

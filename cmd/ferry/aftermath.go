@@ -1,0 +1,222 @@
+package ferry
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+)
+
+// A Loss is an object that was written and did not stay as it was.
+type Loss struct {
+	Key    string `json:"key"`
+	What   string `json:"what"`
+	Reason string `json:"reason"`
+}
+
+// An Aftermath is what became of what a restore wrote, while the controllers of a living
+// cluster had time to answer.
+type Aftermath struct {
+	Watched time.Duration
+	Looks   int
+	// Lost are the objects that are gone, are being deleted, or have another in their
+	// place: the first 1,000, by key.
+	Lost  []Loss
+	Count int64 // of all that are lost
+	// Expected are those that are gone as their kind goes, such as Jobs past their time.
+	Expected []Loss
+}
+
+// maxLosses bounds what is remembered by name.
+const maxLosses = 1000
+
+// looks are the moments after an apply at which what was written is looked at. The
+// garbage collector took up to six seconds, controllers one.
+var looks = [...]time.Duration{time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second}
+
+// Alive tells whether API servers keep signs of life in the target. That there are none
+// proves nothing.
+func (p *Planned) Alive(ctx context.Context) (bool, error) {
+	return holds(ctx, p.target, etcdwalk.Selection{Ranges: p.layout.LiveSigns()})
+}
+
+// Watch looks again, until the time is over, at what an apply has just written, and tells
+// what did not stay. What it has seen by then it tells with an error as well.
+func (r Restore) Watch(ctx context.Context, p *Planned, during time.Duration) (Aftermath, error) {
+	w := &watching{r: r, p: p, lost: map[string]Loss{}, expected: map[string]Loss{}}
+	begun := time.Now()
+	moments := slices.DeleteFunc(slices.Clone(looks[:]), func(at time.Duration) bool { return at >= during })
+	for i, at := range append(moments, during) {
+		told(r.Progress)(Watching, int64(time.Since(begun)/time.Second), int64(during/time.Second))
+		select {
+		case <-ctx.Done():
+			return w.told(time.Since(begun), i), ctx.Err()
+		case <-time.After(time.Until(begun.Add(at))):
+		}
+		if err := w.look(ctx, i > 0); err != nil {
+			return w.told(time.Since(begun), i), fmt.Errorf("look again at what was written: %w", err)
+		}
+	}
+	aftermath := w.told(time.Since(begun), len(moments)+1)
+	if aftermath.Count > 0 {
+		return aftermath, fmt.Errorf("%d of what was written did not stay%.0w", aftermath.Count, ErrIncomplete)
+	}
+	return aftermath, nil
+}
+
+// watching is one Watch.
+type watching struct {
+	r              Restore
+	p              *Planned
+	lost, expected map[string]Loss // by key
+	count          int64           // of the lost
+}
+
+func (w *watching) told(watched time.Duration, looks int) Aftermath {
+	byKey := func(losses map[string]Loss) (list []Loss) {
+		for _, key := range slices.Sorted(maps.Keys(losses)) {
+			list = append(list, losses[key])
+		}
+		return list
+	}
+	return Aftermath{Watched: watched, Looks: looks, Lost: byKey(w.lost), Count: w.count, Expected: byKey(w.expected)}
+}
+
+// Bounds of what is looked at together: keys, and bytes of what was written under them.
+const (
+	watchKeys  = 256
+	watchBytes = 1 << 20
+)
+
+// look goes over what was written, once. A second time only what controllers look after
+// is asked for.
+func (w *watching) look(ctx context.Context, again bool) error {
+	var batch []etcdwalk.Entry
+	size := int64(0)
+	for _, sel := range w.p.job.Selections {
+		for e, err := range w.p.job.Source.Walk(ctx, sel) {
+			if err != nil {
+				return err
+			}
+			if !w.p.written.has(e.Key) || again && w.p.passive(e) {
+				continue
+			}
+			if len(batch) == watchKeys || len(batch) > 0 && size+e.Size() > watchBytes {
+				if err := w.compare(ctx, batch); err != nil {
+					return err
+				}
+				batch, size = batch[:0], 0
+			}
+			batch, size = append(batch, e.Clone()), size+e.Size()
+		}
+	}
+	return w.compare(ctx, batch)
+}
+
+// compare holds what was written against what is there. Values are read only of keys that
+// were written again since.
+func (w *watching) compare(ctx context.Context, batch []etcdwalk.Entry) error {
+	keys := make([][]byte, len(batch))
+	for i, e := range batch {
+		keys[i] = e.Key
+	}
+	heads, err := w.r.Target.Heads(ctx, keys)
+	if err != nil {
+		return err
+	}
+	var moved []etcdwalk.Entry
+	for i, e := range batch {
+		switch {
+		case heads[i] == 0:
+			if err := w.gone(ctx, e); err != nil {
+				return err
+			}
+		case heads[i] > w.p.written.last:
+			moved = append(moved, e)
+		}
+	}
+	for _, e := range moved { // few, and each may be large
+		found, err := w.r.Target.Lookup(ctx, [][]byte{e.Key})
+		if err != nil {
+			return err
+		}
+		if found[0] == nil {
+			err = w.gone(ctx, e)
+		} else if !bytes.Equal(found[0].Value, e.Value) {
+			w.replaced(ctx, e, *found[0])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lose notes a loss, each key once.
+func (w *watching) lose(e etcdwalk.Entry, what, reason string) {
+	key := quoted(e.Key)
+	if _, known := w.lost[key]; known {
+		return
+	}
+	if w.count++; len(w.lost) < maxLosses {
+		w.lost[key] = Loss{key, what, reason}
+	}
+}
+
+// gone notes that a key is not there any more.
+func (w *watching) gone(ctx context.Context, e etcdwalk.Entry) error {
+	if reason := w.p.expected(ctx, e); reason != "" {
+		if key := quoted(e.Key); len(w.expected) < maxLosses {
+			w.expected[key] = Loss{key, "gone", reason}
+		}
+		return nil
+	}
+	reason, err := w.whyGone(ctx, e)
+	if err == nil {
+		w.lose(e, "gone", reason)
+	}
+	return err
+}
+
+// replaced notes that another object has the place of one, or that it is being deleted.
+// Its status, or what else its controllers write, is no loss.
+func (w *watching) replaced(ctx context.Context, want, have etcdwalk.Entry) {
+	ours, errOurs := w.p.meta(ctx, want)
+	theirs, errTheirs := w.p.meta(ctx, have)
+	switch {
+	case errOurs != nil || errTheirs != nil:
+		// a value that cannot be read may have been encrypted anew
+	case ours.UID != theirs.UID:
+		w.lose(want, "another is in its place", "its UID is "+theirs.UID+", and "+ours.UID+" was restored: a controller, or somebody, made it anew")
+	case theirs.Deleting && !ours.Deleting:
+		w.lose(want, "being deleted", "it has a deletionTimestamp now")
+	}
+}
+
+// whyGone is the likely reason why an object is gone.
+func (w *watching) whyGone(ctx context.Context, e etcdwalk.Entry) (string, error) {
+	class := w.p.layout.Classify(e.Key)
+	if class.Namespace != "" {
+		key := []byte(class.Prefix + "namespaces/" + class.Namespace)
+		found, err := w.r.Target.Lookup(ctx, [][]byte{key})
+		if err != nil {
+			return "", err
+		}
+		if found[0] == nil {
+			return "its namespace is not there", nil
+		}
+		if m, err := w.p.meta(ctx, *found[0]); err == nil && m.Deleting {
+			return "its namespace is being deleted", nil
+		}
+	}
+	m, err := w.p.meta(ctx, e)
+	if err == nil && len(m.Owners) > 0 {
+		o := m.Owners[0]
+		return fmt.Sprintf("it belongs to %s %s (UID %s): the garbage collector removes what has no living owner, and a controller what is one too many", o.Kind, o.Name, o.UID), nil
+	}
+	return "a controller, or somebody, deleted it", nil
+}

@@ -1,0 +1,88 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/cmd/flags"
+)
+
+// watchOptions say whether and how long is looked again at what was written.
+type watchOptions struct {
+	during time.Duration
+	never  bool
+}
+
+func (w *watchOptions) addFlags(set *pflag.FlagSet) {
+	w.during = 15 * time.Second
+	flags.Duration(set, &w.during, "watch-for", "how `LONG` to look again at what was written; without a live API server not at all, unless this flag is given")
+	set.BoolVar(&w.never, "no-watch", false, "do not look again whether what was written stays")
+}
+
+func (w *watchOptions) check(s *flags.Settings) error {
+	switch {
+	case w.never && s.Typed("watch-for"):
+		return console.Usagef("--watch-for and --no-watch contradict each other; use one of them")
+	case w.during < time.Second:
+		return console.Usagef("--watch-for=%s: it takes a second at least; --no-watch looks at nothing", w.during)
+	}
+	return nil
+}
+
+// watched tells scripts what became of what was written.
+type watched struct {
+	Seconds  float64      `json:"seconds"`
+	Looks    int          `json:"looks"`
+	Count    int64        `json:"lost"`
+	Lost     []ferry.Loss `json:"losses"`
+	Expected []ferry.Loss `json:"expected,omitempty"`
+}
+
+// watch looks again at what was written, if the cluster lives.
+func (o *restoreOptions) watch(ctx context.Context, r ferry.Restore, planned *ferry.Planned, written int64) (*watched, error) {
+	if o.watching.never || written == 0 {
+		return nil, nil
+	}
+	alive, err := planned.Alive(ctx)
+	if err == nil && !alive && !o.s.Typed("watch-for") {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s written; look for signs of API servers: %w", wereKeys(written), err)
+	}
+	o.s.Talk("Looking for %s whether what was written stays; Ctrl-C ends that.", o.watching.during)
+	tell, stop := progress(o.s)
+	defer stop()
+	r.Progress = tell
+	a, err := r.Watch(ctx, planned, o.watching.during)
+	stop()
+	for _, loss := range a.Expected {
+		o.s.Talk("Gone as expected: %s: %s", loss.Key, loss.Reason)
+	}
+	for i, loss := range a.Lost {
+		if i == mostLosses {
+			o.s.Data("  … and %d more", a.Count-mostLosses)
+			break
+		}
+		o.s.Data("  %s: %s: %s", loss.Key, loss.What, loss.Reason)
+	}
+	done := &watched{a.Watched.Seconds(), a.Looks, a.Count, append([]ferry.Loss{}, a.Lost...), a.Expected}
+	switch {
+	case err == nil:
+		o.s.Talk("%s written, and all stayed as they were for %s.", wereKeys(written), o.watching.during)
+	case errors.Is(err, ferry.ErrIncomplete):
+		err = fmt.Errorf("%s written: %w", wereKeys(written), err)
+	default:
+		err = fmt.Errorf("%s written, and not watched to the end: %w", wereKeys(written), err)
+	}
+	return done, err
+}
+
+// mostLosses is how many losses are named; --json has up to 1,000.
+const mostLosses = 50
