@@ -35,17 +35,8 @@ func (w *watchOptions) check(s *flags.Settings) error {
 	return nil
 }
 
-// watched tells scripts what became of what was written.
-type watched struct {
-	Seconds  float64      `json:"seconds"`
-	Looks    int          `json:"looks"`
-	Count    int64        `json:"lost"`
-	Lost     []ferry.Loss `json:"losses"`
-	Expected []ferry.Loss `json:"expected,omitempty"`
-}
-
 // watch looks again at what was written, if the cluster lives.
-func (o *restoreOptions) watch(ctx context.Context, r ferry.Restore, planned *ferry.Planned, written int64) (*watched, error) {
+func (o *restoreOptions) watch(ctx context.Context, r ferry.Restore, planned *ferry.Planned, written int64) (*ferry.Aftermath, error) {
 	if o.watching.never || written == 0 {
 		return nil, nil
 	}
@@ -72,7 +63,6 @@ func (o *restoreOptions) watch(ctx context.Context, r ferry.Restore, planned *fe
 		}
 		o.s.Data("  %s: %s: %s", loss.Key, loss.What, loss.Reason)
 	}
-	done := &watched{a.Watched.Seconds(), a.Looks, a.Count, append([]ferry.Loss{}, a.Lost...), a.Expected}
 	switch {
 	case err == nil:
 		o.s.Talk("%s written, and all stayed as they were for %s.", wereKeys(written), o.watching.during)
@@ -81,7 +71,7 @@ func (o *restoreOptions) watch(ctx context.Context, r ferry.Restore, planned *fe
 	default:
 		err = fmt.Errorf("%s written, and not watched to the end: %w", wereKeys(written), err)
 	}
-	return done, err
+	return &a, err
 }
 
 // mostLosses is how many losses are named; --json has up to 1,000.

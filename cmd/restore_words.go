@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,7 +23,7 @@ type restoreResult struct {
 	Steps   steps           `json:"steps"`
 	Keys    []line          `json:"keys,omitempty"`
 	// Watched is absent if nothing was looked at again.
-	Watched *watched `json:"watched,omitempty"`
+	Watched *ferry.Aftermath `json:"watched,omitempty"`
 }
 
 // show prints the plan, with the target it is for.
@@ -96,12 +97,29 @@ func noteworthy(t replay.Tally) []line {
 // examples shows the noteworthy keys.
 func (o *restoreOptions) examples(say func(format string, args ...any), t replay.Tally) {
 	for _, outcome := range telling() {
+		if outcome == replay.Excluded {
+			leftOut(say, t)
+			continue
+		}
 		for _, r := range t.Examples[outcome] {
 			say("  %-9s %s%s", outcome, console.Printable(string(r.Key)), because(r.Reason))
 		}
 		if more := t.Counts[outcome] - int64(len(t.Examples[outcome])); len(t.Examples[outcome]) > 0 && more > 0 {
 			say("  %-9s … and %d more; --report FILE lists them all", outcome, more)
 		}
+	}
+}
+
+// leftOut counts what is excluded by its reasons; one alone is named.
+func leftOut(say func(format string, args ...any), t replay.Tally) {
+	for _, reason := range slices.Sorted(maps.Keys(t.Reasons)) {
+		what := console.Count(t.Reasons[reason], "key")
+		for _, r := range t.Examples[replay.Excluded] {
+			if t.Reasons[reason] == 1 && r.Reason == reason {
+				what = console.Printable(string(r.Key))
+			}
+		}
+		say("  %-9s %s: %s", replay.Excluded, what, reason)
 	}
 }
 

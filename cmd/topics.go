@@ -18,6 +18,7 @@ type topic struct {
 // topics are the pages, as help lists them.
 var topics = []topic{
 	{"selection", selectionTopic, true},
+	{"rules", "", false},
 	{"keys", keysTopic, true},
 	{"connection", connectionTopic, true},
 	{"s3", s3Topic, true},
@@ -39,6 +40,8 @@ func (t topic) page(root *cobra.Command) string {
 	switch {
 	case t.name == "exit-codes":
 		return exitCodesText()
+	case t.name == "rules":
+		return rulesText()
 	case t.flags:
 		return t.text + "\n\nFlags:\n" + flags.Topic(root, t.name)
 	}
@@ -64,9 +67,9 @@ its --encryption-config; without it, selecting by labels is refused.
 Without arguments everything that Kubernetes keeps in etcd is selected, with -n
 what is in that namespace, and the Namespace object itself.
 
-A selection that matches nothing is an error (exit code 10) unless --allow-empty
-is given. A type that is neither compiled into Kubernetes nor of the form
-PLURAL.GROUP is refused, with the nearest one that exists.`
+A selection that matches nothing is an error (exit code 10); backup and restore
+take --allow-empty. A type that is neither compiled into Kubernetes nor of the
+form PLURAL.GROUP is refused, with the nearest one that exists.`
 
 const keysTopic = `Archives are encrypted with age (https://age-encryption.org).
 

@@ -11,8 +11,8 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
-// A Loss is an object that was written and did not stay as it was.
-type Loss struct {
+// A loss is an object that was written and did not stay as it was.
+type loss struct {
 	Key    string `json:"key"`
 	What   string `json:"what"`
 	Reason string `json:"reason"`
@@ -21,14 +21,14 @@ type Loss struct {
 // An Aftermath is what became of what a restore wrote, while the controllers of a living
 // cluster had time to answer.
 type Aftermath struct {
-	Watched time.Duration
-	Looks   int
-	// Lost are the objects that are gone, are being deleted, or have another in their
-	// place: the first 1,000, by key.
-	Lost  []Loss
-	Count int64 // of all that are lost
+	Seconds float64 `json:"seconds"` // watched
+	Looks   int     `json:"looks"`
+	// Count is the number of the objects that are gone, are being deleted, or have
+	// another in their place; Lost are the first 1,000 of them, by key.
+	Count int64  `json:"lost"`
+	Lost  []loss `json:"losses"`
 	// Expected are those that are gone as their kind goes, such as Jobs past their time.
-	Expected []Loss
+	Expected []loss `json:"expected,omitempty"`
 }
 
 // maxLosses bounds what is remembered by name.
@@ -47,7 +47,7 @@ func (p *Planned) Alive(ctx context.Context) (bool, error) {
 // Watch looks again, until the time is over, at what an apply has just written, and tells
 // what did not stay. What it has seen by then it tells with an error as well.
 func (r Restore) Watch(ctx context.Context, p *Planned, during time.Duration) (Aftermath, error) {
-	w := &watching{r: r, p: p, lost: map[string]Loss{}, expected: map[string]Loss{}}
+	w := &watching{r: r, p: p, lost: map[string]loss{}, expected: map[string]loss{}}
 	begun := time.Now()
 	moments := slices.DeleteFunc(slices.Clone(looks[:]), func(at time.Duration) bool { return at >= during })
 	for i, at := range append(moments, during) {
@@ -72,18 +72,19 @@ func (r Restore) Watch(ctx context.Context, p *Planned, during time.Duration) (A
 type watching struct {
 	r              Restore
 	p              *Planned
-	lost, expected map[string]Loss // by key
+	lost, expected map[string]loss // by key
 	count          int64           // of the lost
 }
 
 func (w *watching) told(watched time.Duration, looks int) Aftermath {
-	byKey := func(losses map[string]Loss) (list []Loss) {
+	byKey := func(losses map[string]loss) []loss {
+		list := []loss{}
 		for _, key := range slices.Sorted(maps.Keys(losses)) {
 			list = append(list, losses[key])
 		}
 		return list
 	}
-	return Aftermath{Watched: watched, Looks: looks, Lost: byKey(w.lost), Count: w.count, Expected: byKey(w.expected)}
+	return Aftermath{Seconds: watched.Seconds(), Looks: looks, Lost: byKey(w.lost), Count: w.count, Expected: byKey(w.expected)}
 }
 
 // Bounds of what is looked at together: keys, and bytes of what was written under them.
@@ -163,7 +164,7 @@ func (w *watching) lose(e etcdwalk.Entry, what, reason string) {
 		return
 	}
 	if w.count++; len(w.lost) < maxLosses {
-		w.lost[key] = Loss{key, what, reason}
+		w.lost[key] = loss{key, what, reason}
 	}
 }
 
@@ -171,7 +172,7 @@ func (w *watching) lose(e etcdwalk.Entry, what, reason string) {
 func (w *watching) gone(ctx context.Context, e etcdwalk.Entry) error {
 	if reason := w.p.expected(ctx, e); reason != "" {
 		if key := quoted(e.Key); len(w.expected) < maxLosses {
-			w.expected[key] = Loss{key, "gone", reason}
+			w.expected[key] = loss{key, "gone", reason}
 		}
 		return nil
 	}

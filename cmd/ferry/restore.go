@@ -2,7 +2,6 @@ package ferry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -28,8 +27,9 @@ type Restore struct {
 	// clusters. It stands in for a proof that the source is of this cluster, and any
 	// other target is refused. None: the user says nothing.
 	ClusterIs  []string
-	Regrant    bool // leases; else keys under a lease are passed over
-	Raw        bool // values that no kube-apiserver would read are let through
+	Allow      []string // rules of package kube that may be broken, by name
+	Regrant    bool     // leases; else keys under a lease are passed over
+	Raw        bool     // values that no kube-apiserver would read are let through
 	AllowEmpty bool
 	InFlight   int                     // batches; see replay.Job
 	Report     func(replay.Line) error // told of each key; may be nil
@@ -49,6 +49,7 @@ type Planned struct {
 	source etcdwalk.View
 	sel    etcdwalk.Selection
 	target etcdwalk.View
+	rules  *kube.Rules
 	job    replay.Job
 	total  int64
 
@@ -66,6 +67,9 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	if err := r.look(ctx, planned); err != nil {
 		return planned, err
 	}
+	if err := r.judge(ctx, planned); err != nil {
+		return planned, err
+	}
 	planned.job = r.job(ctx, planned)
 	planned.job.Report = r.counting(Planning, planned.total)
 	plan, err := planned.job.Plan(ctx)
@@ -75,6 +79,9 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	planned.Plan = plan
 	if planned.Counts.Total() == 0 && !r.AllowEmpty {
 		return planned, fmt.Errorf("look into what is to be restored: %w", empty(planned.query))
+	}
+	if all := planned.Counts.Total(); all > 0 && planned.Counts[replay.Excluded] == all {
+		return planned, fmt.Errorf("every key that is selected is left out, by %s%.0w", planned.Examples[replay.Excluded][0].Reason, etcdwalk.ErrRefused)
 	}
 	if all := planned.Counts.Total(); all > 0 && planned.Counts[replay.Leased] == all {
 		return planned, fmt.Errorf("every key that is selected is under an etcd lease, which --leases=regrant brings back: %w", ErrIncomplete)
@@ -205,34 +212,6 @@ func (r Restore) counting(phase Phase, total int64) func(replay.Line) error {
 			return nil
 		}
 		return r.Report(line)
-	}
-}
-
-// rule joins what the target cannot hold with what Kubernetes forbids: keys that are
-// never restored, keys that the scenario passes over, and, if they are to be looked
-// at, values that would break their resource.
-func (r Restore) rule(p *Planned, values bool) func(etcdwalk.Entry) (replay.Fate, string) {
-	from := p.source.Info().API
-	limits, limited := r.Target.(particular)
-	return func(e etcdwalk.Entry) (replay.Fate, string) {
-		if limited {
-			switch err := limits.Holds(from, e); {
-			case errors.Is(err, etcdwalk.ErrNeedless):
-				return replay.Excluded, err.Error()
-			case err != nil:
-				return replay.Refused, err.Error()
-			}
-		}
-		if verdict := p.layout.Judge(r.Scenario, e); verdict.Severity != kube.Allow {
-			return replay.Excluded, verdict.Reason
-		}
-		if !values {
-			return "", ""
-		}
-		if err := p.layout.CheckValue(e.Key, e.Value); err != nil {
-			return replay.Refused, err.Error()
-		}
-		return "", ""
 	}
 }
 

@@ -15,7 +15,7 @@ type Tallied struct {
 	Outcome  etcdwalk.Outcome `json:"outcome"`
 	Keys     int64            `json:"keys"`
 	Bytes    int64            `json:"bytes"`
-	Kinds    []KindTally      `json:"kinds"`
+	Kinds    []kindTally      `json:"kinds"`
 	// Outside is what a backup would not take; nil: not known, or a part was
 	// asked for.
 	Outside *etcdwalk.Outside `json:"outside,omitempty"`
@@ -25,8 +25,8 @@ type Tallied struct {
 	Named []kube.InNamespaces `json:"named,omitempty"`
 }
 
-// A KindTally counts the keys of one kind; Kind is empty for the keys of none.
-type KindTally struct {
+// A kindTally counts the keys of one kind; Kind is empty for the keys of none.
+type kindTally struct {
 	Kind  string `json:"kind"`
 	Keys  int64  `json:"keys"`
 	Bytes int64  `json:"bytes"`
@@ -58,9 +58,9 @@ func (b Backup) Tally(ctx context.Context) (Tallied, error) {
 	}
 	counted := Tallied{Revision: c.view.Info().Revision, Outcome: outcomeOf(c.view), Keys: stats.Keys, Bytes: stats.Bytes, Outside: c.outside, Alarms: c.alarms, Named: c.spread.Words()}
 	for kind, s := range t.kinds {
-		counted.Kinds = append(counted.Kinds, KindTally{Kind: kind, Keys: s.Keys, Bytes: s.Bytes})
+		counted.Kinds = append(counted.Kinds, kindTally{Kind: kind, Keys: s.Keys, Bytes: s.Bytes})
 	}
-	slices.SortFunc(counted.Kinds, func(a, b KindTally) int { return strings.Compare(a.Kind, b.Kind) })
+	slices.SortFunc(counted.Kinds, func(a, b kindTally) int { return strings.Compare(a.Kind, b.Kind) })
 	return counted, nil
 }
 

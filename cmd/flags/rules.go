@@ -15,6 +15,7 @@ type Rules struct {
 	Policy    replay.Policy
 	Scenario  kube.Scenario
 	ClusterIs []string // what the target is said to be; empty: nothing
+	Allow     []string // rules that may be broken, by name
 	Regrant   bool     // keys under a lease are written too
 	Raw       bool     // values in no form that Kubernetes stores are written too
 	InFlight  int      // 0: one, throttled by how fast the cluster answers
@@ -34,6 +35,7 @@ func (f *Rules) AddFlags(set *pflag.FlagSet, s *Settings) {
 			Choice[kube.Scenario]{Word: "new", Value: kube.ScenarioNew, Help: "fill a new etcd, its API server stopped"},
 			Choice[kube.Scenario]{Word: "migrate", Refused: "it is not supported yet: its rules for another cluster's nodes, addresses and tokens do not exist"})
 		own.StringSliceVar(&f.ClusterIs, "cluster-is", nil, "the `UID` of the target's kube-system, or its etcd cluster id where that cannot be read; any other target is refused")
+		own.StringSliceVar(&f.Allow, "allow", nil, "break the `RULE` of that name; repeatable (kubeferry help rules)")
 		Enum(own, &f.Regrant, "leases", "keys under an etcd lease: skip, or restore them for the remaining time",
 			Choice[bool]{Word: "skip", Help: "leave them out"},
 			Choice[bool]{Word: "regrant", Value: true, Help: "grant their remaining time again"})
@@ -53,5 +55,6 @@ func (f *Rules) Check() error {
 	case f.s.Origin("max-in-flight") != "default" && (f.InFlight < 1 || f.InFlight > mostInFlight):
 		return console.Usagef("--max-in-flight=%d: it takes 1 to %d", f.InFlight, mostInFlight)
 	}
-	return nil
+	_, err := kube.NewRules(nil, f.Scenario, f.Allow...)
+	return err
 }

@@ -2,8 +2,10 @@ package kube
 
 import (
 	"bytes"
-	"errors"
+	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
@@ -31,110 +33,176 @@ const (
 	Never                 // not written, whatever anybody says
 )
 
+// String is the severity as the list of rules has it.
+func (s Severity) String() string { return [...]string{"allow", "skip", "never"}[s] }
+
 // A Verdict is what the rules say of one key in a restore.
 type Verdict struct {
 	Severity Severity
-	Reason   string // empty if it is allowed
+	Rule     string // its name; empty if it is allowed
+	Reason   string
 }
 
-// A rule is a hazard: what must not be written, and why. It covers the key that
-// is its path, and all keys in the range of its path.
-type rule struct {
-	path      string
+// A Rule is a hazard: what must not be written, and why.
+type Rule struct {
+	Name     string
+	Severity Severity
+	What     string // is covered, in words
+	Reason   string
+
 	scenarios []Scenario // empty: all
-	severity  Severity
-	reason    string
+	path      string     // of the kind or key that is covered
+	applies   func(j *judged) bool
+}
+
+// judged is an entry before its judge, with its metadata once somebody wants it.
+type judged struct {
+	class etcdwalk.Class
+	entry etcdwalk.Entry
+	rules *Rules
+	meta  *object.Meta
+}
+
+// about is the object's metadata; empty if it cannot be read.
+func (j *judged) about() object.Meta {
+	if j.meta == nil {
+		j.meta = &object.Meta{}
+		if plain, err := j.rules.Opener.Open(context.Background(), j.entry.Key, j.entry.Value); err == nil {
+			if _, m, err := object.Read(plain); err == nil {
+				j.meta = &m
+			}
+		}
+	}
+	return *j.meta
+}
+
+// controlled tells whether a controller made the object, and makes it anew.
+func (j *judged) controlled() bool {
+	return slices.ContainsFunc(j.about().Owners, func(o object.Owner) bool { return o.Controller })
+}
+
+// ofService tells whether Endpoints are those of a Service with a selector, which the
+// endpoints controller makes. It says so since Kubernetes 1.33.
+func (j *judged) ofService() bool {
+	if j.about().Labels["endpoints.kubernetes.io/managed-by"] == "endpoint-controller" {
+		return true
+	}
+	return j.rules.Selecting != nil && j.rules.Selecting(j.class)
+}
+
+// ofAPIServer tells whether Endpoints or their slices are those of the API servers.
+func (j *judged) ofAPIServer() bool {
+	return j.class.Namespace == "default" && j.class.Name == "kubernetes"
 }
 
 // compactKey is where API servers keep the revision compacted last (apiserver:
 // pkg/storage/etcd3/compact.go).
 const compactKey = "compact_rev_key"
 
-// rules is the table of hazards, the first that covers a key decides.
-var rules = []rule{
-	{compactKey, nil, Never, "it steers compaction and the caches of the API servers"},
-	{"masterleases", nil, Never, "it would make a ghost API server of one that is gone"},
-	{"peerserverleases", nil, Never, "it would make a ghost API server of one that is gone"},
-	{"ranges", []Scenario{ScenarioSame}, Leave, "restoring an old allocation map could hand out a node port twice; left to the API server"},
-	{"rangeallocations", []Scenario{ScenarioSame}, Leave, "restoring an old allocation map could hand out the user ids of a namespace twice; left to OpenShift"},
-	{"ipaddresses", []Scenario{ScenarioSame}, Leave, "the API server recreates them for the Services that exist"},
+// same are the rules of a restore into a cluster that lives.
+func same() []Scenario { return []Scenario{ScenarioSame} }
+
+// hazards is the table of rules, the first that covers a key decides.
+func hazards() []Rule {
+	const (
+		ghost   = "it would make a ghost API server of one that is gone"
+		twice   = "an old allocation map could hand out what is taken since; left to the API server"
+		anew    = "its controller makes it anew"
+		ran     = anew + "; put back, it would claim to run, with an address that may be another's"
+		reached = "it would send all of the cluster's own clients to API servers of then"
+	)
+	return []Rule{
+		{"compaction", Never, "compact_rev_key", "it steers compaction and the caches of the API servers", nil, compactKey, nil},
+		{"api-server-leases", Never, "masterleases", ghost, nil, "masterleases", nil},
+		{"api-server-leases", Never, "peerserverleases", ghost, nil, "peerserverleases", nil},
+		{"api-server-endpoints", Never, "endpoints default/kubernetes", reached, same(), "services/endpoints", (*judged).ofAPIServer},
+		{"api-server-endpoints", Never, "endpointslices default/kubernetes", reached, same(), "endpointslices", (*judged).ofAPIServer},
+		{"leader-leases", Never, "leases", "a controller that finds an old holder in its lease gives up and ends; heartbeats of nodes would be old", same(), "leases", nil},
+		{"allocations", Leave, "ranges", twice, same(), "ranges", nil},
+		{"allocations", Leave, "rangeallocations of OpenShift", twice, same(), "rangeallocations", nil},
+		{"derived", Leave, "ipaddresses", "the API server makes them anew for the Services that exist", same(), "ipaddresses", nil},
+		{"derived", Leave, "pods with a controller", ran, same(), "pods", (*judged).controlled},
+		{"derived", Leave, "endpointslices of a Service or of Endpoints", anew, same(), "endpointslices", (*judged).controlled},
+		{"derived", Leave, "endpoints of a Service with a selector", anew, same(), "services/endpoints", (*judged).ofService},
+		{"certificate-requests", Leave, "certificatesigningrequests", "an old request could be approved and issued anew", same(), "certificatesigningrequests", nil},
+		{"bootstrap-tokens", Leave, "secrets kube-system/bootstrap-token-*", "a token by which nodes join would be valid again", same(), "secrets",
+			func(j *judged) bool {
+				return j.class.Namespace == "kube-system" && strings.HasPrefix(j.class.Name, "bootstrap-token-")
+			}},
+	}
+}
+
+// Hazards are the rules of restores, in the order in which they are asked.
+func Hazards() []Rule { return hazards() }
+
+// In says in which scenarios a rule counts.
+func (r Rule) In() string {
+	if len(r.scenarios) == 0 {
+		return "all"
+	}
+	var names []string
+	for _, s := range r.scenarios {
+		names = append(names, s.String())
+	}
+	return strings.Join(names, ", ")
+}
+
+// Rules judge the entries of one restore. They are made by [NewRules].
+type Rules struct {
+	Opener *object.Opener // of values that are encrypted at rest; may be nil
+	// Selecting tells of Endpoints, by their class, whether the Service of their name has
+	// a selector; nil: nothing is known of Services.
+	Selecting func(endpoints etcdwalk.Class) bool
+
+	layout *Layout
+	table  []Rule
+}
+
+// NewRules are the rules of a scenario without those that somebody allows to be broken,
+// by name. Unknown names, and those of rules that have no exception, are an [ErrFilter].
+func NewRules(layout *Layout, s Scenario, allowed ...string) (*Rules, error) {
+	known := map[string]bool{}
+	for _, r := range hazards() {
+		known[r.Name] = true
+		if r.Severity == Never && slices.Contains(allowed, r.Name) {
+			return nil, fmt.Errorf("rule %s has no exception: %s%.0w", r.Name, r.Reason, ErrFilter)
+		}
+	}
+	for _, name := range allowed {
+		if known[name] {
+			continue
+		}
+		if near := nearest(name, known); len(near) > 0 {
+			return nil, fmt.Errorf("there is no rule %q: did you mean %s?%.0w", name, orList(near), ErrFilter)
+		}
+		return nil, fmt.Errorf("there is no rule %q; kubeferry help rules lists them%.0w", name, ErrFilter)
+	}
+	table := slices.DeleteFunc(hazards(), func(r Rule) bool {
+		return slices.Contains(allowed, r.Name) || len(r.scenarios) > 0 && !slices.Contains(r.scenarios, s)
+	})
+	return &Rules{layout: layout, table: table}, nil
 }
 
 // Judge says whether an entry may be written in a restore.
-func (l *Layout) Judge(s Scenario, e etcdwalk.Entry) Verdict {
-	at, found := l.locate(e.Key)
-	for _, r := range rules {
-		if r.appliesTo(s) && r.covers(e.Key, at, found) {
-			return Verdict{Severity: r.severity, Reason: r.reason}
+func (rules *Rules) Judge(e etcdwalk.Entry) Verdict {
+	at, found := rules.layout.locate(e.Key)
+	j := &judged{class: rules.layout.Classify(e.Key), entry: e, rules: rules}
+	for _, r := range rules.table {
+		if r.covers(e.Key, at, found) && (r.applies == nil || r.applies(j)) {
+			return Verdict{r.Severity, r.Name, r.Reason}
 		}
 	}
 	return Verdict{}
 }
 
-func (r rule) appliesTo(s Scenario) bool {
-	for _, each := range r.scenarios {
-		if each == s {
-			return true
-		}
-	}
-	return len(r.scenarios) == 0
-}
-
 // covers looks at the key's place in the layout. What is never to be written is
 // found below a prefix that the layout does not know, too: there, any segment
 // will do.
-func (r rule) covers(key []byte, at spot, found bool) bool {
+func (r Rule) covers(key []byte, at spot, found bool) bool {
 	if string(key) == r.path || (found && string(at.path) == r.path) {
 		return true
 	}
 	foreign := !found || (at.kind == nil && !at.custom())
-	return foreign && r.severity == Never && bytes.Contains(key, []byte("/"+r.path+"/"))
-}
-
-// ErrValue: an API server would not find under this key what it expects there.
-var ErrValue = errors.New("the value does not belong under its key")
-
-// CheckValue tells whether a value may be written under a key. If the key is an
-// object's, of a kind that is known or custom, the value must be in one of the
-// encodings and, where it can be read, bear the key's name and namespace:
-// else the API server's lists and caches of the whole kind break. Values that
-// are encrypted cannot be read and pass. Opaque keys take any value. The
-// error is an [ErrValue].
-func (l *Layout) CheckValue(key, value []byte) error {
-	s, found := l.locate(key)
-	if !found || (s.kind == nil && !s.custom()) {
-		return nil
-	}
-	namespace, name, ok := s.names()
-	if !ok {
-		return nil
-	}
-	encoding, meta, err := object.Read(value)
-	switch {
-	case errors.Is(err, object.ErrNoObject):
-		return fmt.Errorf("key %q: %w: %w", key, ErrValue, object.ErrNoObject)
-	case encoding.Encrypted():
-		return nil
-	case err != nil:
-		return fmt.Errorf("key %q: %w: %w", key, ErrValue, err)
-	}
-	if meta.Name != name || meta.Namespace != namespace {
-		return fmt.Errorf("key %q: %w: its metadata names %s", key, ErrValue, named(meta))
-	}
-	return nil
-}
-
-// named names the object for an error. What does not look like a name may be
-// anything, a secret too, and is not repeated.
-func named(m object.Meta) string {
-	switch {
-	case !isName(m.Name), m.Namespace != "" && !isNamespace(m.Namespace):
-		return "no object that can exist"
-	case !isSegment([]byte(m.Name)):
-		return "another object"
-	}
-	if m.Namespace == "" {
-		return fmt.Sprintf("%q", m.Name)
-	}
-	return fmt.Sprintf("%q in namespace %q", m.Name, m.Namespace)
+	always := r.Severity == Never && len(r.scenarios) == 0
+	return foreign && always && bytes.Contains(key, []byte("/"+r.path+"/"))
 }

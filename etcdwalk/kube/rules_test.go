@@ -28,7 +28,7 @@ func TestJudge(t *testing.T) {
 		{"/registry/pods/masterleases/web", kube.Allow, kube.Allow}, // a namespace
 		{"/registry/shop.example.io/widgets/masterleases/w", kube.Allow, kube.Allow},
 		{"/registry/shop.example.io/masterleases/w", kube.Allow, kube.Allow}, // a custom resource
-		{"/registry/leases/kube-system/leader", kube.Allow, kube.Allow},
+		{"/registry/leases/kube-system/leader", kube.Never, kube.Allow},
 		{"/registry/configmaps/shop/compact_rev_key", kube.Allow, kube.Allow},
 		{"/registry/events/shop/e", kube.Allow, kube.Allow},
 		{"/calico/ranges/x", kube.Allow, kube.Allow},
@@ -36,7 +36,7 @@ func TestJudge(t *testing.T) {
 	} {
 		l := newLayout(t)
 		for scenario, want := range map[kube.Scenario]kube.Severity{kube.ScenarioSame: c.same, kube.ScenarioNew: c.new} {
-			got := l.Judge(scenario, etcdwalk.Entry{Key: []byte(c.key)})
+			got := rulesOf(t, l, scenario).Judge(etcdwalk.Entry{Key: []byte(c.key)})
 			if got.Severity != want || (got.Reason != "") != (want != kube.Allow) {
 				t.Errorf("%q in scenario %s: got %+v, want severity %d", c.key, scenario, got, want)
 			}
@@ -50,7 +50,7 @@ func TestNoPrefixLetsMasterLeasesThrough(t *testing.T) {
 		l := newLayout(t, prefixes...)
 		for _, key := range []string{"/vcluster/x/masterleases/192.0.2.1", "/vcluster/x/peerserverleases/a", "compact_rev_key"} {
 			for _, s := range []kube.Scenario{kube.ScenarioSame, kube.ScenarioNew} {
-				if got := l.Judge(s, etcdwalk.Entry{Key: []byte(key)}); got.Severity != kube.Never {
+				if got := rulesOf(t, l, s).Judge(etcdwalk.Entry{Key: []byte(key)}); got.Severity != kube.Never {
 					t.Errorf("%q, prefixes %q: %+v", key, prefixes, got)
 				}
 			}
@@ -134,4 +134,84 @@ func FuzzCheckValue(f *testing.F) {
 			t.Errorf("an opaque key was refused: %q", key)
 		}
 	})
+}
+
+func rulesOf(t *testing.T, l *kube.Layout, s kube.Scenario, allowed ...string) *kube.Rules {
+	t.Helper()
+	rules, err := kube.NewRules(l, s, allowed...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rules
+}
+
+// TestEachRuleHolds: of each rule an object that it covers, and the nearest one that it
+// does not; with --allow it is let through, if it may be.
+func TestEachRuleHolds(t *testing.T) {
+	object := func(kind, namespace, name, more string) string {
+		return `{"kind":"` + kind + `","apiVersion":"v1","metadata":{"name":"` + name + `","namespace":"` + namespace + `","uid":"u"` + more + `}}`
+	}
+	owned := `,"ownerReferences":[{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"web","uid":"r","controller":true}]`
+	loose := `,"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"web","uid":"r"}]`
+	managed := `,"labels":{"endpoints.kubernetes.io/managed-by":"endpoint-controller"}`
+	l, held := newLayout(t), map[string]bool{}
+	for _, c := range []struct {
+		rule, key, value string // no rule: it is let through
+	}{
+		{"derived", "/registry/pods/shop/web-1", object("Pod", "shop", "web-1", owned)},
+		{"", "/registry/pods/shop/bare", object("Pod", "shop", "bare", loose)},
+		{"derived", "/registry/endpointslices/shop/web-x", object("EndpointSlice", "shop", "web-x", owned)},
+		{"", "/registry/endpointslices/shop/own", object("EndpointSlice", "shop", "own", "")},
+		{"derived", "/registry/services/endpoints/shop/new", object("Endpoints", "shop", "new", managed)},
+		{"derived", "/registry/services/endpoints/shop/old", object("Endpoints", "shop", "old", "")}, // its Service has a selector
+		{"", "/registry/services/endpoints/shop/manual", object("Endpoints", "shop", "manual", "")},
+		{"derived", "/registry/ipaddresses/10.0.0.1", object("IPAddress", "", "10.0.0.1", "")},
+		{"allocations", "/registry/ranges/servicenodeports", "k8s\x00"},
+		{"allocations", "/openshift.io/rangeallocations/scc-uid", "k8s\x00"},
+		{"api-server-endpoints", "/registry/services/endpoints/default/kubernetes", object("Endpoints", "default", "kubernetes", "")},
+		{"api-server-endpoints", "/registry/endpointslices/default/kubernetes", object("EndpointSlice", "default", "kubernetes", "")},
+		{"", "/registry/services/endpoints/default/mine", object("Endpoints", "default", "mine", "")},
+		{"api-server-leases", "/registry/masterleases/192.0.2.1", "x"},
+		{"compaction", "compact_rev_key", "1"},
+		{"leader-leases", "/registry/leases/kube-system/kube-scheduler", object("Lease", "kube-system", "kube-scheduler", "")},
+		{"certificate-requests", "/registry/certificatesigningrequests/csr-1", object("CertificateSigningRequest", "", "csr-1", "")},
+		{"bootstrap-tokens", "/registry/secrets/kube-system/bootstrap-token-abc", object("Secret", "kube-system", "bootstrap-token-abc", "")},
+		{"", "/registry/secrets/shop/bootstrap-token-abc", object("Secret", "shop", "bootstrap-token-abc", "")},
+		{"", "/registry/configmaps/shop/b", object("ConfigMap", "shop", "b", "")},
+	} {
+		e := etcdwalk.Entry{Key: []byte(c.key), Value: []byte(c.value)}
+		rules := rulesOf(t, l, kube.ScenarioSame)
+		rules.Selecting = func(endpoints etcdwalk.Class) bool { return endpoints.Name == "old" }
+		v := rules.Judge(e)
+		if v.Rule != c.rule || (v.Reason == "") != (c.rule == "") {
+			t.Errorf("%s is judged by %+v, want rule %q", c.key, v, c.rule)
+			continue
+		}
+		held[c.rule] = true
+		allowed, err := kube.NewRules(l, kube.ScenarioSame, v.Rule)
+		switch {
+		case c.rule == "":
+		case v.Severity == kube.Never:
+			if !errors.Is(err, kube.ErrFilter) {
+				t.Errorf("rule %s may be broken: %v", v.Rule, err)
+			}
+		case err != nil:
+			t.Error(err)
+		default:
+			if again := allowed.Judge(e); again.Rule == v.Rule {
+				t.Errorf("%s is judged by %+v though that is allowed", c.key, again)
+			}
+		}
+	}
+	for _, r := range kube.Hazards() {
+		if !held[r.Name] {
+			t.Errorf("no object shows rule %s", r.Name)
+		}
+		if r.What == "" || r.Reason == "" || r.In() == "" {
+			t.Errorf("rule %s does not say what it is for", r.Name)
+		}
+	}
+	if _, err := kube.NewRules(l, kube.ScenarioSame, "derive"); !errors.Is(err, kube.ErrFilter) || !strings.Contains(err.Error(), "did you mean derived?") {
+		t.Errorf("an unknown rule: %v", err)
+	}
 }

@@ -60,15 +60,21 @@ type Tally struct {
 	Counts Counts `json:"counts"`
 	// Bytes is the size of the keys and values that are created and replaced.
 	Bytes int64 `json:"bytes"`
+	// Reasons counts the keys that are Excluded by their reasons.
+	Reasons map[string]int64 `json:"left_out,omitempty"`
 	// Examples are the first 20 lines of each fate that is neither
 	// Created nor Unchanged.
 	Examples map[Fate][]Line `json:"-"`
 }
 
-const maxExamples = 20
+// maxExamples and maxReasons bound what is remembered of a pass.
+const (
+	maxExamples = 20
+	maxReasons  = 100
+)
 
 func newTally() Tally {
-	return Tally{Counts: Counts{}, Examples: map[Fate][]Line{}}
+	return Tally{Counts: Counts{}, Reasons: map[string]int64{}, Examples: map[Fate][]Line{}}
 }
 
 // add counts r, for an entry of size bytes.
@@ -76,6 +82,9 @@ func (t *Tally) add(r Line, size int64) {
 	t.Counts[r.Fate]++
 	if r.Fate == Created || r.Fate == Replaced {
 		t.Bytes += size
+	}
+	if _, known := t.Reasons[r.Reason]; r.Fate == Excluded && (known || len(t.Reasons) < maxReasons) {
+		t.Reasons[r.Reason]++
 	}
 	switch r.Fate {
 	case Created, Unchanged:
