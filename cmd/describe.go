@@ -37,7 +37,7 @@ It reads only the parts that it needs; kubeferry verify checks all of them.`,
 		ValidArgsFunction: o.source.CompleteArchive,
 		Args:              atLeastOne("ARCHIVE (file or s3://bucket/key)"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !o.keys && (len(args) > 1 || !o.selecting.Empty()) {
+			if !o.keys && (len(args) > 1 || !o.selecting.Empty() || s.Typed("encryption-config")) {
 				return console.Usagef("selecting objects needs --keys: kubeferry describe %s --keys", strings.Join(args, " "))
 			}
 			query, err := o.selecting.Query(args[1:])

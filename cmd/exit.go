@@ -74,7 +74,7 @@ var exits = []exit{
 	{exitCluster, "etcd unreachable or unstable", []error{etcdwalk.ErrUnavailable, etcdwalk.ErrCompacted, context.DeadlineExceeded}},
 	{exitStore, "storage target unreachable or failing", []error{remote.ErrUnavailable, fs.ErrInvalid}},
 	{exitCheck, "check failed, or prune cannot tell what is safe to remove", []error{ferry.ErrCheck, catalog.ErrDoubt}},
-	{exitIncomplete, "finished, but incomplete: some keys or archives were not done", []error{ferry.ErrIncomplete}},
+	{exitIncomplete, "finished, but incomplete: some keys or archives were not done", []error{ferry.ErrIncomplete, kube.ErrValue}},
 }
 
 // codeOf maps an error to its exit code.

@@ -33,6 +33,9 @@ func (d *documents) add(seen ferry.Seen) error {
 	}
 	next := document{seen.Object, fmt.Sprintf("%s, revision %d, %s", console.Printable(string(seen.Key)), seen.ModRevision, seen.Encoding), olderText(seen)}
 	warnNotShown(d.o, seen)
+	if err := d.o.oneOnly(d.held.count + 1); err != nil {
+		return err
+	}
 	return d.held.add(next, d.item)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 
+	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 )
@@ -21,6 +22,9 @@ func (p *paths) add(seen ferry.Seen) error {
 	p.dark.add(seen)
 	if seen.Err == nil {
 		warnNotShown(p.o, seen)
+		if err := p.o.oneOnly(int64(len(p.found)) + 1); err != nil {
+			return err
+		}
 		p.found = append(p.found, seen.Object)
 	}
 	return nil
@@ -42,7 +46,7 @@ func (p *paths) end() error {
 	if err != nil {
 		return err
 	}
-	p.o.s.Text(text)
+	p.o.s.Verbatim(text)
 	return p.dark.err()
 }
 
@@ -77,6 +81,9 @@ type sorted struct {
 	by   object.Path
 	hide *object.Redactor // the order of Secrets tells of their values
 	all  []sortedOne
+	// what has been sorted by something
+	found int
+	typed string
 }
 
 // A sortedOne is an object with what it is sorted by.
@@ -88,12 +95,19 @@ type sortedOne struct {
 // add implements show.
 func (s *sorted) add(seen ferry.Seen) error {
 	seen.Key, seen.Value = bytes.Clone(seen.Key), bytes.Clone(seen.Value) // they are the walk's
-	s.all = append(s.all, sortedOne{seen, s.by.Key(s.hide.Redact(seen.Object))})
+	key := s.by.Key(s.hide.Redact(seen.Object))
+	if key.Found() {
+		s.found++
+	}
+	s.all = append(s.all, sortedOne{seen, key})
 	return nil
 }
 
 // end implements show.
 func (s *sorted) end() error {
+	if len(s.all) > 0 && s.found == 0 {
+		return console.Usagef("--sort-by: none of the objects has %s", s.typed)
+	}
 	for begin := 0; begin < len(s.all); {
 		end := begin + 1
 		for end < len(s.all) && s.all[end].seen.Kind == s.all[begin].seen.Kind {

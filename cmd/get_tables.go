@@ -44,7 +44,7 @@ func (t *tables) add(seen ferry.Seen) error {
 		t.groups = append(t.groups, &tableGroup{kind: seen.Kind, table: object.TableOf(seen.Object.Meta)})
 	}
 	g := t.groups[len(t.groups)-1]
-	if seen.Err == nil && !g.decided {
+	if seen.Err == nil && !g.decided && seen.Usual() {
 		g.table, g.decided = object.TableOf(seen.Object.Meta), true
 		if seen.Definition != nil {
 			g.table = object.CustomTable(seen.Definition, seen.Object.Meta)
@@ -53,10 +53,11 @@ func (t *tables) add(seen ferry.Seen) error {
 			g.rows[i].cells = g.table.Row(g.rows[i].seen.Object, g.rows[i].seen.Taken, t.wide())
 		}
 	}
-	if seen.Object.Meta.Name == "" {
-		seen.Object.Meta.Name = fmt.Sprintf("%q", seen.Key)
+	prefix := seen.Object.Meta.GroupKind() + "/"
+	if seen.Name == "" { // no object's key
+		seen.Object.Meta.Name, prefix = fmt.Sprintf("%q", seen.Key), ""
 	}
-	row := tableRow{name: seen.Object.Meta.Name, prefix: seen.Object.Meta.GroupKind() + "/", cells: g.table.Row(seen.Object, seen.Taken, t.wide())}
+	row := tableRow{name: seen.Object.Meta.Name, prefix: prefix, cells: g.table.Row(seen.Object, seen.Taken, t.wide())}
 	if t.wide() {
 		lease := "-"
 		if seen.Lease != 0 {
@@ -65,7 +66,7 @@ func (t *tables) add(seen ferry.Seen) error {
 		row.wideCells = []string{strconv.FormatInt(seen.ModRevision, 10), console.Bytes(seen.Size()), string(seen.Encoding), lease}
 	}
 	if t.o.labels {
-		row.wideCells = append(row.wideCells, labelText(seen.Object.Meta.Labels))
+		row.wideCells = append(row.wideCells, labelText(seen))
 	}
 	row.seen.Class, row.seen.Taken = seen.Class, seen.Taken
 	if !g.decided {
@@ -83,17 +84,16 @@ func (t *tables) end() error {
 	for i, g := range t.groups {
 		if t.o.form.shape == asName {
 			for _, row := range g.rows {
-				t.o.s.Data("%s", console.Printable(row.prefix+row.name))
+				t.o.s.Text(console.Printable(row.prefix+row.name) + "\n")
 			}
 			continue
 		}
-		if i > 0 {
-			t.o.s.Data("")
+		if i > 0 && !t.o.noHeads {
+			t.o.s.Text("\n")
 		}
 		t.o.s.KubectlTable(t.lines(g))
 	}
-	t.dark.warn(t.o)
-	return nil
+	return t.dark.warn(t.o)
 }
 
 // lines are the rows of a group, with the columns that were asked for.
@@ -127,10 +127,13 @@ func (t *tables) lines(g *tableGroup) [][]string {
 	return lines
 }
 
-func labelText(labels map[string]string) string {
+func labelText(seen ferry.Seen) string {
+	if seen.Err != nil {
+		return object.Unknown
+	}
 	var all []string
-	for _, key := range slices.Sorted(maps.Keys(labels)) {
-		all = append(all, key+"="+labels[key])
+	for _, key := range slices.Sorted(maps.Keys(seen.Object.Meta.Labels)) {
+		all = append(all, key+"="+seen.Object.Meta.Labels[key])
 	}
 	return console.OrNone(strings.Join(all, ","))
 }

@@ -46,11 +46,16 @@ func (u *undecoded) text() string {
 	return strings.Join(parts, "; ")
 }
 
-// warn tells of values of which only the name was shown.
-func (u *undecoded) warn(o *getOptions) {
+// warn tells of values of which only the name was shown. That some are sealed is as it
+// should be; that some are damaged is not.
+func (u *undecoded) warn(o *getOptions) error {
+	if u.broken > 0 {
+		return fmt.Errorf("shown by name only: %s%.0w", u.text(), ferry.ErrIncomplete)
+	}
 	if text := u.text(); text != "" {
 		o.s.Warn("shown by name only: %s", text)
 	}
+	return nil
 }
 
 // err is the error of a run that could not show some values at all.

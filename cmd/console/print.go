@@ -49,6 +49,15 @@ func (p *Printer) Text(s string) {
 	}
 }
 
+// Verbatim prints what a value holds to stdout: its bytes into a file or a pipe; on a
+// terminal, what could steer it is escaped.
+func (p *Printer) Verbatim(s string) {
+	if p.OutTerminal {
+		s = escaped(s, func(r rune) bool { return r != '\n' && r != '\t' && unprintable(r) })
+	}
+	p.Text(s)
+}
+
 // Out is stdout for cobra, which forgets the errors of its writes.
 func (p *Printer) Out() io.Writer { return keeping{p} }
 

@@ -14,7 +14,18 @@ var numeric = []string{"AGE", "BYTES", "SIZE", "KEYS", "REVISION", "GOOD", "BROK
 func (p *Printer) Table(rows [][]string) { p.table(columns(rows, "  ", numeric)) }
 
 // KubectlTable prints rows as kubectl does, all columns to the left.
-func (p *Printer) KubectlTable(rows [][]string) { p.table(columns(rows, "   ", nil)) }
+func (p *Printer) KubectlTable(rows [][]string) {
+	for _, row := range rows {
+		for i, cell := range row {
+			if at := strings.IndexAny(cell, "\f\n\r"); at >= 0 { // as kubectl cuts it
+				row[i] = cell[:at] + "..."
+			}
+		}
+	}
+	for _, line := range columns(rows, "   ", nil) {
+		p.Text(line + "\n")
+	}
+}
 
 func (p *Printer) table(lines []string) {
 	if p.JSON || p.Quiet {

@@ -11,7 +11,9 @@ import (
 
 // Printable escapes what could steer a terminal: names in an archive may come
 // from anybody.
-func Printable(s string) string {
+func Printable(s string) string { return escaped(s, unprintable) }
+
+func escaped(s string, unprintable func(rune) bool) string {
 	if strings.IndexFunc(s, unprintable) < 0 {
 		return s
 	}

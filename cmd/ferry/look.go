@@ -14,6 +14,8 @@ import (
 type Look struct {
 	Source etcdwalk.Source
 	Query  kube.Query
+	// Names asks for no more than what objects are called: they have no tree.
+	Names bool
 }
 
 // A Seen is what lies under one key.
@@ -31,6 +33,12 @@ type Seen struct {
 	Newer string
 }
 
+// Usual tells whether the object is of the kind that its key says, as far as that is known.
+func (s Seen) Usual() bool {
+	k, known := kube.KindNamed(s.Kind)
+	return !known || k.Kind == s.Object.Meta.Kind
+}
+
 // Run tells of each object, ascending by key, and counts them. What is called by its
 // name and not there is an ErrEmpty, and so is nothing.
 func (l Look) Run(ctx context.Context, tell func(Seen) error) (int64, error) {
@@ -38,11 +46,13 @@ func (l Look) Run(ctx context.Context, tell func(Seen) error) (int64, error) {
 	definitions := map[string]*object.Object{}
 	n, err := l.Keys(ctx, func(view etcdwalk.View, class etcdwalk.Class, e etcdwalk.Entry) bool {
 		seen := l.see(ctx, view.Info(), class, e)
-		if _, known := definitions[class.Kind]; !known {
+		if _, known := definitions[class.Kind]; !known && !l.Names {
 			definitions[class.Kind] = l.definition(ctx, view, class)
 		}
 		seen.Definition = definitions[class.Kind]
-		seen.Newer = seen.Object.Newer(seen.Definition)
+		if seen.Err == nil {
+			seen.Newer = seen.Object.Newer(seen.Definition)
+		}
 		failed = tell(seen)
 		return failed == nil
 	})
@@ -134,8 +144,16 @@ func mistyped(ctx context.Context, q kube.Query, view etcdwalk.View) error {
 func (l Look) see(ctx context.Context, info etcdwalk.Info, class etcdwalk.Class, e etcdwalk.Entry) Seen {
 	s := Seen{Class: class, Entry: e, Encoding: object.EncodingOf(e.Value), Taken: info.Taken}
 	plain, err := l.Query.Opener().Open(ctx, e.Key, e.Value)
-	if err == nil {
+	switch {
+	case err != nil:
+	case l.Names:
+		s.Object = &object.Object{}
+		s.Object.Encoding, s.Object.Meta, err = object.Read(plain)
+	default:
 		s.Object, err = object.Decode(plain)
+	}
+	if err == nil {
+		s.Object.Stray = class.Kind == "secrets" && !s.Object.IsSecret()
 	}
 	if s.Err = err; err != nil {
 		s.Object = &object.Object{Encoding: s.Encoding, Meta: metaOf(class)}

@@ -50,6 +50,9 @@ func (f *Selecting) OneNamespace() bool {
 	return len(f.namespaces) == 1 && !strings.Contains(f.namespaces[0], ",")
 }
 
+// Namespaced tells whether namespaces are named.
+func (f *Selecting) Namespaced() bool { return len(f.namespaces) > 0 }
+
 // All tells whether all namespaces were asked for.
 func (f *Selecting) All() bool { return f.all }
 

@@ -2,6 +2,8 @@ package kube
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -63,8 +65,11 @@ func (r *resolver) resolve(ctx context.Context, include, exclude []term) (etcdwa
 // pick is what the terms name, in the namespaces asked for.
 func (r *resolver) pick(ctx context.Context, terms []term) (pick, error) {
 	var p pick
-	for _, t := range terms {
+	for i, t := range terms {
 		kinds, err := r.kinds(ctx, t)
+		if errors.Is(err, ErrUnknownKind) && i > 0 && t.name == "" && terms[i-1].name == "" {
+			return pick{}, fmt.Errorf("%w; an object of that name is written %s/%s", err, terms[i-1].typed, t.typed)
+		}
 		if err != nil {
 			return pick{}, err
 		}

@@ -29,6 +29,15 @@ func (o *Object) Clean() *Object {
 		drop(claim, "uid", "resourceVersion")
 	case "v1/Namespace":
 		drop(tree, "spec") // its finalizers
+	case "v1/Secret":
+		if tree["type"] == "kubernetes.io/service-account-token" { // which a controller fills in
+			dropNotes(about, "kubernetes.io/service-account.uid")
+			delete(tree, "data")
+		}
+	case "certificates.k8s.io/v1/CertificateSigningRequest":
+		drop(spec, "username", "uid", "groups", "extra")
+	case "apps/v1/DaemonSet":
+		dropNotes(about, "deprecated.daemonset.template.generation")
 	case "apps/v1/Deployment":
 		dropNotes(about, "deployment.kubernetes.io/revision")
 	case "batch/v1/Job":

@@ -30,6 +30,9 @@ type Object struct {
 	// as if it were the object.
 	NotShown []string
 
+	// Stray says that the object lies under a key of Secrets though it is none.
+	Stray bool
+
 	typed runtime.Object // nil: no type of it is compiled in
 }
 

@@ -22,6 +22,9 @@ type Path struct{ path *jsonpath.JSONPath }
 // ParseTemplate reads what -o jsonpath= takes: text, and paths in braces.
 func ParseTemplate(text string) (Path, error) {
 	p := jsonpath.New("template").AllowMissingKeys(true)
+	if strings.TrimSpace(text) == "" {
+		return Path{}, errors.New("jsonpath is empty: it takes a template such as {.metadata.name}")
+	}
 	if err := p.Parse(text); err != nil {
 		return Path{}, fmt.Errorf("jsonpath %q: %w", text, err)
 	}
@@ -44,6 +47,29 @@ func ParsePath(text string) (Path, error) {
 	return ParseTemplate("{" + inner + "}")
 }
 
+// first is the first value that the path finds.
+func (p Path) first(o *Object) (value any, found bool) {
+	defer func() {
+		if recover() != nil {
+			value, found = nil, false
+		}
+	}()
+	all, err := p.values(o.Tree)
+	if err != nil || len(all) == 0 || !all[0].IsValid() {
+		return nil, false
+	}
+	return all[0].Interface(), true
+}
+
+// show is a value as the path would show it.
+func (p Path) show(value any) string {
+	var out bytes.Buffer
+	if p.path.PrintResults(&out, []reflect.Value{reflect.ValueOf(value)}) != nil {
+		return ""
+	}
+	return out.String()
+}
+
 // Text is the template, filled in from an object, or from a List of several; a value that
 // is not there is empty.
 func (p Path) Text(alone bool, objects ...*Object) (text string, err error) {
@@ -60,7 +86,7 @@ func (p Path) Text(alone bool, objects ...*Object) (text string, err error) {
 	if err := p.path.Execute(&out, whole); err != nil {
 		return "", errUnfit
 	}
-	return escape(out.String()), nil
+	return out.String(), nil
 }
 
 // Cell is what the path finds, in one line, or <none>.
@@ -126,6 +152,9 @@ func (p Path) Key(o *Object) (key Key) {
 
 // plainQuantity is what may be read as one: with an exponent it could take minutes.
 var plainQuantity = regexp.MustCompile(`^[+-]?[0-9.]{1,18}(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$`)
+
+// Found tells whether the path found anything.
+func (k Key) Found() bool { return k.rank > 0 }
 
 // Compare says which comes first: what has nothing, then numbers and quantities by their
 // size, then texts.

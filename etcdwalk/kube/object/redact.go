@@ -28,7 +28,13 @@ func NewRedactor() *Redactor {
 // Redact returns a Secret without its values, and other objects as they are. The Secret
 // itself stays as it was.
 func (r *Redactor) Redact(o *Object) *Object {
-	if !o.IsSecret() {
+	switch {
+	case o.Stray: // nobody knows where it keeps what it guards
+		hidden := *o
+		hidden.Tree = map[string]any{"apiVersion": o.Meta.APIVersion, "kind": o.Meta.Kind, "metadata": map[string]any{"name": o.Meta.Name, "namespace": o.Meta.Namespace}}
+		hidden.NotShown = append([]string{"all but its name: it lies under a key of Secrets, and is none"}, o.NotShown...)
+		return &hidden
+	case !o.IsSecret():
 		return o
 	}
 	hidden, tree := *o, maps.Clone(o.Tree)

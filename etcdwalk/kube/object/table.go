@@ -14,7 +14,7 @@ import (
 // printers.go), which cannot be linked: these follow them.
 type Table struct {
 	columns []tableColumn
-	row     func(o *Object, now time.Time) []string
+	row     func(o *Object, now time.Time, wide bool) []string
 	custom  bool // its columns are a definition's, which may call anything AGE
 }
 
@@ -46,7 +46,7 @@ func TableOf(m Meta) Table {
 		"networking.k8s.io/Ingress": ingressTable, "autoscaling/HorizontalPodAutoscaler": autoscalerTable,
 	}[group+"/"+m.Kind]
 	if !ok {
-		return Table{columns: []tableColumn{{head: "NAME"}, {head: "AGE"}}, row: func(o *Object, _ time.Time) []string { return []string{o.Meta.Name, ""} }}
+		return Table{columns: []tableColumn{{head: "NAME"}, {head: "AGE"}}, row: func(o *Object, _ time.Time, _ bool) []string { return []string{o.Meta.Name, ""} }}
 	}
 	return table()
 }
@@ -64,7 +64,7 @@ func (t Table) Heads(wide bool) []string {
 // is zero. Of an object without a tree, or stored in a version whose type has no table,
 // only name and age are told.
 func (t Table) Row(o *Object, now time.Time, wide bool) []string {
-	cells := t.row(o, now)
+	cells := t.row(o, now, wide)
 	if cells == nil {
 		cells = slices.Repeat([]string{Unknown}, len(t.columns))
 		cells[t.at("NAME")] = o.Meta.Name
@@ -96,17 +96,22 @@ func (t Table) narrow(cells []string, wide bool) []string {
 // newTable makes the table of a type. Columns are parted by bars, and those that are wide
 // begin with a star. The cell below AGE is left empty.
 func newTable[T runtime.Object](columns string, row func(o T, now time.Time) []string) Table {
+	return newWideTable(columns, func(o T, now time.Time, _ bool) []string { return row(o, now) })
+}
+
+// newWideTable makes one of which some cells are shorter if not all is to be shown.
+func newWideTable[T runtime.Object](columns string, row func(o T, now time.Time, wide bool) []string) Table {
 	var t Table
 	for head := range strings.SplitSeq(columns, "|") {
 		head, wide := strings.CutPrefix(head, "*")
 		t.columns = append(t.columns, tableColumn{head, wide})
 	}
-	t.row = func(o *Object, now time.Time) []string {
+	t.row = func(o *Object, now time.Time, wide bool) []string {
 		typed, ok := o.typed.(T)
 		if !ok {
 			return nil
 		}
-		return row(typed, now)
+		return row(typed, now, wide)
 	}
 	return t
 }

@@ -15,9 +15,13 @@ import (
 func nodeTable() Table {
 	return newTable("NAME|STATUS|ROLES|AGE|VERSION|*INTERNAL-IP|*EXTERNAL-IP|*OS-IMAGE|*KERNEL-VERSION|*CONTAINER-RUNTIME", func(n *corev1.Node, _ time.Time) []string {
 		about := n.Status.NodeInfo
+		kernel := orUnknown(about.KernelVersion)
+		if about.Architecture != "" {
+			kernel += " (" + about.Architecture + ")"
+		}
 		return []string{
 			n.Name, nodeStatus(n), nodeRoles(n), "", about.KubeletVersion, nodeAddress(n, corev1.NodeInternalIP), nodeAddress(n, corev1.NodeExternalIP),
-			orUnknown(about.OSImage), orUnknown(about.KernelVersion), orUnknown(about.ContainerRuntimeVersion),
+			orUnknown(about.OSImage), kernel, orUnknown(about.ContainerRuntimeVersion),
 		}
 	})
 }

@@ -19,7 +19,7 @@ func CustomTable(definition *Object, m Meta) Table {
 	for _, c := range all {
 		t.columns = append(t.columns, tableColumn{strings.ToUpper(c.name), c.wide})
 	}
-	t.row = func(o *Object, now time.Time) []string {
+	t.row = func(o *Object, now time.Time, _ bool) []string {
 		if o.Tree == nil {
 			return nil
 		}
@@ -36,22 +36,56 @@ func CustomTable(definition *Object, m Meta) Table {
 type printerColumn struct {
 	name string
 	path Path
-	date bool // it is shown as an age
+	kind any // of its values, as the definition says it
 	wide bool
 }
 
-// cell is what the column shows; nothing where there is nothing.
+// cell is what the column shows: the first value that the path finds; nothing where there
+// is none, or one of another type.
 func (c printerColumn) cell(o *Object, now time.Time) string {
-	text, err := c.path.Cell(o)
-	switch {
-	case err != nil:
-		return Unknown
-	case text == none:
+	value, found := c.path.first(o)
+	if !found || value == nil {
 		return ""
-	case c.date:
-		return since(now, moment(text))
 	}
-	return text
+	text := c.path.show(value)
+	switch of := value.(type) {
+	case int64:
+		if c.kind == "integer" || c.kind == "number" || c.kind == "string" {
+			return text
+		}
+	case float64:
+		switch c.kind {
+		case "integer":
+			return fmt.Sprint(int64(of))
+		case "number", "string":
+			return text
+		}
+	case bool:
+		if c.kind == "boolean" || c.kind == "string" {
+			return text
+		}
+	case string:
+		return c.text(of, now)
+	default:
+		if c.kind == "string" {
+			return text
+		}
+	}
+	return ""
+}
+
+// text is what the column shows of a text.
+func (c printerColumn) text(text string, now time.Time) string {
+	switch c.kind {
+	case "string":
+		return text
+	case "date":
+		if at := moment(text); !at.IsZero() {
+			return since(now, at)
+		}
+		return "<invalid>"
+	}
+	return ""
 }
 
 // printerColumns are those of a version, or of all versions as v1beta1 has them.
@@ -77,7 +111,7 @@ func printerColumns(definition map[string]any, version string) []printerColumn {
 			continue // the API server would not have taken it
 		}
 		priority, _ := c["priority"].(int64)
-		columns = append(columns, printerColumn{name: fmt.Sprint(c["name"]), path: path, date: c["type"] == "date", wide: priority > 0})
+		columns = append(columns, printerColumn{name: fmt.Sprint(c["name"]), path: path, kind: c["type"], wide: priority > 0})
 	}
 	return columns
 }

@@ -98,7 +98,7 @@ func (s *podState) addInit(p *corev1.Pod) bool {
 // addContainers takes the containers proper into account.
 func (s *podState) addContainers(p *corev1.Pod) {
 	s.restarts, s.restarted = s.sidecarRestarts, s.sidecarLast
-	running := false
+	running, failed := false, ""
 	for i := len(p.Status.ContainerStatuses) - 1; i >= 0; i-- {
 		c := p.Status.ContainerStatuses[i]
 		s.restarts += int(c.RestartCount)
@@ -108,16 +108,22 @@ func (s *podState) addContainers(p *corev1.Pod) {
 			s.reason = c.State.Waiting.Reason
 		case c.State.Terminated != nil:
 			s.reason = endReason(c.State.Terminated)
+			if c.State.Terminated.ExitCode != 0 {
+				failed = s.reason
+			}
 		case c.Ready && c.State.Running != nil:
 			running = true
 			s.ready++
 		}
 	}
-	if s.reason == "Completed" && running {
+	switch {
+	case s.reason != "Completed":
+	case running && conditionTrue(p, corev1.PodReady):
+		s.reason = "Running"
+	case failed != "":
+		s.reason = failed
+	case running:
 		s.reason = "NotReady"
-		if conditionTrue(p, corev1.PodReady) {
-			s.reason = "Running"
-		}
 	}
 }
 
