@@ -72,13 +72,17 @@ func orUnknown(s string) string {
 	return s
 }
 
+// The phase of what no controller has seen yet is what an API server makes it when it
+// reads (kubernetes: pkg/apis/core/v1/defaults.go).
 func namespaceTable() Table {
-	return newTable("NAME|STATUS|AGE", func(n *corev1.Namespace, _ time.Time) []string { return []string{n.Name, string(n.Status.Phase), ""} })
+	return newTable("NAME|STATUS|AGE", func(n *corev1.Namespace, _ time.Time) []string {
+		return []string{n.Name, string(cmp.Or(n.Status.Phase, corev1.NamespaceActive)), ""}
+	})
 }
 
 func volumeTable() Table {
 	return newTable("NAME|CAPACITY|ACCESS MODES|RECLAIM POLICY|STATUS|CLAIM|STORAGECLASS|VOLUMEATTRIBUTESCLASS|REASON|AGE|*VOLUMEMODE", func(v *corev1.PersistentVolume, _ time.Time) []string {
-		claim, status := "", string(v.Status.Phase)
+		claim, status := "", string(cmp.Or(v.Status.Phase, corev1.VolumePending))
 		if ref := v.Spec.ClaimRef; ref != nil {
 			claim = ref.Namespace + "/" + ref.Name
 		}
@@ -94,7 +98,7 @@ func volumeTable() Table {
 
 func claimTable() Table {
 	return newTable("NAME|STATUS|VOLUME|CAPACITY|ACCESS MODES|STORAGECLASS|VOLUMEATTRIBUTESCLASS|AGE|*VOLUMEMODE", func(c *corev1.PersistentVolumeClaim, _ time.Time) []string {
-		capacity, access, class, status := "", "", "", string(c.Status.Phase)
+		capacity, access, class, status := "", "", "", string(cmp.Or(c.Status.Phase, corev1.ClaimPending))
 		if c.Spec.VolumeName != "" {
 			capacity, access = storageOf(c.Status.Capacity), modes(c.Status.AccessModes)
 		}
