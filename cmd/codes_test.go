@@ -53,7 +53,7 @@ var sentinels = map[string]struct {
 	"etcd3.ErrNoAPI":               {etcd3.ErrNoAPI, 15},
 	"kube.ErrFilter":               {kube.ErrFilter, 64},
 	"kube.ErrUnknownKind":          {kube.ErrUnknownKind, 64},
-	"kube.ErrValue":                {kube.ErrValue, 1},        // what becomes of such a value is counted
+	"kube.ErrValue":                {kube.ErrValue, 3},        // what becomes of such a value is counted
 	"object.ErrUnreadable":         {object.ErrUnreadable, 1}, // an identity tells of it
 	"object.ErrNoObject":           {object.ErrNoObject, 1},
 	"object.ErrUndecodable":        {object.ErrUndecodable, 1}, // what becomes of such a value is counted
