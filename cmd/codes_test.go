@@ -53,10 +53,10 @@ var sentinels = map[string]struct {
 	"etcd3.ErrNoAPI":               {etcd3.ErrNoAPI, 15},
 	"kube.ErrFilter":               {kube.ErrFilter, 64},
 	"kube.ErrUnknownKind":          {kube.ErrUnknownKind, 64},
-	"kube.ErrValue":                {kube.ErrValue, 3},        // what becomes of such a value is counted
+	"kube.ErrValue":                {kube.ErrValue, 3},        // a selector that could not read it; a restore counts what becomes of it
 	"object.ErrUnreadable":         {object.ErrUnreadable, 1}, // an identity tells of it
 	"object.ErrNoObject":           {object.ErrNoObject, 1},
-	"object.ErrUndecodable":        {object.ErrUndecodable, 1}, // what becomes of such a value is counted
+	"object.ErrUndecodable":        {object.ErrUndecodable, 1}, // a selector that could not read it; a restore counts what becomes of it
 	"object.ErrSealed":             {object.ErrSealed, 12},
 	"object.ErrConfig":             {object.ErrConfig, 78},
 	"replay.ErrConflict":           {replay.ErrConflict, 18},
