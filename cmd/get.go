@@ -98,7 +98,11 @@ func (o *getOptions) run(ctx context.Context, query kube.Query) error {
 	}
 	defer source.Close()
 	old := older{}
-	n, err := ferry.Look{Source: source, Query: query, Names: o.form.shape == asName && !o.s.JSON && o.sortBy == ""}.Run(ctx, func(seen ferry.Seen) error {
+	look := ferry.Look{Source: source, Query: query, Names: o.form.shape == asName && !o.s.JSON && o.sortBy == ""}
+	if d, ok := shown.(*documents); ok && !o.named {
+		look.Prepare = d.prepare
+	}
+	n, err := look.Run(ctx, func(seen ferry.Seen) error {
 		old.add(seen)
 		return shown.add(seen)
 	})

@@ -23,7 +23,23 @@ type document struct {
 	object *object.Object
 	about  string
 	older  string
+	text   []byte // as an item, if it was made before
 }
+
+func newDocument(seen ferry.Seen) document {
+	about := fmt.Sprintf("%s, revision %d, %s", console.Printable(string(seen.Key)), seen.ModRevision, seen.Encoding)
+	return document{seen.Object, about, olderText(seen), seen.Text}
+}
+
+// prepare makes the text of an item; an error will come up again when it is wanted.
+func (d *documents) prepare(seen *ferry.Seen) {
+	if text, err := d.text(newDocument(*seen), itemIndent, false); err == nil {
+		seen.Text = text
+	}
+}
+
+// itemIndent stands before the lines of an item, in JSON.
+const itemIndent = "        "
 
 // add implements show.
 func (d *documents) add(seen ferry.Seen) error {
@@ -31,7 +47,7 @@ func (d *documents) add(seen ferry.Seen) error {
 	if seen.Err != nil {
 		return nil
 	}
-	next := document{seen.Object, fmt.Sprintf("%s, revision %d, %s", console.Printable(string(seen.Key)), seen.ModRevision, seen.Encoding), olderText(seen)}
+	next := newDocument(seen)
 	warnNotShown(d.o, seen)
 	if err := d.o.oneOnly(d.held.count + 1); err != nil {
 		return err
@@ -78,9 +94,12 @@ var (
 
 // item prints an item of a List.
 func (d *documents) item(next document, first bool) error {
-	text, err := d.text(next, "        ", false)
-	if err != nil {
-		return err
+	text := next.text
+	if text == nil {
+		var err error
+		if text, err = d.text(next, itemIndent, false); err != nil {
+			return err
+		}
 	}
 	before := listParts[d.o.form.shape]
 	if first {

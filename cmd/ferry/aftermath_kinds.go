@@ -50,7 +50,7 @@ func (p *Planned) expected(ctx context.Context, e etcdwalk.Entry) string {
 	if err != nil {
 		return ""
 	}
-	number := func(path ...string) (any, bool) { return at(o.Tree, path...) }
+	number := func(path ...string) (any, bool) { return at(o.Tree(), path...) }
 	switch kind {
 	case "jobs.batch":
 		_, done := number("status", "completionTime")

@@ -1,6 +1,7 @@
 package ferry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -16,6 +17,9 @@ type Look struct {
 	Query  kube.Query
 	// Names asks for no more than what objects are called: they have no tree.
 	Names bool
+	// Prepare, which may be nil, does with each object what takes time, before it is told
+	// of: with several at once.
+	Prepare func(*Seen)
 }
 
 // A Seen is what lies under one key.
@@ -29,6 +33,8 @@ type Seen struct {
 	// Definition is that of a custom resource's kind; nil if the source has none that can
 	// be read.
 	Definition *object.Object
+	// Text is what Look.Prepare has made of it.
+	Text []byte
 	// Newer is the apiVersion that such objects are stored in today, if it is another.
 	Newer string
 }
@@ -42,24 +48,23 @@ func (s Seen) Usual() bool {
 // Run tells of each object, ascending by key, and counts them. What is called by its
 // name and not there is an ErrEmpty, and so is nothing.
 func (l Look) Run(ctx context.Context, tell func(Seen) error) (int64, error) {
-	var failed error
 	definitions := map[string]*object.Object{}
+	var queue *lookQueue
+	var failed error
 	n, err := l.Keys(ctx, func(view etcdwalk.View, class etcdwalk.Class, e etcdwalk.Entry) bool {
-		seen := l.see(ctx, view.Info(), class, e)
+		if queue == nil {
+			queue = newLookQueue(func(f found) Seen { return l.see(ctx, view.Info(), f) }, tell)
+		}
 		if _, known := definitions[class.Kind]; !known && !l.Names {
 			definitions[class.Kind] = l.definition(ctx, view, class)
 		}
-		seen.Definition = definitions[class.Kind]
-		if seen.Err == nil {
-			seen.Newer = seen.Object.Newer(seen.Definition)
-		}
-		failed = tell(seen)
+		failed = queue.add(class, e, definitions[class.Kind])
 		return failed == nil
 	})
-	if failed != nil {
-		return n, failed
+	if queue != nil && failed == nil {
+		failed = queue.end()
 	}
-	return n, err
+	return n, cmp.Or(failed, err)
 }
 
 // definition looks for the definition of a custom resource's kind. That there is none, as
@@ -78,6 +83,7 @@ func (l Look) definition(ctx context.Context, view etcdwalk.View, class etcdwalk
 			return nil
 		}
 		if o, err := object.Decode(plain); err == nil {
+			o.Tree() // which several will look at, at once
 			return o
 		}
 	}
@@ -141,9 +147,9 @@ func mistyped(ctx context.Context, q kube.Query, view etcdwalk.View) error {
 }
 
 // see decodes one value.
-func (l Look) see(ctx context.Context, info etcdwalk.Info, class etcdwalk.Class, e etcdwalk.Entry) Seen {
-	s := Seen{Class: class, Entry: e, Encoding: object.EncodingOf(e.Value), Taken: info.Taken}
-	plain, err := l.Query.Opener().Open(ctx, e.Key, e.Value)
+func (l Look) see(ctx context.Context, info etcdwalk.Info, f found) Seen {
+	s := Seen{Class: f.Class, Entry: f.Entry, Definition: f.definition, Encoding: object.EncodingOf(f.Value), Taken: info.Taken}
+	plain, err := l.Query.Opener().Open(ctx, f.Key, f.Value)
 	switch {
 	case err != nil:
 	case l.Names:
@@ -152,11 +158,14 @@ func (l Look) see(ctx context.Context, info etcdwalk.Info, class etcdwalk.Class,
 	default:
 		s.Object, err = object.Decode(plain)
 	}
-	if err == nil {
-		s.Object.Stray = class.Kind == "secrets" && !s.Object.IsSecret()
-	}
 	if s.Err = err; err != nil {
-		s.Object = &object.Object{Encoding: s.Encoding, Meta: metaOf(class)}
+		s.Object = &object.Object{Encoding: s.Encoding, Meta: metaOf(f.Class)}
+		return s
+	}
+	s.Object.Stray = f.Kind == "secrets" && !s.Object.IsSecret()
+	s.Newer = s.Object.Newer(f.definition)
+	if l.Prepare != nil {
+		l.Prepare(&s)
 	}
 	return s
 }

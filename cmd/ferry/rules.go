@@ -58,7 +58,7 @@ func (r Restore) selectors(ctx context.Context, p *Planned) (map[string]bool, er
 		if err != nil {
 			continue
 		}
-		if selector, _ := at(o.Tree, "spec", "selector"); selector != nil {
+		if selector, _ := at(o.Tree(), "spec", "selector"); selector != nil {
 			with[id(p.layout.Classify(e.Key))] = true
 		}
 	}

@@ -6,8 +6,7 @@ import "k8s.io/apimachinery/pkg/runtime"
 // server and controllers fill in, and what binds the object to the moment and the
 // cluster that it was stored in. A server that is given the rest makes the object anew.
 func (o *Object) Clean() *Object {
-	clean := *o
-	tree := runtime.DeepCopyJSON(o.Tree)
+	tree := runtime.DeepCopyJSON(o.Tree())
 	delete(tree, "status")
 	about, _ := tree["metadata"].(map[string]any)
 	drop(about, "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields", "ownerReferences", "selfLink")
@@ -43,8 +42,7 @@ func (o *Object) Clean() *Object {
 	case "batch/v1/Job":
 		cleanJob(about, spec)
 	}
-	clean.Tree = tree
-	return &clean
+	return o.withTree(tree)
 }
 
 // cleanJob drops the selector that a server makes out of the Job's UID, and its labels

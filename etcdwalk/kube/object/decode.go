@@ -23,8 +23,6 @@ var ErrUndecodable = errors.New("it cannot be decoded")
 type Object struct {
 	Meta     Meta
 	Encoding Encoding
-	// Tree is the object as the API shows it: JSON, with whole numbers as int64.
-	Tree map[string]any
 	// NotShown are the paths of fields that the value has and the tree has not, since
 	// the types compiled in do not know them. Such a tree must not be written anywhere
 	// as if it were the object.
@@ -34,6 +32,29 @@ type Object struct {
 	Stray bool
 
 	typed runtime.Object // nil: no type of it is compiled in
+	text  []byte         // of a typed object: the JSON that the API shows, not yet in order
+	tree  map[string]any // nil: not made yet
+}
+
+// Tree is the object as the API shows it: JSON, with whole numbers as int64; nil if it was
+// not decoded. It is made when it is asked for first, so not by two at once.
+func (o *Object) Tree() map[string]any {
+	if o.tree == nil && o.text != nil && unmarshal(o.text, &o.tree) != nil {
+		// It has a number that is none for Go, as managedFields can, which have no types.
+		numbers := json.NewDecoder(bytes.NewReader(o.text))
+		numbers.UseNumber()
+		if numbers.Decode(&o.tree) != nil {
+			o.tree = map[string]any{} // which does not come to pass: it was just encoded
+		}
+	}
+	return o.tree
+}
+
+// withTree is the object with another tree.
+func (o *Object) withTree(tree map[string]any) *Object {
+	changed := *o
+	changed.tree, changed.text, changed.typed = tree, nil, nil
+	return &changed
 }
 
 // Decode decodes a value into the object that it is. A custom resource, and what else
@@ -107,7 +128,7 @@ func (o *Object) fromProtobuf(value []byte) error {
 func (o *Object) fromJSON(text []byte) error {
 	typed := o.newTyped()
 	if typed == nil {
-		return unmarshal(text, &o.Tree)
+		return unmarshal(text, &o.tree)
 	}
 	if err := checkQuantitiesOf(typed, text); err != nil {
 		return err
@@ -132,7 +153,7 @@ func (o *Object) fromCBOR(value []byte) error {
 	}
 	typed := o.newTyped()
 	if typed == nil {
-		o.Tree = tree
+		o.tree = tree
 		return nil
 	}
 	text, err := json.Marshal(tree)
@@ -146,11 +167,11 @@ func (o *Object) fromCBOR(value []byte) error {
 func (o *Object) show(typed runtime.Object) error {
 	typed.GetObjectKind().SetGroupVersionKind(schema.FromAPIVersionAndKind(o.Meta.APIVersion, o.Meta.Kind))
 	o.typed = typed
-	text, err := json.Marshal(typed)
-	if err != nil {
+	var err error
+	if o.text, err = json.Marshal(typed); err != nil {
 		return fmt.Errorf("%s cannot be shown as JSON", o.Meta.Kind)
 	}
-	return unmarshal(text, &o.Tree)
+	return nil
 }
 
 // unmarshal reads JSON as a kube-apiserver reads what has no type.

@@ -107,7 +107,7 @@ func TestDecodeShowsWhatTheAPIServerShowed(t *testing.T) {
 					t.Errorf("%s: %v, not shown: %v", e.Key, err, got.NotShown)
 					continue
 				}
-				tree := renumber(t, got.Tree)
+				tree := renumber(t, got.Tree())
 				api, why := forgive(string(e.Key), tree, want)
 				if why != "" {
 					forgiven[why]++

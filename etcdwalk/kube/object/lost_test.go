@@ -75,7 +75,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"apiVersion":"v1","kind":"ResourceQuota","metadata":{"name":"a"},"spec":{"hard":{"cpu":"1e2147483647"}}}`))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		got, err := object.Decode(value)
-		if (err == nil) != (got != nil && got.Tree != nil) {
+		if (err == nil) != (got != nil && got.Tree() != nil) {
 			t.Errorf("%+v, %v", got, err)
 		}
 		if err == nil {

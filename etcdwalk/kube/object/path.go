@@ -54,7 +54,7 @@ func (p Path) first(o *Object) (value any, found bool) {
 			value, found = nil, false
 		}
 	}()
-	all, err := p.values(o.Tree)
+	all, err := p.values(o.Tree())
 	if err != nil || len(all) == 0 || !all[0].IsValid() {
 		return nil, false
 	}
@@ -76,7 +76,7 @@ func (p Path) Text(alone bool, objects ...*Object) (text string, err error) {
 	defer caught(&err)
 	items := []any{}
 	for _, o := range objects {
-		items = append(items, o.Tree)
+		items = append(items, o.Tree())
 	}
 	var whole any = map[string]any{"apiVersion": "v1", "kind": "List", "items": items}
 	if alone {
@@ -92,7 +92,7 @@ func (p Path) Text(alone bool, objects ...*Object) (text string, err error) {
 // Cell is what the path finds, in one line, or <none>.
 func (p Path) Cell(o *Object) (cell string, err error) {
 	defer caught(&err)
-	found, err := p.values(o.Tree)
+	found, err := p.values(o.Tree())
 	if err != nil || len(found) == 0 {
 		return none, err
 	}
@@ -127,7 +127,7 @@ func (p Path) Key(o *Object) (key Key) {
 			key = Key{}
 		}
 	}()
-	found, err := p.values(o.Tree)
+	found, err := p.values(o.Tree())
 	if err != nil || len(found) == 0 {
 		return Key{}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"sigs.k8s.io/yaml"
 )
 
@@ -16,7 +17,7 @@ import (
 // characters and marks that change the direction of writing are escaped.
 func (o *Object) ToYAML() ([]byte, error) {
 	v := veil{token: "kubeferry-" + rand.Text()} // which no value can hold
-	text, err := yaml.Marshal(v.cover(o.Tree))
+	text, err := yaml.Marshal(v.cover(o.Tree()))
 	if err != nil {
 		return nil, errors.New("print as YAML: it holds what YAML cannot say")
 	}
@@ -25,14 +26,22 @@ func (o *Object) ToYAML() ([]byte, error) {
 
 // ToJSON is the object as kubectl prints it, and as safe.
 func (o *Object) ToJSON(indent string) ([]byte, error) {
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent(indent, "    ")
-	if err := enc.Encode(o.Tree); err != nil {
-		return nil, fmt.Errorf("print as JSON: %w", err)
+	text := jsontext.Value(bytes.Clone(o.text))
+	if o.text == nil {
+		var err error
+		if text, err = json.Marshal(o.tree); err != nil {
+			return nil, fmt.Errorf("print as JSON: %w", err)
+		}
 	}
-	return []byte(escape(out.String())), nil
+	err := text.Format(jsontext.ReorderRawObjects(true), jsontext.EscapeForJS(true), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true),
+		jsontext.WithIndentPrefix(indent), jsontext.WithIndent("    "))
+	if err != nil {
+		return nil, errors.New("print as JSON: it holds what JSON cannot say")
+	}
+	if text = append(text, '\n'); plain(text) {
+		return text, nil
+	}
+	return []byte(escape(string(text))), nil
 }
 
 // A veil puts tokens in the place of texts that YAML would print with a character that is
@@ -89,6 +98,17 @@ func escape(text string) string {
 		}
 	}
 	return b.String()
+}
+
+// plain tells whether a text is of ASCII's characters that can be seen, and of ends of
+// lines and tabs: most are, and none of these is unsafe.
+func plain(text []byte) bool {
+	for _, c := range text {
+		if c >= 0x7f || c < ' ' && c != '\n' && c != '\t' {
+			return false
+		}
+	}
+	return true
 }
 
 // unsafe tells whether a terminal may do something else with a character than show it.

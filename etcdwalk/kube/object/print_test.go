@@ -19,11 +19,11 @@ func TestPrintedTreesAreSafeAndWhole(t *testing.T) {
 	for _, odd := range []string{"\x00", "\x1b", "\r", "\u0085", "\u200e", "\u2028", "\ufeff", "\ufffe", "\uffff", "\x7f", ": #\x1b", "- \u202e"} {
 		tree["k"+odd] = "v" + odd + "w"
 	}
-	inYAML, err := (&object.Object{Tree: tree}).ToYAML()
+	inYAML, err := object.OfTree(object.Meta{}, tree).ToYAML()
 	if err != nil {
 		t.Fatal(err)
 	}
-	inJSON, err := (&object.Object{Tree: tree}).ToJSON("")
+	inJSON, err := object.OfTree(object.Meta{}, tree).ToJSON("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestOddTextsCostWhatTheirLengthCosts(t *testing.T) {
 		list = append(list, "\r")
 	}
 	begun := time.Now()
-	if _, err := (&object.Object{Tree: map[string]any{"a": list}}).ToYAML(); err != nil {
+	if _, err := object.OfTree(object.Meta{}, map[string]any{"a": list}).ToYAML(); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(begun); took > 30*time.Second {
@@ -73,7 +73,7 @@ func TestKeys(t *testing.T) {
 	}
 	var keys []object.Key
 	for _, v := range []any{nil, int64(-1), "100m", 0.5, "2", "1Ki", "2Gi", "10Gi", "1234567890123456789e900000000", "a", "b"} {
-		keys = append(keys, by.Key(&object.Object{Tree: map[string]any{"v": v}}))
+		keys = append(keys, by.Key(object.OfTree(object.Meta{}, map[string]any{"v": v})))
 	}
 	for i := range keys {
 		for j := range keys {
@@ -87,7 +87,7 @@ func TestKeys(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := p.Text(true, &object.Object{Tree: map[string]any{"a": "hunter2"}}); err != nil && strings.Contains(err.Error(), "hunter2") {
+		if _, err := p.Text(true, object.OfTree(object.Meta{}, map[string]any{"a": "hunter2"})); err != nil && strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: the error repeats the value: %v", text, err)
 		}
 	}

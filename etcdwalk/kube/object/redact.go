@@ -30,14 +30,13 @@ func NewRedactor() *Redactor {
 func (r *Redactor) Redact(o *Object) *Object {
 	switch {
 	case o.Stray: // nobody knows where it keeps what it guards
-		hidden := *o
-		hidden.Tree = map[string]any{"apiVersion": o.Meta.APIVersion, "kind": o.Meta.Kind, "metadata": map[string]any{"name": o.Meta.Name, "namespace": o.Meta.Namespace}}
+		hidden := o.withTree(map[string]any{"apiVersion": o.Meta.APIVersion, "kind": o.Meta.Kind, "metadata": map[string]any{"name": o.Meta.Name, "namespace": o.Meta.Namespace}})
 		hidden.NotShown = append([]string{"all but its name: it lies under a key of Secrets, and is none"}, o.NotShown...)
-		return &hidden
+		return hidden
 	case !o.IsSecret():
 		return o
 	}
-	hidden, tree := *o, maps.Clone(o.Tree)
+	tree := maps.Clone(o.Tree())
 	for _, member := range []string{"data", "stringData"} {
 		if values, ok := tree[member].(map[string]any); ok {
 			tree[member] = r.hideAll(values)
@@ -51,8 +50,7 @@ func (r *Redactor) Redact(o *Object) *Object {
 		about = maps.Clone(about)
 		about["annotations"], tree["metadata"] = r.hideAll(notes), about
 	}
-	hidden.Tree = tree
-	return &hidden
+	return o.withTree(tree)
 }
 
 func (r *Redactor) hideAll(values map[string]any) map[string]any {

@@ -18,7 +18,7 @@ func TestRedact(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := object.NewRedactor()
-	tree := r.Redact(o).Tree
+	tree := r.Redact(o).Tree()
 	shown, err := json.Marshal(tree)
 	if err != nil {
 		t.Fatal(err)
@@ -32,17 +32,17 @@ func TestRedact(t *testing.T) {
 	if data["a"] != data["b"] || data["a"] == data["c"] || len(text(data, "a")) != len(text(data, "c")) || strings.Contains(string(shown), "kept") || !strings.Contains(string(shown), `"note":"hmac:`) {
 		t.Errorf("%s", shown)
 	}
-	if other := part(object.NewRedactor().Redact(o).Tree, "data"); other["a"] == data["a"] {
+	if other := part(object.NewRedactor().Redact(o).Tree(), "data"); other["a"] == data["a"] {
 		t.Error("two redactors hide a value alike")
 	}
-	if whole, _ := json.Marshal(o.Tree); !strings.Contains(string(whole), `"a":"aHVudGVyMg=="`) || !strings.Contains(string(whole), `{\"data\":`) {
+	if whole, _ := json.Marshal(o.Tree()); !strings.Contains(string(whole), `"a":"aHVudGVyMg=="`) || !strings.Contains(string(whole), `{\"data\":`) {
 		t.Errorf("the object itself has changed: %s", whole)
 	}
 	config, err := object.Decode([]byte(strings.Replace(secret, `"Secret"`, `"ConfigMap"`, 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if shown, _ := json.Marshal(r.Redact(config).Tree); !strings.Contains(string(shown), "aHVudGVyMg==") {
+	if shown, _ := json.Marshal(r.Redact(config).Tree()); !strings.Contains(string(shown), "aHVudGVyMg==") {
 		t.Errorf("a ConfigMap is hidden: %s", shown)
 	}
 }

@@ -9,7 +9,7 @@ import (
 // status, the managedFields, and who holds a Lease until when. What is returned shares
 // its inner parts with the tree.
 func (o *Object) Substance() map[string]any {
-	tree := maps.Clone(o.Tree)
+	tree := maps.Clone(o.Tree())
 	delete(tree, "status")
 	without(tree, "metadata", "managedFields")
 	if o.Meta.Kind == "Lease" {

@@ -11,7 +11,7 @@ import (
 // none (apiextensions-apiserver: pkg/registry/customresource/tableconvertor).
 func CustomTable(definition *Object, m Meta) Table {
 	_, version, _ := strings.Cut(m.APIVersion, "/")
-	all := printerColumns(definition.Tree, version)
+	all := printerColumns(definition.Tree(), version)
 	if len(all) == 0 {
 		return TableOf(m)
 	}
@@ -20,7 +20,7 @@ func CustomTable(definition *Object, m Meta) Table {
 		t.columns = append(t.columns, tableColumn{strings.ToUpper(c.name), c.wide})
 	}
 	t.row = func(o *Object, now time.Time, _ bool) []string {
-		if o.Tree == nil {
+		if o.Tree() == nil {
 			return nil
 		}
 		cells := []string{o.Meta.Name}

@@ -22,10 +22,13 @@ func (o *Object) Newer(definition *Object) string {
 	}
 	newest := stored
 	if definition != nil {
-		newest.Version = storedVersion(definition.Tree, stored.Version)
+		newest.Version = storedVersion(definition.Tree(), stored.Version)
 	}
 	for _, group := range append(heirs[stored.Group], stored.Group) {
-		for _, known := range scheme.Scheme.VersionsForGroupKind(schema.GroupKind{Group: group, Kind: o.Meta.Kind}) {
+		for _, known := range scheme.Scheme.PrioritizedVersionsForGroup(group) {
+			if !scheme.Scheme.Recognizes(known.WithKind(o.Meta.Kind)) {
+				continue
+			}
 			if group != newest.Group && newest == stored || version.CompareKubeAwareVersionStrings(known.Version, newest.Version) > 0 {
 				newest = known
 			}

@@ -9,9 +9,9 @@ import (
 // TestNewer: an object that is stored in a version from which API servers have moved on is
 // told apart from one that is stored as they store it.
 func TestNewer(t *testing.T) {
-	crd := &object.Object{Tree: map[string]any{"spec": map[string]any{"versions": []any{
+	crd := object.OfTree(object.Meta{}, map[string]any{"spec": map[string]any{"versions": []any{
 		map[string]any{"name": "v1beta1", "storage": false}, map[string]any{"name": "v1", "storage": true},
-	}}}}
+	}}})
 	for _, c := range []struct {
 		apiVersion, kind string
 		definition       *object.Object
@@ -30,7 +30,7 @@ func TestNewer(t *testing.T) {
 		{"shop.example.io/v1beta1", "Widget", nil, ""},
 		{"shop.example.io/v1beta1", "Widget", crd, "shop.example.io/v1"},
 		{"shop.example.io/v1", "Widget", crd, ""},
-		{"shop.example.io/v1", "Widget", &object.Object{Tree: map[string]any{"spec": "odd"}}, ""},
+		{"shop.example.io/v1", "Widget", object.OfTree(object.Meta{}, map[string]any{"spec": "odd"}), ""},
 		{"a/b/c", "Pod", nil, ""},
 	} {
 		o := object.Object{Meta: object.Meta{APIVersion: c.apiVersion, Kind: c.kind}}

@@ -1,0 +1,27 @@
+package object_test
+
+import (
+	"testing"
+
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
+)
+
+// BenchmarkShow is what -o json costs for each stored byte: decoding and printing.
+func BenchmarkShow(b *testing.B) {
+	all, size := values(b), 0
+	for _, v := range all {
+		size += len(v.Value)
+	}
+	b.SetBytes(int64(size))
+	for b.Loop() {
+		for _, v := range all {
+			o, err := object.Decode(v.Value)
+			if err != nil {
+				continue
+			}
+			if _, err := o.ToJSON("        "); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
