@@ -25,6 +25,8 @@ type getOptions struct {
 
 	named bool // one object is called by its name
 	hide  *object.Redactor
+
+	printer object.Printer
 }
 
 func newGet(s *flags.Settings) *cobra.Command {

@@ -31,11 +31,10 @@ func newDocument(seen ferry.Seen) document {
 	return document{seen.Object, about, olderText(seen), seen.Text}
 }
 
-// prepare makes the text of an item; an error will come up again when it is wanted.
-func (d *documents) prepare(seen *ferry.Seen) {
-	if text, err := d.text(newDocument(*seen), itemIndent, false); err == nil {
-		seen.Text = text
-	}
+// prepare makes the text of an item.
+func (d *documents) prepare(seen *ferry.Seen) (err error) {
+	seen.Text, err = d.text(newDocument(*seen), itemIndent, false)
+	return err
 }
 
 // itemIndent stands before the lines of an item, in JSON.
@@ -108,7 +107,8 @@ func (d *documents) item(next document, first bool) error {
 	if d.o.form.shape == asJSON {
 		text = bytes.TrimSuffix(text, []byte("\n"))
 	}
-	d.o.s.Text(before + string(text))
+	d.o.s.Text(before)
+	d.o.s.Bytes(text)
 	return nil
 }
 
@@ -116,7 +116,7 @@ func (d *documents) item(next document, first bool) error {
 func (d *documents) text(next document, indent string, alone bool) ([]byte, error) {
 	shown := d.o.shown(next.object, alone)
 	if d.o.form.shape == asJSON {
-		return shown.ToJSON(indent)
+		return d.o.printer.JSON(shown, indent)
 	}
 	text, err := shown.ToYAML()
 	if err != nil {

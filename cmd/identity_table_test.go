@@ -26,7 +26,7 @@ const identityIntro = `# Whose backup is this?
 Made by ` + "`go test ./cmd -run TestIdentities -update`" + `, which tries each cell.
 
 What identifies a Kubernetes cluster is the UID of its namespace kube-system. It can be *unreadable*: encrypted at rest, or of an encoding that is not
-decoded. Then equal stored bytes prove that two clusters are one, and nothing proves that they are not. Etcd's cluster id is shared by clusters made from one
+decoded. Then equal stored bytes prove that two clusters are one, and nothing proves that they are not (--encryption-config opens what is encrypted). Etcd's cluster id is shared by clusters made from one
 template, changes when an etcd is rebuilt, and is 0 (unknown) with kine: it counts only where there is no kube-system.
 
 **Restore.** An archive goes into a target. *same* and *new* are scenarios, *newer* is the policy in scenario same. 0: planned. 19: refused; with a star,

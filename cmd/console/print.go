@@ -49,6 +49,13 @@ func (p *Printer) Text(s string) {
 	}
 }
 
+// Bytes prints a part of a document to stdout as it is.
+func (p *Printer) Bytes(b []byte) {
+	if !p.JSON {
+		p.keep(p.Stdout.Write(b))
+	}
+}
+
 // Verbatim prints what a value holds to stdout: its bytes into a file or a pipe; on a
 // terminal, what could steer it is escaped.
 func (p *Printer) Verbatim(s string) {

@@ -18,8 +18,8 @@ type Look struct {
 	// Names asks for no more than what objects are called: they have no tree.
 	Names bool
 	// Prepare, which may be nil, does with each object what takes time, before it is told
-	// of: with several at once.
-	Prepare func(*Seen)
+	// of: with several at once. One that it has an error for counts as not decoded.
+	Prepare func(*Seen) error
 }
 
 // A Seen is what lies under one key.
@@ -165,7 +165,9 @@ func (l Look) see(ctx context.Context, info etcdwalk.Info, f found) Seen {
 	s.Object.Stray = f.Kind == "secrets" && !s.Object.IsSecret()
 	s.Newer = s.Object.Newer(f.definition)
 	if l.Prepare != nil {
-		l.Prepare(&s)
+		if err := l.Prepare(&s); err != nil {
+			s.Err = fmt.Errorf("%w: %w", object.ErrUndecodable, err)
+		}
 	}
 	return s
 }

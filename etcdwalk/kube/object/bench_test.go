@@ -8,6 +8,7 @@ import (
 
 // BenchmarkShow is what -o json costs for each stored byte: decoding and printing.
 func BenchmarkShow(b *testing.B) {
+	var printer object.Printer
 	all, size := values(b), 0
 	for _, v := range all {
 		size += len(v.Value)
@@ -19,7 +20,7 @@ func BenchmarkShow(b *testing.B) {
 			if err != nil {
 				continue
 			}
-			if _, err := o.ToJSON("        "); err != nil {
+			if _, err := printer.JSON(o, "        "); err != nil {
 				b.Fatal(err)
 			}
 		}

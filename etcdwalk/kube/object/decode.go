@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer/cbor/direct"
@@ -32,6 +35,7 @@ type Object struct {
 	Stray bool
 
 	typed runtime.Object // nil: no type of it is compiled in
+	size  int            // of the value
 	text  []byte         // of a typed object: the JSON that the API shows, not yet in order
 	tree  map[string]any // nil: not made yet
 }
@@ -39,7 +43,15 @@ type Object struct {
 // Tree is the object as the API shows it: JSON, with whole numbers as int64; nil if it was
 // not decoded. It is made when it is asked for first, so not by two at once.
 func (o *Object) Tree() map[string]any {
-	if o.tree == nil && o.text != nil && unmarshal(o.text, &o.tree) != nil {
+	if o.tree != nil || o.typed == nil {
+		return o.tree
+	}
+	if o.text == nil && o.encode() != nil {
+		o.NotShown = append(o.NotShown, "all but its name: it holds what JSON cannot say")
+		o.tree = map[string]any{"apiVersion": o.Meta.APIVersion, "kind": o.Meta.Kind, "metadata": map[string]any{"name": o.Meta.Name, "namespace": o.Meta.Namespace}}
+		return o.tree
+	}
+	if unmarshal(o.text, &o.tree) != nil {
 		// It has a number that is none for Go, as managedFields can, which have no types.
 		numbers := json.NewDecoder(bytes.NewReader(o.text))
 		numbers.UseNumber()
@@ -66,7 +78,7 @@ func Decode(value []byte) (o *Object, err error) {
 			o, err = nil, fmt.Errorf("%w: its decoder gave up", ErrUndecodable)
 		}
 	}()
-	o = &Object{}
+	o = &Object{size: len(value)}
 	if o.Encoding, o.Meta, err = Read(value); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUndecodable, err)
 	}
@@ -163,15 +175,38 @@ func (o *Object) fromCBOR(value []byte) error {
 	return o.fromJSON(text)
 }
 
-// show makes the tree of a typed object.
+// show makes sure that a typed object can be shown. What may keep it from that is JSON
+// which a type holds as it came: to encode all of it is needless for most.
 func (o *Object) show(typed runtime.Object) error {
 	typed.GetObjectKind().SetGroupVersionKind(schema.FromAPIVersionAndKind(o.Meta.APIVersion, o.Meta.Kind))
 	o.typed = typed
+	if about, ok := typed.(metav1.Object); ok && !holdsRaw(o.Meta) && !slices.ContainsFunc(about.GetManagedFields(), badFields) {
+		return nil
+	}
+	return o.encode()
+}
+
+// encode makes the JSON of a typed object.
+func (o *Object) encode() error {
 	var err error
-	if o.text, err = json.Marshal(typed); err != nil {
+	if o.text, err = json.Marshal(o.typed); err != nil {
 		return fmt.Errorf("%s cannot be shown as JSON", o.Meta.Kind)
 	}
 	return nil
+}
+
+// holdsRaw tells whether a kind's type holds JSON that it knows nothing of.
+func holdsRaw(m Meta) bool {
+	return m.Kind == "ControllerRevision" || strings.HasPrefix(m.APIVersion, "resource.k8s.io/")
+}
+
+func badFields(f metav1.ManagedFieldsEntry) bool {
+	if f.FieldsV1 == nil {
+		return false
+	}
+	raw := f.FieldsV1.GetRawBytes()
+	rest, simple := simpleEnd(raw, 0)
+	return raw != nil && (!simple || len(rest) > 0) && !jsontext.Value(raw).IsValid()
 }
 
 // unmarshal reads JSON as a kube-apiserver reads what has no type.

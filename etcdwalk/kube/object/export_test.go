@@ -1,4 +1,32 @@
 package object
 
+import (
+	"encoding/json"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
 // OfTree is an object that was not decoded.
 func OfTree(m Meta, tree map[string]any) *Object { return &Object{Meta: m, tree: tree} }
+
+// ToJSON is what a Printer has to print, as the libraries make it.
+func (o *Object) ToJSON(indent string) ([]byte, error) {
+	shown := any(o.Tree())
+	if o.typed != nil {
+		shown = o.typed
+	}
+	made, err := json.Marshal(shown)
+	if err != nil {
+		return nil, errJSON
+	}
+	text := jsontext.Value(made)
+	err = text.Format(jsontext.ReorderRawObjects(true), jsontext.EscapeForJS(true), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true),
+		jsontext.WithIndentPrefix(indent), jsontext.WithIndent("    "))
+	if err != nil {
+		return nil, errJSON
+	}
+	if text = append(text, '\n'); plain(text) {
+		return text, nil
+	}
+	return []byte(escape(string(text))), nil
+}

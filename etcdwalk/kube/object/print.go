@@ -1,7 +1,6 @@
 package object
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -9,7 +8,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"sigs.k8s.io/yaml"
 )
 
@@ -22,26 +20,6 @@ func (o *Object) ToYAML() ([]byte, error) {
 		return nil, errors.New("print as YAML: it holds what YAML cannot say")
 	}
 	return []byte(strings.NewReplacer(v.pairs...).Replace(string(text))), nil
-}
-
-// ToJSON is the object as kubectl prints it, and as safe.
-func (o *Object) ToJSON(indent string) ([]byte, error) {
-	text := jsontext.Value(bytes.Clone(o.text))
-	if o.text == nil {
-		var err error
-		if text, err = json.Marshal(o.tree); err != nil {
-			return nil, fmt.Errorf("print as JSON: %w", err)
-		}
-	}
-	err := text.Format(jsontext.ReorderRawObjects(true), jsontext.EscapeForJS(true), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true),
-		jsontext.WithIndentPrefix(indent), jsontext.WithIndent("    "))
-	if err != nil {
-		return nil, errors.New("print as JSON: it holds what JSON cannot say")
-	}
-	if text = append(text, '\n'); plain(text) {
-		return text, nil
-	}
-	return []byte(escape(string(text))), nil
 }
 
 // A veil puts tokens in the place of texts that YAML would print with a character that is

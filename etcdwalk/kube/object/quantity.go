@@ -38,12 +38,10 @@ func outsized(text []byte) bool {
 // type which has quantities. The text of a Quantity is its field 1. That of other messages
 // is mostly a name; one like 12e456 is taken for a quantity.
 func checkQuantities(into any, raw []byte) error {
-	for i := range raw {
-		if raw[i] != 1<<3|2 {
-			continue
-		}
-		size, n := binary.Uvarint(raw[i+1:])
-		rest := raw[min(i+1+max(n, 0), len(raw)):]
+	for at := bytes.IndexByte(raw, 1<<3|2); at >= 0; at = bytes.IndexByte(raw, 1<<3|2) {
+		raw = raw[at+1:]
+		size, n := binary.Uvarint(raw)
+		rest := raw[max(n, 0):]
 		if n > 0 && size <= uint64(len(rest)) && outsized(rest[:size]) && hasQuantities(reflect.TypeOf(into), map[reflect.Type]bool{}) {
 			return errQuantity
 		}

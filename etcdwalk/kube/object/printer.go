@@ -1,0 +1,141 @@
+package object
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// A Printer prints objects as JSON, as kubectl does: names in order, and indented. It does
+// in one pass what takes the libraries three: to encode, to order, to indent. It remembers
+// how types are printed; the zero value is ready, and may be used by several at once.
+type Printer struct{ shapes sync.Map } // of struct types, as *structShape
+
+// errJSON: what a type makes of itself is no JSON.
+var errJSON = errors.New("print as JSON: it holds what JSON cannot say")
+
+// JSON is the object as kubectl prints it, and safe on a terminal: in a text, control
+// characters and marks that change the direction of writing are escaped. The lines behind
+// the first begin with indent.
+func (p *Printer) JSON(o *Object, indent string) ([]byte, error) {
+	w := &jsonWriter{printer: p, newline: "\n" + indent, out: make([]byte, 0, 4*o.size+64)}
+	var err error
+	if o.typed != nil {
+		err = w.value(reflect.ValueOf(o.typed), 0)
+	} else {
+		err = w.any(o.tree, 0)
+	}
+	return append(w.out, '\n'), err
+}
+
+// A jsonWriter prints one object.
+type jsonWriter struct {
+	printer *Printer
+	newline string
+	out     []byte
+}
+
+const spaces = "                                                                                                                                "
+
+// line begins a line at a depth.
+func (w *jsonWriter) line(depth int) {
+	w.out = append(w.out, w.newline...)
+	for n := 4 * depth; n > 0; n -= len(spaces) {
+		w.out = append(w.out, spaces[:min(n, len(spaces))]...)
+	}
+}
+
+// name begins a member; the first of an object opens it.
+func (w *jsonWriter) name(name string, first bool, depth int) {
+	w.open('{', first, depth)
+	w.out = append(appendText(w.out, name), ": "...)
+}
+
+// open begins an element or a member.
+func (w *jsonWriter) open(bracket byte, first bool, depth int) {
+	if first {
+		w.out = append(w.out, bracket)
+	} else {
+		w.out = append(w.out, ',')
+	}
+	w.line(depth + 1)
+}
+
+// end closes what has been opened, or prints what is empty.
+func (w *jsonWriter) end(brackets string, empty bool, depth int) {
+	if empty {
+		w.out = append(w.out, brackets...)
+		return
+	}
+	w.line(depth)
+	w.out = append(w.out, brackets[1])
+}
+
+// any prints a value of a tree.
+func (w *jsonWriter) any(value any, depth int) error {
+	switch of := value.(type) {
+	case map[string]any:
+		first := true
+		for _, name := range slices.Sorted(maps.Keys(of)) {
+			w.name(name, first, depth)
+			if err := w.any(of[name], depth+1); err != nil {
+				return err
+			}
+			first = false
+		}
+		w.end("{}", first, depth)
+	case []any:
+		for i, inner := range of {
+			w.open('[', i == 0, depth)
+			if err := w.any(inner, depth+1); err != nil {
+				return err
+			}
+		}
+		w.end("[]", len(of) == 0, depth)
+	case string:
+		w.out = appendText(w.out, of)
+	case int64:
+		w.out = strconv.AppendInt(w.out, of, 10)
+	case bool:
+		w.out = strconv.AppendBool(w.out, of)
+	default:
+		return w.other(value, depth)
+	}
+	return nil
+}
+
+// other prints a value as the library does.
+func (w *jsonWriter) other(value any, depth int) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return errJSON
+	}
+	return w.raw(text, depth)
+}
+
+// raw prints JSON that is there already.
+func (w *jsonWriter) raw(text jsontext.Value, depth int) error {
+	begun := len(w.out)
+	if w.reindent(text, depth) {
+		return nil
+	}
+	w.out = w.out[:begun]
+	text = bytes.Clone(text)
+	err := text.Format(jsontext.ReorderRawObjects(true), jsontext.EscapeForJS(true), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true),
+		jsontext.WithIndentPrefix(w.newline[1:]+string(bytes.Repeat([]byte("    "), depth))), jsontext.WithIndent("    "))
+	if err != nil {
+		return errJSON
+	}
+	if !plain(text) {
+		text = []byte(escape(string(text)))
+	}
+	w.out = append(w.out, text...)
+	return nil
+}
