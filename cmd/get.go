@@ -90,6 +90,7 @@ func (o *getOptions) validate(words []string) (kube.Query, error) {
 }
 
 func (o *getOptions) run(ctx context.Context, query kube.Query) error {
+	leaveRoom()
 	shown, err := o.newShow()
 	if err != nil {
 		return err

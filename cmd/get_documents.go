@@ -26,14 +26,17 @@ type document struct {
 	text   []byte // as an item, if it was made before
 }
 
-func newDocument(seen ferry.Seen) document {
+func (d *documents) document(seen ferry.Seen) document {
+	if d.o.form.shape == asJSON { // which has no room for notes
+		return document{object: seen.Object, text: seen.Text}
+	}
 	about := fmt.Sprintf("%s, revision %d, %s", console.Printable(string(seen.Key)), seen.ModRevision, seen.Encoding)
 	return document{seen.Object, about, olderText(seen), seen.Text}
 }
 
 // prepare makes the text of an item.
 func (d *documents) prepare(seen *ferry.Seen) (err error) {
-	seen.Text, err = d.text(newDocument(*seen), itemIndent, false)
+	seen.Text, err = d.text(d.document(*seen), false)
 	return err
 }
 
@@ -46,7 +49,7 @@ func (d *documents) add(seen ferry.Seen) error {
 	if seen.Err != nil {
 		return nil
 	}
-	next := newDocument(seen)
+	next := d.document(seen)
 	warnNotShown(d.o, seen)
 	if err := d.o.oneOnly(d.held.count + 1); err != nil {
 		return err
@@ -65,7 +68,7 @@ func warnNotShown(o *getOptions, seen ferry.Seen) {
 func (d *documents) end() error {
 	switch {
 	case d.held.count == 1 && d.o.named:
-		text, err := d.text(d.held.first, "", true)
+		text, err := d.text(d.held.first, true)
 		if err != nil {
 			return err
 		}
@@ -96,27 +99,32 @@ func (d *documents) item(next document, first bool) error {
 	text := next.text
 	if text == nil {
 		var err error
-		if text, err = d.text(next, itemIndent, false); err != nil {
+		if text, err = d.text(next, false); err != nil {
 			return err
 		}
 	}
-	before := listParts[d.o.form.shape]
 	if first {
-		before = listBegins[d.o.form.shape]
+		d.o.s.Text(listBegins[d.o.form.shape])
+		d.o.s.Bytes(text[len(listParts[d.o.form.shape]):])
+	} else {
+		d.o.s.Bytes(text)
 	}
 	if d.o.form.shape == asJSON {
-		text = bytes.TrimSuffix(text, []byte("\n"))
+		d.o.printer.Reuse(text)
 	}
-	d.o.s.Text(before)
-	d.o.s.Bytes(text)
 	return nil
 }
 
-// text is an object in the form that was asked for.
-func (d *documents) text(next document, indent string, alone bool) ([]byte, error) {
+// text is an object in the form that was asked for, one that is alone, or an item with what
+// stands between it and the one before.
+func (d *documents) text(next document, alone bool) ([]byte, error) {
 	shown := d.o.shown(next.object, alone)
-	if d.o.form.shape == asJSON {
-		return d.o.printer.JSON(shown, indent)
+	switch {
+	case d.o.form.shape == asJSON && alone:
+		return d.o.printer.JSON(shown, "", "")
+	case d.o.form.shape == asJSON:
+		text, err := d.o.printer.JSON(shown, listParts[asJSON], itemIndent)
+		return bytes.TrimSuffix(text, []byte("\n")), err
 	}
 	text, err := shown.ToYAML()
 	if err != nil {

@@ -37,6 +37,22 @@ const (
 	softMemory = 64 << 20
 )
 
+// What it is told where objects are decoded, of which nothing is used again.
+const (
+	decodingPercent = 300
+	decodingMemory  = 256 << 20
+)
+
+// leaveRoom lets more garbage lie, as a command that decodes objects makes much of it.
+func leaveRoom() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(decodingPercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(decodingMemory)
+	}
+}
+
 // Main runs the command line of this process and returns its exit code.
 func Main() int {
 	if os.Getenv("GOGC") == "" {

@@ -20,7 +20,7 @@ func BenchmarkShow(b *testing.B) {
 			if err != nil {
 				continue
 			}
-			if _, err := printer.JSON(o, "        "); err != nil {
+			if _, err := printer.JSON(o, "", "        "); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -43,7 +43,7 @@ type Object struct {
 // Tree is the object as the API shows it: JSON, with whole numbers as int64; nil if it was
 // not decoded. It is made when it is asked for first, so not by two at once.
 func (o *Object) Tree() map[string]any {
-	if o.tree != nil || o.typed == nil {
+	if o.tree != nil || o.typed == nil && o.text == nil {
 		return o.tree
 	}
 	if o.text == nil && o.encode() != nil {
@@ -140,6 +140,10 @@ func (o *Object) fromProtobuf(value []byte) error {
 func (o *Object) fromJSON(text []byte) error {
 	typed := o.newTyped()
 	if typed == nil {
+		if text = bytes.TrimSpace(text); isSimple(text) { // which is sure to be a tree
+			o.text = bytes.Clone(text)
+			return nil
+		}
 		return unmarshal(text, &o.tree)
 	}
 	if err := checkQuantitiesOf(typed, text); err != nil {
@@ -205,8 +209,7 @@ func badFields(f metav1.ManagedFieldsEntry) bool {
 		return false
 	}
 	raw := f.FieldsV1.GetRawBytes()
-	rest, simple := simpleEnd(raw, 0)
-	return raw != nil && (!simple || len(rest) > 0) && !jsontext.Value(raw).IsValid()
+	return raw != nil && !isSimple(raw) && !jsontext.Value(raw).IsValid()
 }
 
 // unmarshal reads JSON as a kube-apiserver reads what has no type.

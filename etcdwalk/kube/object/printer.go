@@ -16,23 +16,47 @@ import (
 // A Printer prints objects as JSON, as kubectl does: names in order, and indented. It does
 // in one pass what takes the libraries three: to encode, to order, to indent. It remembers
 // how types are printed; the zero value is ready, and may be used by several at once.
-type Printer struct{ shapes sync.Map } // of struct types, as *structShape
+type Printer struct {
+	shapes sync.Map  // of struct types, as *structShape
+	spare  sync.Pool // of writers, with what they have printed
+}
 
 // errJSON: what a type makes of itself is no JSON.
 var errJSON = errors.New("print as JSON: it holds what JSON cannot say")
 
 // JSON is the object as kubectl prints it, and safe on a terminal: in a text, control
 // characters and marks that change the direction of writing are escaped. The lines behind
-// the first begin with indent.
-func (p *Printer) JSON(o *Object, indent string) ([]byte, error) {
-	w := &jsonWriter{printer: p, newline: "\n" + indent, out: make([]byte, 0, 4*o.size+64)}
-	var err error
-	if o.typed != nil {
-		err = w.value(reflect.ValueOf(o.typed), 0)
-	} else {
-		err = w.any(o.tree, 0)
+// the first begin with indent, and the first with before. Who has no more use for the text
+// may give it back, for the next to be printed into it.
+func (p *Printer) JSON(o *Object, before, indent string) ([]byte, error) {
+	w, ok := p.spare.Get().(*jsonWriter)
+	if !ok {
+		w = &jsonWriter{printer: p}
 	}
-	return append(w.out, '\n'), err
+	w.newline, w.out, w.members = "\n"+indent, append(w.out[:0], before...), w.members[:0]
+	var err error
+	switch {
+	case o.typed != nil:
+		err = w.value(reflect.ValueOf(o.typed), 0)
+	case o.tree == nil && o.text != nil && w.reindent(o.text, 0):
+	default:
+		w.out = append(w.out[:0], before...)
+		err = w.any(o.Tree(), 0)
+	}
+	text := append(w.out, '\n')
+	w.out = nil
+	p.spare.Put(w)
+	return text, err
+}
+
+// Reuse gives back what JSON has printed.
+func (p *Printer) Reuse(text []byte) {
+	w, ok := p.spare.Get().(*jsonWriter)
+	if !ok || w.out != nil {
+		w = &jsonWriter{printer: p}
+	}
+	w.out = text
+	p.spare.Put(w)
 }
 
 // A jsonWriter prints one object.
@@ -40,6 +64,9 @@ type jsonWriter struct {
 	printer *Printer
 	newline string
 	out     []byte
+
+	members []rawMember // of raw JSON that is being printed
+	scratch []byte
 }
 
 const spaces = "                                                                                                                                "

@@ -3,6 +3,7 @@ package object
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -53,15 +54,46 @@ func appendText(out []byte, s string) []byte {
 	return append(append(out, s[kept:]...), '"')
 }
 
-// reindent prints JSON without spaces, of objects and texts that need no new escapes, as
+// What may be escaped in simple JSON: as it is printed.
+const (
+	inNames = `"\`
+	inTexts = `"\nrtbf`
+)
+
+// reindent prints JSON without spaces whose texts and numbers need no new form, as
 // managedFields are. It tells whether this was such; else it may have printed a part.
 func (w *jsonWriter) reindent(text []byte, depth int) bool {
-	if simpleScalar(text) {
-		w.out = append(w.out, text...)
-		return true
+	rest, ok := w.simple(text, depth, 0)
+	return ok && len(rest) == 0
+}
+
+// A rawMember is a member of an object that has been printed: its name in quotes, and where
+// it is.
+type rawMember struct {
+	name     []byte
+	from, to int
+}
+
+// simple prints a value, and says what is behind it.
+func (w *jsonWriter) simple(text []byte, depth, nested int) (rest []byte, ok bool) {
+	switch {
+	case len(text) == 0 || nested > deepest:
+		return nil, false
+	case text[0] == '{':
+		return w.simpleObject(text, depth, nested)
+	case text[0] == '[':
+		return w.simpleList(text, depth, nested)
+	case text[0] == '"':
+		quoted, rest, ok := simpleText(text, inTexts)
+		w.out = append(w.out, quoted...)
+		return rest, ok
 	}
-	rest, ok := simpleEnd(text, 0)
-	return ok && len(rest) == 0 && w.indented(text, depth)
+	end := 0
+	for end < len(text) && (text[end] >= '0' && text[end] <= '9' || text[end] >= 'a' && text[end] <= 'z') {
+		end++
+	}
+	w.out = append(w.out, text[:end]...)
+	return text[end:], simpleScalar(text[:end])
 }
 
 // simpleScalar tells whether a text is a whole number of up to 18 digits, or a word.
@@ -71,73 +103,138 @@ func simpleScalar(text []byte) bool {
 		return true
 	}
 	for _, c := range text {
-		if c < '0' || c > '9' {
+		if c > '9' {
 			return false
 		}
 	}
 	return len(text) > 0 && len(text) < 19 && (text[0] != '0' || len(text) == 1)
 }
 
-// simpleEnd finds the end of a value that reindent can print: what is behind it.
-func simpleEnd(text []byte, nested int) (rest []byte, ok bool) {
-	if len(text) < 2 || text[0] != '{' || nested > deepest {
-		_, rest, ok := simpleText(text)
-		return rest, ok
+func (w *jsonWriter) simpleList(text []byte, depth, nested int) (rest []byte, ok bool) {
+	if len(text) < 2 {
+		return nil, false
 	}
-	if text[1] == '}' {
+	if text[1] == ']' {
+		w.out = append(w.out, "[]"...)
 		return text[2:], true
 	}
+	for first := true; text[0] != ']'; first = false { // at a bracket or a comma before an element
+		w.open('[', first, depth)
+		if text, ok = w.simple(text[1:], depth+1, nested+1); !ok || len(text) == 0 || text[0] != ',' && text[0] != ']' {
+			return nil, false
+		}
+	}
+	w.line(depth)
+	w.out = append(w.out, ']')
+	return text[1:], true
+}
+
+// simpleObject prints the members of an object as they come, and puts them in order then.
+// Of a name that is there twice it is not clear what is meant: then it does not.
+func (w *jsonWriter) simpleObject(text []byte, depth, nested int) (rest []byte, ok bool) {
+	if len(text) < 2 {
+		return nil, false
+	}
+	if text[1] == '}' {
+		w.out = append(w.out, "{}"...)
+		return text[2:], true
+	}
+	begun, members, ordered := len(w.out), len(w.members), true
 	for text[0] != '}' { // at a brace or a comma before a member
-		_, after, ok := simpleText(text[1:])
+		name, after, ok := simpleText(text[1:], inNames)
 		if !ok || len(after) == 0 || after[0] != ':' {
 			return nil, false
 		}
-		if text, ok = simpleEnd(after[1:], nested+1); !ok || len(text) == 0 || text[0] != ',' && text[0] != '}' {
+		from := len(w.out)
+		w.out = append(w.out, ',')
+		w.line(depth + 1)
+		w.out = append(append(w.out, name...), ": "...)
+		if text, ok = w.simple(after[1:], depth+1, nested+1); !ok || len(text) == 0 || text[0] != ',' && text[0] != '}' {
+			return nil, false
+		}
+		m := rawMember{name, from, len(w.out)}
+		ordered = ordered && (len(w.members) == members || compareNames(w.members[len(w.members)-1], m) < 0)
+		w.members = append(w.members, m)
+	}
+	if !ordered && !w.order(w.members[members:], begun) {
+		return nil, false
+	}
+	w.members = w.members[:members]
+	w.out[begun] = '{' // in the place of the first comma
+	w.line(depth)
+	w.out = append(w.out, '}')
+	return text[1:], true
+}
+
+// order puts members that have been printed in the order of their names, if each has its
+// own.
+func (w *jsonWriter) order(members []rawMember, begun int) bool {
+	slices.SortFunc(members, compareNames)
+	w.scratch = w.scratch[:0]
+	for i, m := range members {
+		if i > 0 && compareNames(members[i-1], m) == 0 {
+			return false
+		}
+		w.scratch = append(w.scratch, w.out[m.from:m.to]...)
+	}
+	copy(w.out[begun:], w.scratch)
+	return true
+}
+
+// isSimple tells whether JSON is of the form that reindent prints, but for names that are
+// there twice.
+func isSimple(text []byte) bool {
+	rest, ok := simpleEnd(text, 0)
+	return ok && len(rest) == 0
+}
+
+// simpleEnd finds the end of a value of that form: what is behind it.
+func simpleEnd(text []byte, nested int) (rest []byte, ok bool) {
+	if len(text) == 0 || nested > deepest {
+		return nil, false
+	}
+	switch text[0] {
+	case '"':
+		_, rest, ok := simpleText(text, inTexts)
+		return rest, ok
+	case '{', '[':
+		return simpleInner(text, nested)
+	}
+	end := 0
+	for end < len(text) && (text[end] >= '0' && text[end] <= '9' || text[end] >= 'a' && text[end] <= 'z') {
+		end++
+	}
+	return text[end:], simpleScalar(text[:end])
+}
+
+func simpleInner(text []byte, nested int) (rest []byte, ok bool) {
+	object := text[0] == '{'
+	closing := byte(']')
+	if object {
+		closing = '}'
+	}
+	if len(text) > 1 && text[1] == closing {
+		return text[2:], true
+	}
+	for text[0] != closing { // at a bracket or a comma
+		text = text[1:]
+		if object {
+			_, after, ok := simpleText(text, inNames)
+			if !ok || len(after) == 0 || after[0] != ':' {
+				return nil, false
+			}
+			text = after[1:]
+		}
+		if text, ok = simpleEnd(text, nested+1); !ok || len(text) == 0 || text[0] != ',' && text[0] != closing {
 			return nil, false
 		}
 	}
 	return text[1:], true
 }
 
-// A rawMember is a member of an object in JSON: its name in quotes, and its value.
-type rawMember struct{ name, value []byte }
-
-// indented prints a value that simpleEnd has found the end of. Of a name that is there
-// twice it is not clear what is meant: then it does not.
-func (w *jsonWriter) indented(text []byte, depth int) bool {
-	if text[0] != '{' || text[1] == '}' {
-		w.out = append(w.out, text...)
-		return true
-	}
-	var few [16]rawMember
-	members, ordered := few[:0], true
-	for text[0] != '}' {
-		name, after, _ := simpleText(text[1:])
-		rest, _ := simpleEnd(after[1:], 0)
-		m := rawMember{name, after[1 : len(after)-len(rest)]}
-		ordered = ordered && (len(members) == 0 || compareNames(members[len(members)-1], m) < 0)
-		members, text = append(members, m), rest
-	}
-	if !ordered {
-		slices.SortFunc(members, compareNames)
-	}
-	for i, m := range members {
-		if !ordered && i > 0 && compareNames(members[i-1], m) == 0 {
-			return false
-		}
-		w.open('{', i == 0, depth)
-		w.out = append(append(w.out, m.name...), ": "...)
-		if !w.indented(m.value, depth+1) {
-			return false
-		}
-	}
-	w.line(depth)
-	w.out = append(w.out, '}')
-	return true
-}
-
-// simpleText is a text in quotes that is printed as it stands, and what is behind it.
-func simpleText(text []byte) (quoted, rest []byte, ok bool) {
+// simpleText is a text in quotes that is printed as it stands, and what is behind it. In a
+// name only quotes and backslashes are escaped, so that it can be compared.
+func simpleText(text []byte, escapes string) (quoted, rest []byte, ok bool) {
 	if len(text) == 0 || text[0] != '"' {
 		return nil, nil, false
 	}
@@ -145,7 +242,7 @@ func simpleText(text []byte) (quoted, rest []byte, ok bool) {
 		switch c := text[i]; {
 		case c == '"':
 			return text[:i+1], text[i+1:], true
-		case c == '\\' && i+1 < len(text) && (text[i+1] == '"' || text[i+1] == '\\'):
+		case c == '\\' && i+1 < len(text) && strings.IndexByte(escapes, text[i+1]) >= 0:
 			i++
 		case c < ' ', c >= 0x7f, c == '\\':
 			return nil, nil, false

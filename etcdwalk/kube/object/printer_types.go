@@ -3,6 +3,7 @@ package object
 import (
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -73,7 +74,10 @@ func (w *jsonWriter) structure(v reflect.Value, depth int) error {
 	first := true
 	for i := range shape.members {
 		m := &shape.members[i]
-		field := v.FieldByIndex(m.index)
+		field := v.Field(m.index[0])
+		for _, at := range m.index[1:] {
+			field = field.Field(at)
+		}
 		if m.omitEmpty && isEmpty(field) || m.omitZero && isZero(field) {
 			continue
 		}
@@ -90,6 +94,14 @@ func (w *jsonWriter) structure(v reflect.Value, depth int) error {
 func (w *jsonWriter) mapping(v reflect.Value, depth int) error {
 	if v.IsNil() {
 		w.out = append(w.out, "null"...)
+		return nil
+	}
+	if texts, ok := v.Interface().(map[string]string); ok {
+		for i, name := range slices.Sorted(maps.Keys(texts)) {
+			w.name(name, i == 0, depth)
+			w.out = appendText(w.out, texts[name])
+		}
+		w.end("{}", len(texts) == 0, depth)
 		return nil
 	}
 	if v.Type().Key().Kind() != reflect.String {

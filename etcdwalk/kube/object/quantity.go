@@ -31,7 +31,10 @@ var (
 
 // outsized tells whether a text is a number, and one of 100 digits or more.
 func outsized(text []byte) bool {
-	return len(text) > 3 && (text[0] <= '9') && amount.Match(text) && (len(text) > maxQuantity || far.Match(text))
+	if len(text) < 4 || text[0] > '9' || len(text) <= maxQuantity && bytes.IndexByte(text, 'e') < 0 && bytes.IndexByte(text, 'E') < 0 {
+		return false
+	}
+	return amount.Match(text) && (len(text) > maxQuantity || far.Match(text))
 }
 
 // checkQuantities looks for outsized quantities in protobuf that is to be decoded into a
