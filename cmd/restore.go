@@ -40,8 +40,9 @@ It creates and replaces keys and never deletes any. It can be run again safely.
 
 The target is the cluster that the connection flags name. UIDs, owners and
 status are restored as they were. Keys under an etcd lease (in practice, events)
-are skipped unless --leases=regrant is given. What an API server writes for
-itself (masterleases, peerserverleases) is never restored.`,
+are skipped unless --leases=regrant is given. What controllers make anew is left
+to them (kubeferry help rules). In a living cluster what was written is looked
+at again for a while; what did not stay ends with 3.`,
 		Annotations: ends(exitIncomplete, exitNotFound, exitKey, exitIntegrity, exitPolicy, exitCluster, exitStore, exitDenied, exitConflict, exitGuard, exitNoSpace),
 		Example: `  # what would happen
   kubeferry restore --from prod.zip.age -i kubeferry.identity --dry-run
