@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -24,6 +25,21 @@ var living = map[string]string{
 	"/registry/replicasets/shop/web-1":     `{"kind":"ReplicaSet","apiVersion":"apps/v1","metadata":{"name":"web-1","namespace":"shop","uid":"r1","ownerReferences":[{"apiVersion":"apps/v1","kind":"Deployment","name":"web","uid":"d1","controller":true}]}}`,
 	"/registry/serviceaccounts/shop/robot": `{"kind":"ServiceAccount","apiVersion":"v1","metadata":{"name":"robot","namespace":"shop","uid":"a1"}}`,
 	"/registry/configmaps/shop/settings":   `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"settings","namespace":"shop","uid":"c1"}}`,
+}
+
+// startLiving is an etcd with these objects, and what puts others.
+func startLiving(t *testing.T) (keys pair, server *etcdproc.Server, put func(key, value string)) {
+	t.Helper()
+	server = etcdproc.Start(t, etcdproc.Options{})
+	client := server.Client(t)
+	put = func(key, value string) {
+		_, err := client.Put(context.Background(), key, value)
+		check(t, err)
+	}
+	for key, value := range living {
+		put(key, value)
+	}
+	return newPair(t), server, put
 }
 
 // collector is the garbage collector in small: a while after an object is put it deletes
@@ -61,21 +77,13 @@ func collector(t *testing.T, client *clientv3.Client, delay time.Duration) *atom
 // controllers have undone within seconds is no success.
 func TestWhatDoesNotStayIsToldOf(t *testing.T) {
 	t.Parallel()
-	keys := newPair(t)
-	server := etcdproc.Start(t, etcdproc.Options{})
+	keys, server, put := startLiving(t)
 	client := server.Client(t)
-	put := func(key, value string) {
-		_, err := client.Put(context.Background(), key, value)
-		check(t, err)
-	}
 	remove := func(keys ...string) {
 		for _, key := range keys {
 			_, err := client.Delete(context.Background(), key)
 			check(t, err)
 		}
-	}
-	for key, value := range living {
-		put(key, value)
 	}
 	archive := keys.backUp(t, server.Endpoint, t.TempDir())
 	restore := func(code exitCode, more ...string) ran {
@@ -111,17 +119,9 @@ func TestWhatDoesNotStayIsToldOf(t *testing.T) {
 // a namespace that goes, and what goes as its kind goes.
 func TestWhatIsMadeAnewIsToldOf(t *testing.T) {
 	t.Parallel()
-	keys := newPair(t)
-	server := etcdproc.Start(t, etcdproc.Options{})
+	keys, server, put := startLiving(t)
 	client := server.Client(t)
-	put := func(key, value string) {
-		_, err := client.Put(context.Background(), key, value)
-		check(t, err)
-	}
 	const job = "/registry/jobs/shop/once"
-	for key, value := range living {
-		put(key, value)
-	}
 	put(job, `{"kind":"Job","apiVersion":"batch/v1","metadata":{"name":"once","namespace":"shop","uid":"j1"},"spec":{"ttlSecondsAfterFinished":60,"template":{"spec":{}}},"status":{"completionTime":"2026-01-01T00:00:00Z"}}`)
 	archive := keys.backUp(t, server.Endpoint, t.TempDir())
 	put("/registry/masterleases/10.0.0.1", "k8s\x00 an API server")
@@ -156,13 +156,8 @@ func TestWhatIsMadeAnewIsToldOf(t *testing.T) {
 // TestAWatchIsInterrupted: what was written is told, and that it was not watched.
 func TestAWatchIsInterrupted(t *testing.T) {
 	t.Parallel()
-	keys := newPair(t)
-	server := etcdproc.Start(t, etcdproc.Options{})
+	keys, server, _ := startLiving(t)
 	client := server.Client(t)
-	for key, value := range living {
-		_, err := client.Put(t.Context(), key, value)
-		check(t, err)
-	}
 	archive := keys.backUp(t, server.Endpoint, t.TempDir())
 	_, err := client.Delete(t.Context(), "/registry/configmaps/shop/settings")
 	check(t, err)
@@ -184,4 +179,34 @@ func TestAWatchIsInterrupted(t *testing.T) {
 		t.Errorf("it ended with %d", r.code)
 	}
 	r.says(t, "1 key was written, and not watched to the end")
+}
+
+// TestEachLossIsCountedOnce: also of those that are too many to be named, at each look.
+func TestEachLossIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	const many, prefix = 1100, "/registry/serviceaccounts/crowd/"
+	keys, server, put := startLiving(t)
+	client := server.Client(t)
+	for i := range many {
+		put(fmt.Sprintf("%srobot-%04d", prefix, i), fmt.Sprintf(`{"kind":"ServiceAccount","apiVersion":"v1","metadata":{"name":"robot-%04d","namespace":"crowd","uid":"u%d"}}`, i, i))
+	}
+	archive := keys.backUp(t, server.Endpoint, t.TempDir())
+	empty := func() {
+		gone, err := client.Delete(context.Background(), prefix, clientv3.WithPrefix())
+		if err != nil || gone.Deleted != many {
+			t.Errorf("%v of %d were deleted: %v", gone, many, err)
+		}
+	}
+	empty()
+	events, done := client.Watch(t.Context(), prefix, clientv3.WithPrefix()), make(chan struct{})
+	go func() {
+		defer close(done)
+		for seen := 0; seen < many; {
+			seen += len((<-events).Events)
+		}
+		empty()
+	}()
+	r := must(t, exitIncomplete, "restore", "sa", "--endpoints", server.Endpoint, "--from", archive, "-i", keys.identity, "--yes", "--watch-for", "2s")
+	<-done
+	r.says(t, "1,100 keys were written: 1100 of what was written did not stay")
 }

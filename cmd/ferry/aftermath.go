@@ -47,7 +47,7 @@ func (p *Planned) Alive(ctx context.Context) (bool, error) {
 // Watch looks again, until the time is over, at what an apply has just written, and tells
 // what did not stay. What it has seen by then it tells with an error as well.
 func (r Restore) Watch(ctx context.Context, p *Planned, during time.Duration) (Aftermath, error) {
-	w := &watching{r: r, p: p, lost: map[string]loss{}, expected: map[string]loss{}}
+	w := &watching{r: r, p: p, lost: map[string]loss{}, expected: map[string]loss{}, counted: map[uint64]bool{}}
 	begun := time.Now()
 	moments := slices.DeleteFunc(slices.Clone(looks[:]), func(at time.Duration) bool { return at >= during })
 	for i, at := range append(moments, during) {
@@ -73,7 +73,7 @@ type watching struct {
 	r              Restore
 	p              *Planned
 	lost, expected map[string]loss // by key
-	count          int64           // of the lost
+	counted        map[uint64]bool // all that are lost, as written remembers keys
 }
 
 func (w *watching) told(watched time.Duration, looks int) Aftermath {
@@ -84,7 +84,7 @@ func (w *watching) told(watched time.Duration, looks int) Aftermath {
 		}
 		return list
 	}
-	return Aftermath{Seconds: watched.Seconds(), Looks: looks, Lost: byKey(w.lost), Count: w.count, Expected: byKey(w.expected)}
+	return Aftermath{Seconds: watched.Seconds(), Looks: looks, Lost: byKey(w.lost), Count: int64(len(w.counted)), Expected: byKey(w.expected)}
 }
 
 // Bounds of what is looked at together: keys, and bytes of what was written under them.
@@ -159,11 +159,12 @@ func (w *watching) compare(ctx context.Context, batch []etcdwalk.Entry) error {
 
 // lose notes a loss, each key once.
 func (w *watching) lose(e etcdwalk.Entry, what, reason string) {
-	key := quoted(e.Key)
-	if _, known := w.lost[key]; known {
+	hash := w.p.written.hash(e.Key)
+	if w.counted[hash] {
 		return
 	}
-	if w.count++; len(w.lost) < maxLosses {
+	w.counted[hash] = true
+	if key := quoted(e.Key); len(w.lost) < maxLosses {
 		w.lost[key] = loss{key, what, reason}
 	}
 }

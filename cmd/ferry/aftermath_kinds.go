@@ -27,12 +27,7 @@ func (p *Planned) passive(e etcdwalk.Entry) bool {
 
 // meta reads what an object says of itself.
 func (p *Planned) meta(ctx context.Context, e etcdwalk.Entry) (object.Meta, error) {
-	plain, err := p.query.Opener().Open(ctx, e.Key, e.Value)
-	if err != nil {
-		return object.Meta{}, err
-	}
-	_, m, err := object.Read(plain)
-	return m, err
+	return p.query.Opener().Read(ctx, e.Key, e.Value)
 }
 
 // expected is the reason why an object goes as its kind goes; empty: it should have
@@ -42,30 +37,26 @@ func (p *Planned) expected(ctx context.Context, e etcdwalk.Entry) string {
 	if kind == "nodes" {
 		return "the machine of a node that is gone"
 	}
-	plain, err := p.query.Opener().Open(ctx, e.Key, e.Value)
+	o, err := p.query.Opener().Decode(ctx, e.Key, e.Value)
 	if err != nil {
 		return ""
 	}
-	o, err := object.Decode(plain)
-	if err != nil {
-		return ""
-	}
-	number := func(path ...string) (any, bool) { return at(o.Tree(), path...) }
+	field := func(path ...string) (any, bool) { return at(o.Tree(), path...) }
 	switch kind {
 	case "jobs.batch":
-		_, done := number("status", "completionTime")
-		if _, limited := number("spec", "ttlSecondsAfterFinished"); done && limited {
+		_, done := field("status", "completionTime")
+		if _, limited := field("spec", "ttlSecondsAfterFinished"); done && limited {
 			return "a Job that has ended is removed after its ttlSecondsAfterFinished"
 		}
 		if done && ownedBy(o.Meta, "CronJob") {
 			return "a CronJob keeps as many Jobs as its history limit says"
 		}
 	case "replicasets.apps":
-		if replicas, _ := number("spec", "replicas"); replicas == int64(0) && ownedBy(o.Meta, "Deployment") {
+		if replicas, _ := field("spec", "replicas"); replicas == int64(0) && ownedBy(o.Meta, "Deployment") {
 			return "a Deployment keeps as many old ReplicaSets as its revisionHistoryLimit says"
 		}
 	case "secrets":
-		if t, _ := number("type"); fmt.Sprint(t) == "bootstrap.kubernetes.io/token" {
+		if t, _ := field("type"); fmt.Sprint(t) == "bootstrap.kubernetes.io/token" {
 			return "a bootstrap token is removed when it has expired"
 		}
 	}

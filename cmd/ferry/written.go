@@ -18,12 +18,14 @@ type written struct {
 
 func newWritten() *written { return &written{seed: maphash.MakeSeed()} }
 
+func (w *written) hash(key []byte) uint64 { return maphash.Bytes(w.seed, key) }
+
 // add takes what became of a key.
 func (w *written) add(line replay.Line) {
 	if line.Fate != replay.Created && line.Fate != replay.Replaced {
 		return
 	}
-	w.hashes, w.sorted = append(w.hashes, maphash.Bytes(w.seed, line.Key)), false
+	w.hashes, w.sorted = append(w.hashes, w.hash(line.Key)), false
 	w.last = max(w.last, line.Revision)
 }
 
@@ -33,6 +35,6 @@ func (w *written) has(key []byte) bool {
 		slices.Sort(w.hashes)
 		w.sorted = true
 	}
-	_, found := slices.BinarySearch(w.hashes, maphash.Bytes(w.seed, key))
+	_, found := slices.BinarySearch(w.hashes, w.hash(key))
 	return found
 }

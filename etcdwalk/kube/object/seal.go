@@ -177,6 +177,25 @@ func (o *Opener) Open(ctx context.Context, key, value []byte) ([]byte, error) {
 	return nil, fmt.Errorf("%w by %s: the key does not open it", ErrSealed, encoding.Seal())
 }
 
+// Decode opens a value and decodes it: see [Opener.Open] and [Decode] for its errors.
+func (o *Opener) Decode(ctx context.Context, key, value []byte) (*Object, error) {
+	plain, err := o.Open(ctx, key, value)
+	if err != nil {
+		return nil, err
+	}
+	return Decode(plain)
+}
+
+// Read opens a value and reads its metadata: see [Opener.Open] and [Read] for its errors.
+func (o *Opener) Read(ctx context.Context, key, value []byte) (Meta, error) {
+	plain, err := o.Open(ctx, key, value)
+	if err != nil {
+		return Meta{}, err
+	}
+	_, m, err := Read(plain)
+	return m, err
+}
+
 // transform opens a value. A provider may panic on one that is too short: aescbc does on
 // a single block.
 func transform(ctx context.Context, opens storage.Transformer, key, sealed []byte) (plain []byte, err error) {
