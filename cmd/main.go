@@ -44,23 +44,21 @@ const (
 )
 
 // leaveRoom lets more garbage lie, as a command that decodes objects makes much of it.
-func leaveRoom() {
+func leaveRoom() { collect(decodingPercent, decodingMemory) }
+
+// collect tells the garbage collector what the environment does not.
+func collect(percent int, memory int64) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(decodingPercent)
+		debug.SetGCPercent(percent)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(decodingMemory)
+		debug.SetMemoryLimit(memory)
 	}
 }
 
 // Main runs the command line of this process and returns its exit code.
 func Main() int {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(softMemory)
-	}
+	collect(gcPercent, softMemory)
 	// gRPC's logger is the process's own; what it would say of connections that
 	// fail, the drivers say better.
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))

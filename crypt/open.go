@@ -70,12 +70,6 @@ func Open(r io.ReaderAt, size int64, identities ...Identity) (io.ReaderAt, int64
 // piece. A store that is asked for each over a network gets them at once.
 type expecter interface{ Expect(off, n int64) }
 
-// A payload of age is chunks of 64 KiB, each with a tag (C2SP: age.md, "Payload").
-const (
-	chunk = 64 << 10
-	tag   = 16
-)
-
 // reader turns age's reader into a true io.ReaderAt with errors of ours.
 type reader struct {
 	age            io.ReaderAt
@@ -85,12 +79,12 @@ type reader struct {
 
 // expect tells of the chunks that hold n bytes of plaintext.
 func (r *reader) expect(off, n int64) {
-	if r.from == nil || n <= chunk {
+	if r.from == nil || n <= chunkSize {
 		return
 	}
-	begins := r.ciphers - r.plain - (r.plain+chunk-1)/chunk*tag
-	first, last := off/chunk, min(off+n, r.plain)-1
-	r.from.Expect(begins+first*(chunk+tag), (last/chunk-first+1)*(chunk+tag))
+	begins := r.ciphers - r.plain - (r.plain+chunkSize-1)/chunkSize*tagSize
+	first, last := off/chunkSize, min(off+n, r.plain)-1
+	r.from.Expect(begins+first*(chunkSize+tagSize), (last/chunkSize-first+1)*(chunkSize+tagSize))
 }
 
 var _ io.ReaderAt = (*reader)(nil)

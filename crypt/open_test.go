@@ -448,7 +448,7 @@ type expecting struct {
 
 func (e *expecting) Expect(off, n int64) {
 	e.off, e.n, e.told = off, n, e.told+1
-	if off < 0 || n < 1 || off+n > e.size+chunk+tag {
+	if off < 0 || n < 1 || off+n > e.size+chunkSize+tagSize {
 		e.bad++
 	}
 }
@@ -475,7 +475,7 @@ func TestReadsAreToldOfBeforehand(t *testing.T) {
 		if _, err := r.ReadAt(make([]byte, read.n), read.off); err != nil && !errors.Is(err, io.EOF) {
 			t.Fatal(err)
 		}
-		if (from.told == 1) != (read.n > chunk) || from.bad > 0 {
+		if (from.told == 1) != (read.n > chunkSize) || from.bad > 0 {
 			t.Errorf("a read of %d bytes at %d was told of %d times, %d of its own reads were elsewhere", read.n, read.off, from.told, from.bad)
 		}
 	}

@@ -12,19 +12,9 @@ import (
 // has moved: a living object must not be a conflict because of what its controllers tell.
 // Values that cannot be read are not.
 func alike(ctx context.Context, q kube.Query) func(want, have etcdwalk.Entry) bool {
-	decoded := func(e etcdwalk.Entry) *object.Object {
-		plain, err := q.Opener().Open(ctx, e.Key, e.Value)
-		if err != nil {
-			return nil
-		}
-		o, err := object.Decode(plain)
-		if err != nil {
-			return nil
-		}
-		return o
-	}
 	return func(want, have etcdwalk.Entry) bool {
-		a, b := decoded(want), decoded(have)
-		return a != nil && b != nil && a.Meta.UID != "" && a.Meta.UID == b.Meta.UID && object.Equal(a, b)
+		a, errWant := q.Opener().Decode(ctx, want.Key, want.Value)
+		b, errHave := q.Opener().Decode(ctx, have.Key, have.Value)
+		return errWant == nil && errHave == nil && a.Meta.UID != "" && a.Meta.UID == b.Meta.UID && object.Equal(a, b)
 	}
 }

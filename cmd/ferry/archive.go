@@ -213,8 +213,9 @@ func (a *Archive) verify(ctx context.Context, opener *object.Opener, progress Pr
 	tell := told(progress)
 	size := a.object.Size()
 	check := func(e etcdwalk.Entry) error {
-		v.look(ctx, layout, e)
-		sealed.see(e)
+		encoding := object.EncodingOf(e.Value)
+		v.look(ctx, layout, e, encoding)
+		sealed.add(e.Key, encoding)
 		see(e)
 		return ctx.Err()
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 )
@@ -266,7 +267,7 @@ func (b Backup) walk(ctx context.Context, w *archive.Writer, c *choice) (archive
 	sealed := newCensus(c.layout)
 	stats, err := etcdwalk.Copy(ctx, w, c.view, c.sel, func(e etcdwalk.Entry) {
 		c.spread.See(e.Key)
-		sealed.see(e)
+		sealed.add(e.Key, object.EncodingOf(e.Value))
 		done++
 		progress(Walking, done, c.toCome())
 	})

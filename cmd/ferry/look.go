@@ -78,11 +78,7 @@ func (l Look) definition(ctx context.Context, view etcdwalk.View, class etcdwalk
 		if err != nil {
 			return nil
 		}
-		plain, err := l.Query.Opener().Open(ctx, e.Key, e.Value)
-		if err != nil {
-			return nil
-		}
-		if o, err := object.Decode(plain); err == nil {
+		if o, err := l.Query.Opener().Decode(ctx, e.Key, e.Value); err == nil {
 			o.Tree() // which several will look at, at once
 			return o
 		}
@@ -149,14 +145,12 @@ func mistyped(ctx context.Context, q kube.Query, view etcdwalk.View) error {
 // see decodes one value.
 func (l Look) see(ctx context.Context, info etcdwalk.Info, f found) Seen {
 	s := Seen{Class: f.Class, Entry: f.Entry, Definition: f.definition, Encoding: object.EncodingOf(f.Value), Taken: info.Taken}
-	plain, err := l.Query.Opener().Open(ctx, f.Key, f.Value)
-	switch {
-	case err != nil:
-	case l.Names:
-		s.Object = &object.Object{}
-		s.Object.Encoding, s.Object.Meta, err = object.Read(plain)
-	default:
-		s.Object, err = object.Decode(plain)
+	var err error
+	if l.Names {
+		s.Object = &object.Object{Encoding: s.Encoding}
+		s.Object.Meta, err = l.Query.Opener().Read(ctx, f.Key, f.Value)
+	} else {
+		s.Object, err = l.Query.Opener().Decode(ctx, f.Key, f.Value)
 	}
 	if s.Err = err; err != nil {
 		s.Object = &object.Object{Encoding: s.Encoding, Meta: metaOf(f.Class)}

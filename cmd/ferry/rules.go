@@ -7,7 +7,6 @@ import (
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
-	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
 
@@ -50,11 +49,7 @@ func (r Restore) selectors(ctx context.Context, p *Planned) (map[string]bool, er
 		if err != nil {
 			return nil, fmt.Errorf("read the Services of the source: %w", err)
 		}
-		plain, err := p.query.Opener().Open(ctx, e.Key, e.Value)
-		if err != nil {
-			continue
-		}
-		o, err := object.Decode(plain)
+		o, err := p.query.Opener().Decode(ctx, e.Key, e.Value)
 		if err != nil {
 			continue
 		}

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/kubeferry/kubeferry/archive"
-	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 )
@@ -40,10 +39,10 @@ func newCensus(layout *kube.Layout) *census {
 	return &census{layout: layout, encodings: encodings{}, counts: map[sealedAs]int64{}}
 }
 
-// see looks at one entry.
-func (c *census) see(e etcdwalk.Entry) {
-	if encoding := object.EncodingOf(e.Value); encoding.Encrypted() {
-		c.counts[sealedAs{c.layout.Classify(e.Key).Kind, string(c.encodings.add(encoding))}]++
+// add counts a value of that encoding.
+func (c *census) add(key []byte, encoding object.Encoding) {
+	if encoding.Encrypted() {
+		c.counts[sealedAs{c.layout.Classify(key).Kind, string(c.encodings.add(encoding))}]++
 	}
 }
 

@@ -26,9 +26,9 @@ type Values struct {
 // maxExamples bounds what is remembered of each finding.
 const maxExamples = 20
 
-// look looks at one value.
-func (v *Values) look(ctx context.Context, layout *kube.Layout, e etcdwalk.Entry) {
-	encoding, value := object.EncodingOf(e.Value), e.Value
+// look looks at one value, of that encoding.
+func (v *Values) look(ctx context.Context, layout *kube.Layout, e etcdwalk.Entry, encoding object.Encoding) {
+	value := e.Value
 	v.Encodings.add(encoding)
 	if v.opener != nil {
 		var err error

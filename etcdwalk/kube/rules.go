@@ -57,20 +57,20 @@ type Rule struct {
 
 // judged is an entry before its judge, with its metadata once somebody wants it.
 type judged struct {
-	class etcdwalk.Class
 	entry etcdwalk.Entry
 	rules *Rules
 	meta  *object.Meta
 }
 
+// class is what the key says; only some rules want to know it.
+func (j *judged) class() etcdwalk.Class { return j.rules.layout.Classify(j.entry.Key) }
+
 // about is the object's metadata; empty if it cannot be read.
 func (j *judged) about() object.Meta {
 	if j.meta == nil {
 		j.meta = &object.Meta{}
-		if plain, err := j.rules.Opener.Open(context.Background(), j.entry.Key, j.entry.Value); err == nil {
-			if _, m, err := object.Read(plain); err == nil {
-				j.meta = &m
-			}
+		if m, err := j.rules.Opener.Read(context.Background(), j.entry.Key, j.entry.Value); err == nil {
+			j.meta = &m
 		}
 	}
 	return *j.meta
@@ -87,12 +87,19 @@ func (j *judged) ofService() bool {
 	if j.about().Labels["endpoints.kubernetes.io/managed-by"] == "endpoint-controller" {
 		return true
 	}
-	return j.rules.Selecting != nil && j.rules.Selecting(j.class)
+	return j.rules.Selecting != nil && j.rules.Selecting(j.class())
 }
 
 // ofAPIServer tells whether Endpoints or their slices are those of the API servers.
 func (j *judged) ofAPIServer() bool {
-	return j.class.Namespace == "default" && j.class.Name == "kubernetes"
+	class := j.class()
+	return class.Namespace == "default" && class.Name == "kubernetes"
+}
+
+// joinsNodes tells whether a Secret is a token by which nodes join (kubeadm: bootstrap tokens).
+func (j *judged) joinsNodes() bool {
+	class := j.class()
+	return class.Namespace == "kube-system" && strings.HasPrefix(class.Name, "bootstrap-token-")
 }
 
 // compactKey is where API servers keep the revision compacted last (apiserver:
@@ -102,8 +109,8 @@ const compactKey = "compact_rev_key"
 // same are the rules of a restore into a cluster that lives.
 func same() []Scenario { return []Scenario{ScenarioSame} }
 
-// hazards is the table of rules, the first that covers a key decides.
-func hazards() []Rule {
+// Hazards are the rules of restores: the first that covers a key decides.
+func Hazards() []Rule {
 	const (
 		ghost   = "it would make a ghost API server of one that is gone"
 		twice   = "an old allocation map could hand out what is taken since; left to the API server"
@@ -125,15 +132,9 @@ func hazards() []Rule {
 		{"derived", Leave, "endpointslices of a Service or of Endpoints", anew, same(), "endpointslices", (*judged).controlled},
 		{"derived", Leave, "endpoints of a Service with a selector", anew, same(), "services/endpoints", (*judged).ofService},
 		{"certificate-requests", Leave, "certificatesigningrequests", "an old request could be approved and issued anew", same(), "certificatesigningrequests", nil},
-		{"bootstrap-tokens", Leave, "secrets kube-system/bootstrap-token-*", "a token by which nodes join would be valid again", same(), "secrets",
-			func(j *judged) bool {
-				return j.class.Namespace == "kube-system" && strings.HasPrefix(j.class.Name, "bootstrap-token-")
-			}},
+		{"bootstrap-tokens", Leave, "secrets kube-system/bootstrap-token-*", "a token by which nodes join would be valid again", same(), "secrets", (*judged).joinsNodes},
 	}
 }
-
-// Hazards are the rules of restores, in the order in which they are asked.
-func Hazards() []Rule { return hazards() }
 
 // In says in which scenarios a rule counts.
 func (r Rule) In() string {
@@ -161,8 +162,8 @@ type Rules struct {
 // NewRules are the rules of a scenario without those that somebody allows to be broken,
 // by name. Unknown names, and those of rules that have no exception, are an [ErrFilter].
 func NewRules(layout *Layout, s Scenario, allowed ...string) (*Rules, error) {
-	known := map[string]bool{}
-	for _, r := range hazards() {
+	table, known := Hazards(), map[string]bool{}
+	for _, r := range table {
 		known[r.Name] = true
 		if r.Severity == Never && slices.Contains(allowed, r.Name) {
 			return nil, fmt.Errorf("rule %s has no exception: %s%.0w", r.Name, r.Reason, ErrFilter)
@@ -177,7 +178,7 @@ func NewRules(layout *Layout, s Scenario, allowed ...string) (*Rules, error) {
 		}
 		return nil, fmt.Errorf("there is no rule %q; kubeferry help rules lists them%.0w", name, ErrFilter)
 	}
-	table := slices.DeleteFunc(hazards(), func(r Rule) bool {
+	table = slices.DeleteFunc(table, func(r Rule) bool {
 		return slices.Contains(allowed, r.Name) || len(r.scenarios) > 0 && !slices.Contains(r.scenarios, s)
 	})
 	return &Rules{layout: layout, table: table}, nil
@@ -186,7 +187,7 @@ func NewRules(layout *Layout, s Scenario, allowed ...string) (*Rules, error) {
 // Judge says whether an entry may be written in a restore.
 func (rules *Rules) Judge(e etcdwalk.Entry) Verdict {
 	at, found := rules.layout.locate(e.Key)
-	j := &judged{class: rules.layout.Classify(e.Key), entry: e, rules: rules}
+	j := &judged{entry: e, rules: rules}
 	for _, r := range rules.table {
 		if r.covers(e.Key, at, found) && (r.applies == nil || r.applies(j)) {
 			return Verdict{r.Severity, r.Name, r.Reason}

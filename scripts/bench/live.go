@@ -71,11 +71,7 @@ func liveRestoreGroup() group {
 		about: "a put and a read every 5 ms, beside a default restore of M into an empty etcd 3.6",
 		most:  3,
 		contenders: func(ctx context.Context, b *bench) ([]contender, error) {
-			d, err := b.open(ctx, "m", "3.6")
-			if err != nil {
-				return nil, err
-			}
-			archive, err := b.archive(ctx, d)
+			d, archive, err := b.archived(ctx, "m")
 			if err != nil {
 				return nil, err
 			}
@@ -137,11 +133,7 @@ func namespaceGroup() group {
 		most:  1,
 		cold:  true,
 		contenders: func(ctx context.Context, b *bench) ([]contender, error) {
-			d, err := b.open(ctx, "m", "3.6")
-			if err != nil {
-				return nil, err
-			}
-			archive, err := b.archive(ctx, d)
+			d, archive, err := b.archived(ctx, "m")
 			if err != nil {
 				return nil, err
 			}

@@ -28,11 +28,7 @@ func lookGroup() group {
 		about: "objects of S shown from a local archive, and selected by labels on etcd 3.6",
 		quick: true,
 		contenders: func(ctx context.Context, b *bench) ([]contender, error) {
-			d, err := b.open(ctx, "s", "3.6")
-			if err != nil {
-				return nil, err
-			}
-			archive, err := b.archive(ctx, d)
+			d, archive, err := b.archived(ctx, "s")
 			if err != nil {
 				return nil, err
 			}
@@ -87,11 +83,7 @@ func lookOneGroup() group {
 		name:  "look-m",
 		about: "one object of M shown from a local archive",
 		contenders: func(ctx context.Context, b *bench) ([]contender, error) {
-			d, err := b.open(ctx, "m", "3.6")
-			if err != nil {
-				return nil, err
-			}
-			archive, err := b.archive(ctx, d)
+			d, archive, err := b.archived(ctx, "m")
 			if err != nil {
 				return nil, err
 			}

@@ -63,6 +63,16 @@ func (b *bench) archive(ctx context.Context, d *dataset) (string, error) {
 	return b.archives[d.Name], nil
 }
 
+// archived opens a dataset on etcd 3.6 and makes an archive of it, once in a run.
+func (b *bench) archived(ctx context.Context, name string) (*dataset, string, error) {
+	d, err := b.open(ctx, name, "3.6")
+	if err != nil {
+		return nil, "", err
+	}
+	archive, err := b.archive(ctx, d)
+	return d, archive, err
+}
+
 // takes tells whether a command of the product has a flag.
 func (b *bench) takes(ctx context.Context, name, flag string) bool {
 	help, err := exec.CommandContext(ctx, b.programs.kubeferry, name, "--help").Output()

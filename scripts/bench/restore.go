@@ -29,11 +29,7 @@ func restoreGroup(name string, most int, withSlow bool) group {
 		quick: name == "s",
 		most:  most,
 		contenders: func(ctx context.Context, b *bench) ([]contender, error) {
-			d, err := b.open(ctx, name, "3.6")
-			if err != nil {
-				return nil, err
-			}
-			archive, err := b.archive(ctx, d)
+			d, archive, err := b.archived(ctx, name)
 			if err != nil {
 				return nil, err
 			}

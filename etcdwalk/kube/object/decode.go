@@ -36,7 +36,7 @@ type Object struct {
 
 	typed runtime.Object // nil: no type of it is compiled in
 	size  int            // of the value
-	text  []byte         // of a typed object: the JSON that the API shows, not yet in order
+	text  []byte         // the JSON that the API shows, not yet in order; nil: not made, or there is the tree
 	tree  map[string]any // nil: not made yet
 }
 

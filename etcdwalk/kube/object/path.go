@@ -121,17 +121,12 @@ type Key struct {
 }
 
 // Key is the first value that the path finds.
-func (p Path) Key(o *Object) (key Key) {
-	defer func() {
-		if recover() != nil {
-			key = Key{}
-		}
-	}()
-	found, err := p.values(o.Tree())
-	if err != nil || len(found) == 0 {
+func (p Path) Key(o *Object) Key {
+	value, found := p.first(o)
+	if !found {
 		return Key{}
 	}
-	switch v := found[0].Interface().(type) {
+	switch v := value.(type) {
 	case nil:
 		return Key{}
 	case int64:
