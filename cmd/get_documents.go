@@ -109,9 +109,6 @@ func (d *documents) item(next document, first bool) error {
 	} else {
 		d.o.s.Bytes(text)
 	}
-	if d.o.form.shape == asJSON {
-		d.o.printer.Reuse(text)
-	}
 	return nil
 }
 

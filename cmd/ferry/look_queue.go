@@ -9,8 +9,8 @@ import (
 
 // Bounds of what is decoded together: entries, and bytes of their keys and values.
 const (
-	lookEntries = 256
-	lookBytes   = 1 << 20
+	lookEntries = 64
+	lookBytes   = 256 << 10
 )
 
 // A lookQueue decodes entries side by side, and hands them on in their order. It belongs to
@@ -32,7 +32,7 @@ type found struct {
 }
 
 func newLookQueue(see func(found) Seen, tell func(Seen) error) *lookQueue {
-	return &lookQueue{see: see, tell: tell, most: min(4, runtime.GOMAXPROCS(0)) + 1}
+	return &lookQueue{see: see, tell: tell, most: min(4, runtime.GOMAXPROCS(0)) + 4}
 }
 
 // add takes an entry, whose bytes it does not keep.

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -79,28 +79,32 @@ func Decode(value []byte) (o *Object, err error) {
 		}
 	}()
 	o = &Object{size: len(value)}
-	if o.Encoding, o.Meta, err = Read(value); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUndecodable, err)
-	}
-	switch o.Encoding {
-	case Protobuf:
-		err = o.fromProtobuf(value)
-	case CBOR:
-		err = o.fromCBOR(value)
-	case YAML:
-		text, failed := yaml.YAMLToJSON(value)
-		if failed != nil {
-			return nil, fmt.Errorf("%w: no YAML of an object", ErrUndecodable)
-		}
-		err = o.fromJSON(text)
-	default:
-		err = o.fromJSON(value)
+	if encodingByMark(value) == Protobuf {
+		o.Encoding, err = Protobuf, o.fromProtobuf(value)
+	} else if o.Encoding, o.Meta, err = Read(value); err == nil {
+		err = o.fromText(value)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUndecodable, err)
 	}
 	slices.Sort(o.NotShown)
 	return o, nil
+}
+
+// fromText decodes what is not in protobuf.
+func (o *Object) fromText(value []byte) error {
+	switch o.Encoding {
+	case CBOR:
+		return o.fromCBOR(value)
+	case YAML:
+		text, err := yaml.YAMLToJSON(value)
+		if err != nil {
+			return errors.New("no YAML of an object")
+		}
+		return o.fromJSON(text)
+	default:
+		return o.fromJSON(value)
+	}
 }
 
 // newTyped makes an empty object of the type that the value says it has; nil if none is
@@ -114,26 +118,26 @@ func (o *Object) newTyped() runtime.Object {
 }
 
 func (o *Object) fromProtobuf(value []byte) error {
+	raw, err := o.Meta.readEnvelope(value[len(protobufMagic):])
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
 	typed := o.newTyped()
-	message, ok := typed.(wireMessage)
-	if !ok {
+	message, decodes := typed.(wireMessage)
+	about, named := typed.(metav1.Object)
+	if !decodes || !named {
 		return fmt.Errorf("no type of kind %s in %s is compiled in", o.Meta.Kind, o.Meta.APIVersion)
 	}
-	raw, err := rawOf(value)
-	if err != nil {
+	check := wireCheck{}
+	err = check.message(wireShapes.of(reflect.TypeOf(typed)), &wirePath{}, raw)
+	switch {
+	case errors.Is(err, errQuantity):
 		return err
-	}
-	if err := checkQuantities(typed, raw); err != nil {
-		return err
-	}
-	if message.Unmarshal(raw) != nil {
+	case err != nil || message.Unmarshal(raw) != nil:
 		return fmt.Errorf("no %s in protobuf", o.Meta.Kind)
 	}
-	again, err := message.Marshal()
-	if err != nil {
-		return fmt.Errorf("%s cannot be encoded again", o.Meta.Kind)
-	}
-	o.NotShown = lostOnTheWire(typed, raw, again)
+	o.Meta.fromTyped(about)
+	o.NotShown = check.lost
 	return o.show(typed)
 }
 
@@ -180,36 +184,34 @@ func (o *Object) fromCBOR(value []byte) error {
 }
 
 // show makes sure that a typed object can be shown. What may keep it from that is JSON
-// which a type holds as it came: to encode all of it is needless for most.
+// which a type holds as it came: of most there is none but in managedFields.
 func (o *Object) show(typed runtime.Object) error {
 	typed.GetObjectKind().SetGroupVersionKind(schema.FromAPIVersionAndKind(o.Meta.APIVersion, o.Meta.Kind))
 	o.typed = typed
-	if about, ok := typed.(metav1.Object); ok && !holdsRaw(o.Meta) && !slices.ContainsFunc(about.GetManagedFields(), badFields) {
-		return nil
+	if holdsRaw(o.Meta) {
+		return o.encode()
 	}
-	return o.encode()
+	return nil
 }
 
-// encode makes the JSON of a typed object.
+// encode makes the JSON of a typed object. managedFields that are no JSON go, and are named.
 func (o *Object) encode() error {
-	var err error
-	if o.text, err = json.Marshal(o.typed); err != nil {
+	text, err := json.Marshal(o.typed)
+	if about, ok := o.typed.(metav1.Object); ok && err != nil && len(about.GetManagedFields()) > 0 {
+		about.SetManagedFields(nil)
+		o.NotShown = append(o.NotShown, "metadata.managedFields")
+		text, err = json.Marshal(o.typed)
+	}
+	if err != nil {
 		return fmt.Errorf("%s cannot be shown as JSON", o.Meta.Kind)
 	}
+	o.text = text
 	return nil
 }
 
 // holdsRaw tells whether a kind's type holds JSON that it knows nothing of.
 func holdsRaw(m Meta) bool {
 	return m.Kind == "ControllerRevision" || strings.HasPrefix(m.APIVersion, "resource.k8s.io/")
-}
-
-func badFields(f metav1.ManagedFieldsEntry) bool {
-	if f.FieldsV1 == nil {
-		return false
-	}
-	raw := f.FieldsV1.GetRawBytes()
-	return raw != nil && !isSimple(raw) && !jsontext.Value(raw).IsValid()
 }
 
 // unmarshal reads JSON as a kube-apiserver reads what has no type.

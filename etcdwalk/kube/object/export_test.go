@@ -16,6 +16,9 @@ func (o *Object) ToJSON(indent string) ([]byte, error) {
 		shown = o.typed
 	}
 	made, err := json.Marshal(shown)
+	if err != nil && o.typed != nil && o.encode() == nil {
+		made, err = o.text, nil
+	}
 	if err != nil {
 		return nil, errJSON
 	}

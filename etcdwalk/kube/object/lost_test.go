@@ -2,6 +2,7 @@ package object_test
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -88,4 +89,36 @@ func FuzzDecode(f *testing.F) {
 			same(t, "a value", got, &object.Printer{})
 		}
 	})
+}
+
+// TestManagedFieldsThatAreNoJSON: such an object is shown without them, whoever asks, and
+// equals no other.
+func TestManagedFieldsThatAreNoJSON(t *testing.T) {
+	fields := in(17, append(word(1, "a"), in(7, word(1, `{"f:a`))...))
+	value := envelope("v1", "ConfigMap", in(1, append(word(1, "a"), fields...)), in(2, append(word(1, "k"), word(2, "v")...)))
+	for name, show := range map[string]func(o *object.Object) (string, error){
+		"JSON": func(o *object.Object) (string, error) {
+			text, err := (&object.Printer{}).JSON(o, "", "")
+			return string(text), err
+		},
+		"YAML": func(o *object.Object) (string, error) { text, err := o.ToYAML(); return string(text), err },
+		"the substance, compared": func(o *object.Object) (string, error) {
+			if object.Equal(o, o) {
+				t.Error("it equals itself")
+			}
+			return fmt.Sprint(o.Tree()), nil
+		},
+	} {
+		o, err := object.Decode(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown, err := show(o)
+		if err != nil || !strings.Contains(shown, "k") || strings.Contains(shown, "f:a") {
+			t.Errorf("%s: %q, %v", name, shown, err)
+		}
+		if diff := cmp.Diff(o.NotShown, []string{"metadata.managedFields"}); diff != "" {
+			t.Errorf("%s: not shown (-got +want):\n%s", name, diff)
+		}
+	}
 }

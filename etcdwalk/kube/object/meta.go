@@ -50,7 +50,7 @@ func Read(value []byte) (Encoding, Meta, error) {
 	encoding := encodingByMark(value)
 	switch encoding {
 	case Protobuf:
-		err = meta.readEnvelope(value[len(protobufMagic):])
+		err = meta.readProtobuf(value[len(protobufMagic):])
 	case JSON:
 		err = meta.readJSON(value)
 	case CBOR:

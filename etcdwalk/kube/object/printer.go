@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -18,64 +19,81 @@ import (
 // how types are printed; the zero value is ready, and may be used by several at once.
 type Printer struct {
 	shapes sync.Map  // of struct types, as *structShape
-	spare  sync.Pool // of writers, with what they have printed
+	spare  sync.Pool // of writers
 }
 
 // errJSON: what a type makes of itself is no JSON.
 var errJSON = errors.New("print as JSON: it holds what JSON cannot say")
 
+// slab is how much memory texts share, in bytes. Nothing is printed over: a slab goes with
+// the last of its texts.
+const slab = 1 << 20
+
 // JSON is the object as kubectl prints it, and safe on a terminal: in a text, control
 // characters and marks that change the direction of writing are escaped. The lines behind
-// the first begin with indent, and the first with before. Who has no more use for the text
-// may give it back, for the next to be printed into it.
+// the first begin with indent, and the first with before.
 func (p *Printer) JSON(o *Object, before, indent string) ([]byte, error) {
 	w, ok := p.spare.Get().(*jsonWriter)
 	if !ok {
 		w = &jsonWriter{printer: p}
 	}
-	w.newline, w.out, w.members = "\n"+indent, append(w.out[:0], before...), w.members[:0]
-	var err error
-	switch {
-	case o.typed != nil:
-		err = w.value(reflect.ValueOf(o.typed), 0)
-	case o.tree == nil && o.text != nil && w.reindent(o.text, 0):
-	default:
-		w.out = append(w.out[:0], before...)
-		err = w.any(o.Tree(), 0)
+	if likely := 4*o.size + 4096; cap(w.out)-len(w.out) < likely {
+		w.out = make([]byte, 0, max(slab, likely))
 	}
-	text := append(w.out, '\n')
-	w.out = nil
+	begun := len(w.out)
+	w.indent(indent)
+	w.out = append(w.out, before...)
+	err := w.object(o)
+	if err != nil && o.typed != nil && o.encode() == nil { // without what was no JSON
+		w.out = append(w.out[:begun], before...)
+		err = w.object(o)
+	}
+	w.out = append(w.out, '\n')
+	text := w.out[begun:len(w.out):len(w.out)]
 	p.spare.Put(w)
 	return text, err
 }
 
-// Reuse gives back what JSON has printed.
-func (p *Printer) Reuse(text []byte) {
-	w, ok := p.spare.Get().(*jsonWriter)
-	if !ok || w.out != nil {
-		w = &jsonWriter{printer: p}
-	}
-	w.out = text
-	p.spare.Put(w)
-}
-
-// A jsonWriter prints one object.
+// A jsonWriter prints objects, one behind the other.
 type jsonWriter struct {
 	printer *Printer
-	newline string
+	prefix  string // of each line
+	newline string // a line's end, the next one's prefix, and spaces for what is nested
 	out     []byte
 
 	members []rawMember // of raw JSON that is being printed
 	scratch []byte
 }
 
-const spaces = "                                                                                                                                "
+// nestedLines is how deep lines are indented without care: 4 spaces each.
+const nestedLines = 32
+
+// indent has each line begin with a prefix.
+func (w *jsonWriter) indent(prefix string) {
+	if w.newline == "" || w.prefix != prefix {
+		w.prefix, w.newline = prefix, "\n"+prefix+strings.Repeat(" ", 4*nestedLines)
+	}
+}
+
+// object prints an object.
+func (w *jsonWriter) object(o *Object) error {
+	w.members = w.members[:0]
+	if o.typed != nil {
+		return w.value(reflect.ValueOf(o.typed), 0)
+	}
+	begun := len(w.out)
+	if o.tree == nil && o.text != nil && w.reindent(o.text, 0) {
+		return nil
+	}
+	w.out, w.members = w.out[:begun], w.members[:0]
+	return w.any(o.Tree(), 0)
+}
 
 // line begins a line at a depth.
 func (w *jsonWriter) line(depth int) {
-	w.out = append(w.out, w.newline...)
-	for n := 4 * depth; n > 0; n -= len(spaces) {
-		w.out = append(w.out, spaces[:min(n, len(spaces))]...)
+	w.out = append(w.out, w.newline[:1+len(w.prefix)+4*min(depth, nestedLines)]...)
+	for ; depth > nestedLines; depth-- {
+		w.out = append(w.out, "    "...)
 	}
 }
 
@@ -156,7 +174,7 @@ func (w *jsonWriter) raw(text jsontext.Value, depth int) error {
 	w.out = w.out[:begun]
 	text = bytes.Clone(text)
 	err := text.Format(jsontext.ReorderRawObjects(true), jsontext.EscapeForJS(true), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true),
-		jsontext.WithIndentPrefix(w.newline[1:]+string(bytes.Repeat([]byte("    "), depth))), jsontext.WithIndent("    "))
+		jsontext.WithIndentPrefix(w.prefix+strings.Repeat("    ", depth)), jsontext.WithIndent("    "))
 	if err != nil {
 		return errJSON
 	}

@@ -19,7 +19,8 @@ type structShape struct {
 
 type memberShape struct {
 	name      string
-	index     []int // of the field, in embedded ones too
+	printed   string // with what follows it
+	index     []int  // of the field, in embedded ones too
 	omitEmpty bool
 	omitZero  bool
 }
@@ -81,7 +82,8 @@ func (w *jsonWriter) structure(v reflect.Value, depth int) error {
 		if m.omitEmpty && isEmpty(field) || m.omitZero && isZero(field) {
 			continue
 		}
-		w.name(m.name, first, depth)
+		w.open('{', first, depth)
+		w.out = append(w.out, m.printed...)
 		if err := w.value(field, depth+1); err != nil {
 			return err
 		}
@@ -97,7 +99,9 @@ func (w *jsonWriter) mapping(v reflect.Value, depth int) error {
 		return nil
 	}
 	if texts, ok := v.Interface().(map[string]string); ok {
-		for i, name := range slices.Sorted(maps.Keys(texts)) {
+		names := slices.AppendSeq(make([]string, 0, 16), maps.Keys(texts))
+		slices.Sort(names)
+		for i, name := range names {
 			w.name(name, i == 0, depth)
 			w.out = appendText(w.out, texts[name])
 		}
@@ -177,7 +181,7 @@ func (s *structShape) add(t reflect.Type, at []int) {
 		case name == "":
 			name = f.Name
 		}
-		m := memberShape{name: name, index: index}
+		m := memberShape{name: name, printed: string(appendText(nil, name)) + ": ", index: index}
 		for option := range strings.SplitSeq(options, ",") {
 			switch option {
 			case "omitempty":

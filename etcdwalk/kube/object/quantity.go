@@ -2,7 +2,6 @@ package object
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"reflect"
 	"regexp"
@@ -35,43 +34,6 @@ func outsized(text []byte) bool {
 		return false
 	}
 	return amount.Match(text) && (len(text) > maxQuantity || far.Match(text))
-}
-
-// checkQuantities looks for outsized quantities in protobuf that is to be decoded into a
-// type which has quantities. The text of a Quantity is its field 1. That of other messages
-// is mostly a name; one like 12e456 is taken for a quantity.
-func checkQuantities(into any, raw []byte) error {
-	for at := bytes.IndexByte(raw, 1<<3|2); at >= 0; at = bytes.IndexByte(raw, 1<<3|2) {
-		raw = raw[at+1:]
-		size, n := binary.Uvarint(raw)
-		rest := raw[max(n, 0):]
-		if n > 0 && size <= uint64(len(rest)) && outsized(rest[:size]) && hasQuantities(reflect.TypeOf(into), map[reflect.Type]bool{}) {
-			return errQuantity
-		}
-	}
-	return nil
-}
-
-// hasQuantities tells whether somewhere in a type there is a quantity.
-func hasQuantities(t reflect.Type, seen map[reflect.Type]bool) bool {
-	switch {
-	case isQuantity(t):
-		return true
-	case seen[t]:
-		return false
-	}
-	seen[t] = true
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Slice, reflect.Map:
-		return hasQuantities(t.Elem(), seen)
-	case reflect.Struct:
-		for i := range t.NumField() {
-			if hasQuantities(t.Field(i).Type, seen) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // checkQuantitiesOf looks for outsized quantities in JSON that is to be decoded into a

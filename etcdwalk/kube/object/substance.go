@@ -34,5 +34,6 @@ func without(tree map[string]any, member string, names ...string) {
 // Equal tells whether two objects are of one substance. Objects of which something is
 // not shown are equal to none.
 func Equal(a, b *Object) bool {
-	return len(a.NotShown)+len(b.NotShown) == 0 && reflect.DeepEqual(a.Substance(), b.Substance())
+	one, other := a.Substance(), b.Substance()
+	return len(a.NotShown)+len(b.NotShown) == 0 && reflect.DeepEqual(one, other)
 }

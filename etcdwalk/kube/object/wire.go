@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Numbers of fields that each compiled-in type of Kubernetes has alike
@@ -25,11 +26,30 @@ const (
 	ownerController                          = 6
 )
 
-// readEnvelope reads a runtime.Unknown. A single field that comes twice, which
-// protobuf would merge, is an error.
-func (m *Meta) readEnvelope(b []byte) error {
-	var typed, raw, about []byte
-	err := eachField(b, "envelope", func(f field) error {
+// readProtobuf reads a runtime.Unknown, and the metadata of the object in it. A single
+// field that comes twice, which protobuf would merge, is an error.
+func (m *Meta) readProtobuf(b []byte) error {
+	raw, err := m.readEnvelope(b)
+	if err != nil {
+		return err
+	}
+	var about []byte
+	err = eachField(raw, "object", func(f field) error {
+		if f.number == objectMetadata {
+			return f.once(&about)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return m.readMetadata(about)
+}
+
+// readEnvelope reads the type of the object in a runtime.Unknown, and returns the object.
+func (m *Meta) readEnvelope(b []byte) (raw []byte, err error) {
+	var typed []byte
+	err = eachField(b, "envelope", func(f field) error {
 		switch f.number {
 		case unknownType:
 			return f.once(&typed)
@@ -43,21 +63,21 @@ func (m *Meta) readEnvelope(b []byte) error {
 		return nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := texts(typed, "type", text{typeAPIVersion, &m.APIVersion}, text{typeKind, &m.Kind}); err != nil {
-		return err
+	return raw, texts(typed, "type", text{typeAPIVersion, &m.APIVersion}, text{typeKind, &m.Kind})
+}
+
+// fromTyped takes the metadata of a decoded object.
+func (m *Meta) fromTyped(about metav1.Object) {
+	m.Name, m.Namespace, m.UID = about.GetName(), about.GetNamespace(), string(about.GetUID())
+	m.Labels, m.Finalizers, m.Deleting = about.GetLabels(), about.GetFinalizers(), about.GetDeletionTimestamp() != nil
+	if created := about.GetCreationTimestamp(); !created.IsZero() {
+		m.Created = created.UTC()
 	}
-	err = eachField(raw, "object", func(f field) error {
-		if f.number == objectMetadata {
-			return f.once(&about)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
+	for _, o := range about.GetOwnerReferences() {
+		m.Owners = append(m.Owners, Owner{o.APIVersion, o.Kind, o.Name, string(o.UID), o.Controller != nil && *o.Controller})
 	}
-	return m.readMetadata(about)
 }
 
 // readMetadata reads an ObjectMeta.
@@ -184,23 +204,19 @@ func eachField(message []byte, what string, f func(field) error) error {
 			return fmt.Errorf("%s: %w", what, protowire.ParseError(n))
 		}
 		rest = rest[n:]
-		if n = protowire.ConsumeFieldValue(number, kind, rest); n < 0 {
-			return fmt.Errorf("%s, field %d: %w", what, number, protowire.ParseError(n))
-		}
 		at := field{what: what, number: number, kind: kind}
 		switch kind {
 		case protowire.BytesType:
-			at.bytes, _ = protowire.ConsumeBytes(rest)
-			if at.bytes == nil {
+			if at.bytes, n = protowire.ConsumeBytes(rest); at.bytes == nil {
 				at.bytes = []byte{}
 			}
 		case protowire.VarintType:
-			at.number64, _ = protowire.ConsumeVarint(rest)
-		case protowire.Fixed64Type:
-			at.number64, _ = protowire.ConsumeFixed64(rest)
-		case protowire.Fixed32Type:
-			short, _ := protowire.ConsumeFixed32(rest)
-			at.number64 = uint64(short)
+			at.number64, n = protowire.ConsumeVarint(rest)
+		default:
+			n = protowire.ConsumeFieldValue(number, kind, rest)
+		}
+		if n < 0 {
+			return fmt.Errorf("%s, field %d: %w", what, number, protowire.ParseError(n))
 		}
 		if err := f(at); err != nil {
 			return err
