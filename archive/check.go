@@ -44,9 +44,10 @@ func (h Header) supported() error {
 		return fmt.Errorf("%w: it has format %d.%d, written by kubeferry %.200q; %s, is too old",
 			ErrTooNew, h.Format.Major, h.Format.Minor, h.ToolVersion, by)
 	}
-	if len(h.Features) > 0 {
+	unknown := slices.DeleteFunc(slices.Clone(h.Features), func(name string) bool { return name == packedManifest })
+	if len(unknown) > 0 {
 		return fmt.Errorf("%w: it needs a reader that knows %.200q, as kubeferry %.200q does; %s, does not",
-			ErrTooNew, h.Features, h.ToolVersion, by)
+			ErrTooNew, unknown, h.ToolVersion, by)
 	}
 	if h.Format.Major == formatMajor && h.Kind != "" && h.Kind != kindFull {
 		return fmt.Errorf("%w: it is of the kind %.200q, written by kubeferry %.200q; %s, reads %.200q only",

@@ -91,6 +91,18 @@ func (u *unpacker) unpack(packed []byte, size int, buf []byte) ([]byte, error) {
 	return buf[:size], nil // which is raw, with the room behind it
 }
 
+// unpackWhole decompresses a frame that says itself how large its content is.
+func (u *unpacker) unpackWhole(packed []byte, limit uint64) ([]byte, error) {
+	var h zstd.Header
+	if err := h.Decode(packed); err != nil {
+		return nil, fmt.Errorf("zstd frame: %w", err)
+	}
+	if !h.HasFCS || h.FrameContentSize > limit {
+		return nil, fmt.Errorf("zstd: the frame is of %d bytes, or does not say: %d are allowed", h.FrameContentSize, limit)
+	}
+	return u.unpack(packed, int(h.FrameContentSize), nil)
+}
+
 // checkFrame holds a zstd frame against the format before anything is
 // allocated for it: exactly one frame, with a checksum and the right size, no
 // dictionary, a small window, and blocks that can hold that many bytes.
@@ -166,7 +178,7 @@ func hexSHA256(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// describe is what the ZIP structures say of a file with that content.
-func describe(content []byte) zipFile {
-	return zipFile{size: uint32(len(content)), crc: crc32.ChecksumIEEE(content)}
+// describe is what the ZIP structures say of a file with that name and content.
+func describe(name string, content []byte) zipFile {
+	return zipFile{name: name, size: uint32(len(content)), crc: crc32.ChecksumIEEE(content)}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"hash/crc32"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -148,6 +149,11 @@ func takeApart(t testing.TB, data []byte) *crafted {
 			c.header = string(content)
 		case leasesName:
 			c.leases = string(content)
+		case packedManifestName:
+			if content, err = unzstd(content); err != nil {
+				t.Fatal(err)
+			}
+			fallthrough
 		case manifestName:
 			if err := json.Unmarshal(content, &c.manifest); err != nil {
 				t.Fatal(err)
@@ -158,6 +164,16 @@ func takeApart(t testing.TB, data []byte) *crafted {
 		}
 	}
 	return c
+}
+
+// unzstd unpacks with the library alone.
+func unzstd(packed []byte) ([]byte, error) {
+	dec, err := zstd.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, err
+	}
+	defer dec.Close()
+	return io.ReadAll(dec)
 }
 
 // bytes puts the archive together.
@@ -193,7 +209,12 @@ func (c *crafted) bytes(t testing.TB) []byte {
 	if c.manifestText != nil {
 		text = []byte(c.manifestText(string(text)))
 	}
-	z.files = append(z.files, stored(leasesName, c.leases), stored(manifestName, string(text)))
+	z.files = append(z.files, stored(leasesName, c.leases))
+	if strings.Contains(c.header, packedManifest) {
+		z.files = append(z.files, stored(packedManifestName, string(enc.EncodeAll(text, nil))))
+	} else {
+		z.files = append(z.files, stored(manifestName, string(text)))
+	}
 	if c.inZip != nil {
 		c.inZip(&z)
 	}

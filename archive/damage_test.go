@@ -84,7 +84,7 @@ func TestEveryFlippedBitOfAFrameIsRefused(t *testing.T) {
 	r := mustOpen(t, data)
 	for i, s := range r.Manifest().Segments {
 		f := r.zip.files[filesBefore+i]
-		flipBits(t, data, int(f.end(s.Name)-s.CompressedSize), int(f.end(s.Name)))
+		flipBits(t, data, int(f.end()-s.CompressedSize), int(f.end()))
 	}
 }
 
@@ -226,9 +226,9 @@ func (s *swapped) ReadAt(p []byte, offset int64) (int, error) {
 
 func TestAnArchiveThatChangesIsRefused(t *testing.T) {
 	first := build(t, small()...)
-	second := build(t, small()...) // another nonce, hence another manifest
-	if len(first) != len(second) {
-		t.Fatal("the test wants two archives of the same length")
+	second := build(t, small()...)  // another nonce, hence another manifest
+	for len(first) != len(second) { // as it is packed, of a few lengths
+		second = build(t, small()...)
 	}
 	for _, test := range []struct {
 		name string

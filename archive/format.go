@@ -8,8 +8,11 @@ import (
 // The version of the format that this package writes.
 const (
 	formatMajor = 1
-	formatMinor = 1
+	formatMinor = 2
 	kindFull    = "full"
+	// packedManifest is the feature of an archive whose manifest is packed. It is what
+	// grows with the archive, and is read whole for the sake of a single key.
+	packedManifest = "packed-manifest"
 )
 
 // Limits of the format. What is beyond them is refused before it is read, and
@@ -37,6 +40,8 @@ const (
 	protoName    = "segment.proto"
 	leasesName   = "leases.json"
 	manifestName = "manifest.json"
+	// packedManifestName is what it is called with the feature [packedManifest].
+	packedManifestName = "manifest.json.zst"
 
 	filesBefore = 3 // README.txt, header.json, segment.proto
 	filesAfter  = 2 // leases.json, manifest.json

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,7 +80,7 @@ func TestMisplacedFilesAreRefused(t *testing.T) { // M01
 				return strings.Replace(text, "{", `{"x":`+strings.Repeat("[", 40)+strings.Repeat("]", 40)+",", 1)
 			}
 		}, "nested deeper"},
-		{"a manifest that is empty", func(c *crafted) { c.manifestText = func(string) string { return "" } }, "manifest.json: not JSON"},
+		{"a manifest that is empty", func(c *crafted) { c.manifestText = func(string) string { return strings.Repeat(" ", 300) } }, "manifest.json: not JSON"},
 		{"a manifest that is null", func(c *crafted) { c.manifestText = func(string) string { return "null" } }, "manifest.json"},
 		{"a manifest without anything", func(c *crafted) { c.manifestText = func(string) string { return "{}" } }, "manifest.json"},
 	}, 8<<20)
@@ -190,7 +191,7 @@ func TestManifestsThatDoNotFitAreRefused(t *testing.T) { // M03, R07
 		{"two sources", func(c *crafted) { c.header = strings.Replace(c.header, `"sources": [`, `"sources": [{},`, 1) }, "2 sources"},
 		{"no archive id", func(c *crafted) { c.header = strings.Replace(c.header, "00112233445566778899aabbccddeeff", "", 1) }, "archive id"},
 		{"no time of creation", func(c *crafted) { c.header = strings.Replace(c.header, `"created"`, `"made"`, 1) }, "time of creation"},
-		{"format 0", func(c *crafted) { c.header = strings.Replace(c.header, `"major": 1`, `"major": 0`, 1) }, "format 0.1"},
+		{"format 0", func(c *crafted) { c.header = strings.Replace(c.header, `"major": 1`, `"major": 0`, 1) }, "format 0.2"},
 		{"no format", func(c *crafted) { c.header = `{}` }, "format 0.0"},
 	}, 8<<20)
 }
@@ -207,18 +208,42 @@ func TestWhatLaterVersionsAddIsIgnored(t *testing.T) { // M04
 	}
 }
 
+func TestPackedManifestsAreHeldAgainstTheFormat(t *testing.T) {
+	packed := func(change func(frame []byte) []byte) func(c *crafted) {
+		return inZip(func(z *rawZip) {
+			f := z.files[lastFile]
+			z.files[lastFile] = stored(f.name, string(change(f.packed)))
+		})
+	}
+	frame := func(f zstdFrame) func(c *crafted) { return packed(func([]byte) []byte { return f.bytes() }) }
+	refuse(t, []craftedCase{
+		{"packed, without the feature", func(c *crafted) {
+			c.inZip = func(z *rawZip) { z.files[lastFile] = stored(packedManifestName, "{}") }
+			c.header = strings.Replace(c.header, `"packed-manifest"`, ``, 1)
+		}, "manifest.json.zst is there, and the features are []"},
+		{"the feature, and not packed", inZip(func(z *rawZip) { z.files[lastFile] = stored(manifestName, "{}") }), `manifest.json is there, and the features are ["packed-manifest"]`},
+		{"no frame", packed(func([]byte) []byte { return []byte("{}") }), "manifest.json.zst: zstd frame"},
+		{"a frame with something behind it", packed(func(frame []byte) []byte { return append(slices.Clone(frame), 0) }), "manifest.json.zst: zstd"},
+		{"a frame cut short", packed(func(frame []byte) []byte { return frame[:len(frame)-5] }), "manifest.json.zst: zstd"},
+		{"two frames", packed(func(frame []byte) []byte { return append(slices.Clone(frame), frame...) }), "manifest.json.zst: zstd"},
+		{"a size that is too large", frame(zstdFrame{window: 10 << 3, size: maxJSON + 1, blocks: []byte{1, 0, 0}}), "67108864 are allowed"},
+		{"no size", frame(zstdFrame{window: 10 << 3, noSize: true, blocks: []byte{1, 0, 0}}), "does not say"},
+		{"a size that its blocks cannot have", frame(zstdFrame{window: 10 << 3, size: maxJSON, blocks: []byte{1, 0, 0}}), "manifest.json.zst: zstd"},
+	}, 8<<20)
+}
+
 func TestArchivesOfLaterVersionsAreRefusedAsSuch(t *testing.T) { // A18, M04
 	header := func(old, with string) func(c *crafted) {
 		return func(c *crafted) { c.header = strings.Replace(c.header, old, with, 1) }
 	}
 	for _, test := range []craftedCase{
-		{"another major version", header(`"major": 1`, `"major": 2`), `format 2.1, written by kubeferry "0.1.0"`},
-		{"a required feature", header(`"features": []`, `"features": ["deltas"]`), `["deltas"]`},
+		{"another major version", header(`"major": 1`, `"major": 2`), `format 2.2, written by kubeferry "0.1.0"`},
+		{"a required feature", header(`"packed-manifest"`, `"packed-manifest", "deltas"`), `["deltas"]`},
 		{"another kind", header(`"kind": "full"`, `"kind": "increment"`), `of the kind "increment"`},
 		{"another major version with other files", func(c *crafted) {
 			c.header = strings.Replace(c.header, `"major": 1`, `"major": 3`, 1)
 			c.inZip = func(z *rawZip) { z.files = append(z.files, stored("sig/1", "x")) }
-		}, "format 3.1"},
+		}, "format 3.2"},
 		{"another major version with other members", func(c *crafted) {
 			c.header = `{"format":{"major":2,"minor":1},"tool_version":"9.9","sources":"none"}`
 		}, `format 2.1, written by kubeferry "9.9"`},

@@ -164,7 +164,7 @@ func TestHeadersThatDisagreeAreRefused(t *testing.T) { // A13
 		{"CRC 0 on both sides", both(firstSegment, func(f *rawFile) { f.crc = 0 }), "CRC-32"}, // zoo_crc0
 		{"CRC 0 of a stored file", both(0, func(f *rawFile) { f.crc = 0 }), "README.txt has the CRC-32"},
 		{"CRC 0 in the local header", local(1, 14, uint32(0)), "CRC-32 of header.json"},
-		{"a wrong CRC on both sides", both(lastFile, func(f *rawFile) { f.crc++ }), "manifest.json has the CRC-32"},
+		{"a wrong CRC on both sides", both(lastFile, func(f *rawFile) { f.crc++ }), "manifest.json.zst has the CRC-32"},
 		{"a size of 2^32-1", central(firstSegment, 24, uint32(math.MaxUint32)), "data/000001.pb has 4294967295 bytes"},
 		{"a size of 0", both(firstSegment, func(f *rawFile) { f.size = 0 }), "packed"},
 		{"a size that is too small", both(firstSegment, func(f *rawFile) { f.size-- }), "packed"},

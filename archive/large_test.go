@@ -50,12 +50,11 @@ func largeZIP(t *testing.T, n, size int) (*sparseFile, *zipWriter) {
 	z := newZipWriter(out)
 	zeros := make([]byte, size)
 	for i := range n + filesFixed {
-		content, f := []byte("text"), describe([]byte("text"))
-		name := fileName(i, n+filesFixed)
-		if method(name) == methodZstd {
-			content, f = zeros, zipFile{size: uint32(size), crc: uint32(i)}
+		content, f := []byte("text"), describe(fileName(i, n+filesFixed), []byte("text"))
+		if method(f.name) == methodZstd {
+			content, f = zeros, zipFile{name: f.name, size: uint32(size), crc: uint32(i)}
 		}
-		if err := z.add(name, f, content); err != nil {
+		if err := z.add(f, content); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -100,7 +100,7 @@ func (a *Reader) unpack(s *loaded, packed []byte) error {
 	if s.raw, err = a.unpacker.unpack(packed, int(f.size), s.raw); err != nil {
 		return damaged("%s: %w", s.Name, err)
 	}
-	if err := f.checkCRC(s.Name, s.raw); err != nil {
+	if err := f.checkCRC(s.raw); err != nil {
 		return err
 	}
 	if s.totals, err = checkRecords(s.raw, s.Segment); err != nil {

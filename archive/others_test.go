@@ -47,7 +47,11 @@ func TestOthersCanReadAnArchive(t *testing.T) {
 	want := walktest.Corpus()
 	files := readWithLibrary(t, build(t, want...))
 	var manifest Manifest
-	if err := json.Unmarshal(files[manifestName], &manifest); err != nil {
+	text, err := unzstd(files[packedManifestName])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &manifest); err != nil {
 		t.Fatal(err)
 	}
 	var got []etcdwalk.Entry

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"slices"
 	"sort"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
@@ -82,7 +83,7 @@ func announced(text []byte) error {
 // readEnding reads the manifest and the leases.
 func (a *Reader) readEnding(headerSHA256 string) error {
 	n := len(a.zip.files)
-	text, err := a.zip.read(n-1, new([]byte))
+	text, err := a.manifestText()
 	if err != nil {
 		return err
 	}
@@ -111,6 +112,28 @@ func (a *Reader) readEnding(headerSHA256 string) error {
 		return damaged("%s: %w", leasesName, err)
 	}
 	return nil
+}
+
+// manifestText is the manifest, which is packed in archives of 1.2. The CRC-32 that has
+// been checked is that of what is packed.
+func (a *Reader) manifestText() ([]byte, error) {
+	last := len(a.zip.files) - 1
+	content, err := a.zip.read(last, new([]byte))
+	if err != nil {
+		return nil, err
+	}
+	packed := slices.Contains(a.header.Features, packedManifest)
+	if name := a.zip.files[last].name; packed != (name == packedManifestName) {
+		return nil, damaged("%s is there, and the features are %.200q", name, a.header.Features)
+	}
+	if !packed {
+		return content, nil
+	}
+	text, err := a.unpacker.unpackWhole(content, maxJSON)
+	if err != nil {
+		return nil, damaged("%s: %w", packedManifestName, err)
+	}
+	return text, nil
 }
 
 // matchSegments holds the manifest's segments against the files that are there.

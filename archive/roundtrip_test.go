@@ -198,7 +198,7 @@ func TestEncryptedValuesAreCounted(t *testing.T) {
 func TestHeaderAndLeasesComeBack(t *testing.T) {
 	r := mustOpen(t, build(t, small()...))
 	want := testHeader()
-	want.Format, want.Features, want.Kind = Format{formatMajor, formatMinor}, []string{}, "full"
+	want.Format, want.Features, want.Kind = Format{formatMajor, formatMinor}, []string{packedManifest}, "full"
 	if diff := cmp.Diff(r.Header(), want); diff != "" {
 		t.Errorf("the headers differ (-got +want):\n%s", diff)
 	}

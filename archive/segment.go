@@ -57,7 +57,7 @@ func (s *segment) pack(p *packer) error {
 	if err != nil {
 		return err
 	}
-	s.packed, s.file = packed, describe(s.raw)
+	s.packed, s.file = packed, describe("", s.raw)
 	s.told = Segment{
 		Kind: label(s.class.Kind), FirstKey: s.first, LastKey: bytes.Clone(s.last), Keys: s.keys,
 		Size: int64(len(s.raw)), CompressedSize: int64(len(packed)), SHA256: hexSHA256(packed),

@@ -36,7 +36,7 @@ func (a *Reader) Verify(ctx context.Context, check func(etcdwalk.Entry) error, p
 		kind := kinds[s.Kind]
 		kind.add(s.totals)
 		kinds[s.Kind] = kind
-		report(progress, a.zip.files[filesBefore+s.number].end(s.Name))
+		report(progress, a.zip.files[filesBefore+s.number].end())
 	}
 	if err := a.verifyFiles(ctx, n-filesAfter, n, progress); err != nil {
 		return etcdwalk.Stats(all), err
@@ -71,7 +71,7 @@ func (a *Reader) verifyFiles(ctx context.Context, from, to int, progress func(in
 		if _, err := a.zip.read(i, new([]byte)); err != nil {
 			return err
 		}
-		report(progress, a.zip.files[i].end(fileName(i, len(a.zip.files))))
+		report(progress, a.zip.files[i].end())
 	}
 	return nil
 }

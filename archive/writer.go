@@ -56,7 +56,7 @@ func NewWriter(w io.Writer, h Header, classify func(key []byte) etcdwalk.Class) 
 }
 
 func newWriter(w io.Writer, h Header, classify func(key []byte) etcdwalk.Class, workers int) (*Writer, error) {
-	h.Format, h.Features, h.Kind = Format{Major: formatMajor, Minor: formatMinor}, []string{}, kindFull
+	h.Format, h.Features, h.Kind = Format{Major: formatMajor, Minor: formatMinor}, []string{packedManifest}, kindFull
 	h.Created = h.Created.UTC().Truncate(time.Second)
 	if h.ArchiveID == "" {
 		h.ArchiveID = randomHex()
@@ -194,7 +194,7 @@ func (w *Writer) flush(ctx context.Context) error {
 		if err := s.pack(w.packer); err != nil {
 			return fmt.Errorf("compress %s: %w", name, err)
 		}
-		s.told.Name = name
+		s.told.Name, s.file.name = name, name
 		return nil
 	})
 	w.begun++
@@ -208,7 +208,7 @@ func (w *Writer) writeNext() error {
 	if err != nil {
 		return err
 	}
-	if err := w.zip.add(s.told.Name, s.file, s.packed); err != nil {
+	if err := w.zip.add(s.file, s.packed); err != nil {
 		return err
 	}
 	w.manifest.Segments = append(w.manifest.Segments, s.told)
@@ -220,7 +220,7 @@ func (w *Writer) writeNext() error {
 // store writes a file that is not compressed.
 func (w *Writer) store(name string, content []byte) {
 	if w.err == nil {
-		w.err = w.zip.add(name, describe(content), content)
+		w.err = w.zip.add(describe(name, content), content)
 	}
 }
 
@@ -267,7 +267,11 @@ func (w *Writer) finish(end Ending) error {
 	if text, err = encodeJSON(manifestName, maxJSON, m, ""); err != nil {
 		return err
 	}
-	if w.store(manifestName, text); w.err != nil {
+	packed, err := w.packer.pack(text, nil)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", packedManifestName, err)
+	}
+	if w.store(packedManifestName, packed); w.err != nil {
 		return w.err
 	}
 	return w.zip.close()

@@ -291,7 +291,7 @@ func writeZIP(out io.Writer, at int) (fired int, err error) {
 	z.zip = zip.NewWriter(f)
 	for i := range filesFixed + 2 {
 		content := bytes.Repeat([]byte{byte('a' + i)}, 20)
-		if err := z.add(fileName(i, filesFixed+2), describe(content), content); err != nil {
+		if err := z.add(describe(fileName(i, filesFixed+2), content), content); err != nil {
 			return f.fired, err
 		}
 	}

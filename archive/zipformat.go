@@ -31,6 +31,7 @@ const (
 
 // A zipFile is one file of the archive, as the ZIP structures describe it.
 type zipFile struct {
+	name         string
 	offset       int64 // of its local header
 	packed, size uint32
 	crc          uint32 // of the unpacked bytes
@@ -39,7 +40,7 @@ type zipFile struct {
 // method is the compression method of the file with that name.
 func method(name string) uint16 {
 	switch name {
-	case readmeName, headerName, protoName, leasesName, manifestName:
+	case readmeName, headerName, protoName, leasesName, manifestName, packedManifestName:
 		return methodStore
 	}
 	return methodZstd
@@ -53,42 +54,42 @@ func versionNeeded(name string) uint16 {
 }
 
 // end is the offset behind the file.
-func (f zipFile) end(name string) int64 {
-	return f.offset + localSize + int64(len(name)) + int64(f.packed)
+func (f zipFile) end() int64 {
+	return f.offset + localSize + int64(len(f.name)) + int64(f.packed)
 }
 
 // far tells whether the offset needs ZIP64.
 func (f zipFile) far() bool { return f.offset >= math.MaxUint32 }
 
 // appendLocal appends the local header of f.
-func (f zipFile) appendLocal(b []byte, name string) []byte {
+func (f zipFile) appendLocal(b []byte) []byte {
 	le := binary.LittleEndian
 	b = append(b, "PK\x03\x04"...)
-	b = f.appendShared(b, name)
+	b = f.appendShared(b)
 	b = le.AppendUint32(b, f.packed)
 	b = le.AppendUint32(b, f.size)
-	b = le.AppendUint16(b, uint16(len(name)))
+	b = le.AppendUint16(b, uint16(len(f.name)))
 	b = le.AppendUint16(b, 0) // extra
-	return append(b, name...)
+	return append(b, f.name...)
 }
 
 // appendShared appends what local and central header both begin with.
-func (f zipFile) appendShared(b []byte, name string) []byte {
+func (f zipFile) appendShared(b []byte) []byte {
 	le := binary.LittleEndian
-	b = le.AppendUint16(b, versionNeeded(name))
+	b = le.AppendUint16(b, versionNeeded(f.name))
 	b = le.AppendUint16(b, 0) // flags
-	b = le.AppendUint16(b, method(name))
+	b = le.AppendUint16(b, method(f.name))
 	b = le.AppendUint16(b, 0) // time
 	b = le.AppendUint16(b, dosDate)
 	return le.AppendUint32(b, f.crc)
 }
 
 // appendCentral appends the header of f in the central directory.
-func (f zipFile) appendCentral(b []byte, name string) []byte {
+func (f zipFile) appendCentral(b []byte) []byte {
 	le := binary.LittleEndian
 	b = append(b, "PK\x01\x02"...)
 	b = le.AppendUint16(b, versionMadeBy)
-	b = f.appendShared(b, name)
+	b = f.appendShared(b)
 	packed, size, offset, extra := f.packed, f.size, uint32(math.MaxUint32), uint16(zip64Extra)
 	if f.far() {
 		packed, size = math.MaxUint32, math.MaxUint32
@@ -97,12 +98,12 @@ func (f zipFile) appendCentral(b []byte, name string) []byte {
 	}
 	b = le.AppendUint32(b, packed)
 	b = le.AppendUint32(b, size)
-	b = le.AppendUint16(b, uint16(len(name)))
+	b = le.AppendUint16(b, uint16(len(f.name)))
 	b = le.AppendUint16(b, extra)
 	b = append(b, make([]byte, 6)...) // comment length, disk, internal attributes
 	b = le.AppendUint32(b, attributes)
 	b = le.AppendUint32(b, offset)
-	b = append(b, name...)
+	b = append(b, f.name...)
 	if f.far() {
 		b = le.AppendUint16(b, 1) // ZIP64 extended information
 		b = le.AppendUint16(b, zip64Extra-4)

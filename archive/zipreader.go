@@ -87,8 +87,8 @@ func (z *zipReader) readDirectory() error {
 		if err != nil {
 			return err
 		}
-		if next = f.end(fileName(i, n)); next > int64(z.end.offset) {
-			return damaged("%s reaches into the directory", fileName(i, n))
+		if next = f.end(); next > int64(z.end.offset) {
+			return damaged("%s reaches into the directory", f.name)
 		}
 		left -= int64(length)
 		z.files = append(z.files, f)
@@ -105,12 +105,20 @@ func (z *zipReader) readDirectory() error {
 // readCentral reads the directory's header of file i of n, which must begin
 // at offset, and tells how long the header is.
 func readCentral(in io.Reader, offset int64, i, n int) (zipFile, int, error) {
-	f, name := zipFile{offset: offset}, fileName(i, n)
-	got := make([]byte, centralSize+len(name), centralSize+len(name)+zip64Extra)
-	if f.far() {
-		got = got[:cap(got)]
+	f, name := zipFile{name: fileName(i, n), offset: offset}, fileName(i, n)
+	got := make([]byte, centralSize, centralSize+len(packedManifestName)+len(name)+zip64Extra)
+	_, err := io.ReadFull(in, got)
+	if le := binary.LittleEndian; err == nil && name == manifestName && int(le.Uint16(got[28:])) == len(packedManifestName) {
+		f.name = packedManifestName
 	}
-	if _, err := io.ReadFull(in, got); err != nil {
+	name = f.name
+	if got = got[:centralSize+len(name)]; f.far() {
+		got = got[:len(got)+zip64Extra]
+	}
+	if err == nil {
+		_, err = io.ReadFull(in, got[centralSize:])
+	}
+	if err != nil {
 		return f, 0, readError(err, "the directory, for "+name)
 	}
 	le := binary.LittleEndian
@@ -123,18 +131,18 @@ func readCentral(in io.Reader, offset int64, i, n int) (zipFile, int, error) {
 		}
 		f.size, f.packed = uint32(size), uint32(packed)
 	}
-	if at := firstDifference(got, f.appendCentral(nil, name)); at >= 0 {
+	if at := firstDifference(got, f.appendCentral(nil)); at >= 0 {
 		return f, 0, damaged("the directory's %s of %s is not one that an archive has", centralFields.at(at), name)
 	}
-	return f, len(got), f.checkSizes(name, sizeLimit(i, n))
+	return f, len(got), f.checkSizes(sizeLimit(i, n))
 }
 
 // packedSlack is how much larger than its content a packed file can be: zstd
 // stores what it cannot compress, with three bytes for each 128 KiB.
 const packedSlack = 64 << 10
 
-func (f zipFile) checkSizes(name string, limit int64) error {
-	switch {
+func (f zipFile) checkSizes(limit int64) error {
+	switch name := f.name; {
 	case int64(f.size) > limit:
 		return damaged("%s has %d bytes: the format allows %d", name, f.size, limit)
 	case method(name) == methodStore && f.packed != f.size:
@@ -149,8 +157,8 @@ func (f zipFile) checkSizes(name string, limit int64) error {
 // packed file is left to who unpacks it. The content lies in buf, which grows
 // where it has to, and is valid until buf is used again.
 func (z *zipReader) read(i int, buf *[]byte) ([]byte, error) {
-	f, name := z.files[i], fileName(i, len(z.files))
-	header := f.appendLocal(nil, name)
+	f := z.files[i]
+	name, header := f.name, f.appendLocal(nil)
 	whole := len(header) + int(f.packed)
 	*buf = fit(*buf, whole)
 	got := (*buf)[:whole]
@@ -162,14 +170,14 @@ func (z *zipReader) read(i int, buf *[]byte) ([]byte, error) {
 	}
 	content := got[len(header):]
 	if method(name) == methodStore {
-		return content, f.checkCRC(name, content)
+		return content, f.checkCRC(content)
 	}
 	return content, nil
 }
 
-func (f zipFile) checkCRC(name string, content []byte) error {
+func (f zipFile) checkCRC(content []byte) error {
 	if got := crc32.ChecksumIEEE(content); got != f.crc {
-		return damaged("%s has the CRC-32 %08x instead of %08x", name, got, f.crc)
+		return damaged("%s has the CRC-32 %08x instead of %08x", f.name, got, f.crc)
 	}
 	return nil
 }
@@ -185,15 +193,15 @@ func readFront(r io.ReaderAt, size, offset int64, name string) ([]byte, int64, e
 		return nil, 0, err
 	}
 	le := binary.LittleEndian
-	f := zipFile{offset: offset, crc: le.Uint32(got[14:]), packed: le.Uint32(got[18:]), size: le.Uint32(got[22:])}
-	if !bytes.Equal(got, f.appendLocal(nil, name)) || f.packed != f.size || f.size > maxHeader || f.end(name) > size {
+	f := zipFile{name: name, offset: offset, crc: le.Uint32(got[14:]), packed: le.Uint32(got[18:]), size: le.Uint32(got[22:])}
+	if !bytes.Equal(got, f.appendLocal(nil)) || f.packed != f.size || f.size > maxHeader || f.end() > size {
 		return nil, 0, damaged("%s is not where it should be", name)
 	}
 	content := make([]byte, f.size)
 	if err := readAt(r, content, offset+int64(len(got))); err != nil {
 		return nil, 0, err
 	}
-	return content, f.end(name), f.checkCRC(name, content)
+	return content, f.end(), f.checkCRC(content)
 }
 
 // readAt fills p. Bytes that are missing are damage; other errors are not.

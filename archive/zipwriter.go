@@ -23,14 +23,14 @@ func newZipWriter(w io.Writer) *zipWriter {
 }
 
 // add writes one whole file, whose content is packed already.
-func (z *zipWriter) add(name string, f zipFile, packed []byte) error {
+func (z *zipWriter) add(f zipFile, packed []byte) error {
 	f.offset, f.packed = z.next, uint32(len(packed))
-	z.out.expect(f.appendLocal(nil, name), packed)
+	z.out.expect(f.appendLocal(nil), packed)
 	entry, err := z.zip.CreateRaw(&zip.FileHeader{
-		Name:               name,
+		Name:               f.name,
 		CreatorVersion:     versionMadeBy,
-		ReaderVersion:      versionNeeded(name),
-		Method:             method(name),
+		ReaderVersion:      versionNeeded(f.name),
+		Method:             method(f.name),
 		ModifiedDate:       dosDate, //nolint:staticcheck // Modified would add an extra field with the time
 		CRC32:              f.crc,
 		CompressedSize64:   uint64(f.packed),
@@ -47,17 +47,17 @@ func (z *zipWriter) add(name string, f zipFile, packed []byte) error {
 		err = z.out.satisfied()
 	}
 	if err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+		return fmt.Errorf("write %s: %w", f.name, err)
 	}
-	z.files, z.next = append(z.files, f), f.end(name)
+	z.files, z.next = append(z.files, f), f.end()
 	return nil
 }
 
 // close writes the directory.
 func (z *zipWriter) close() error {
 	var directory []byte
-	for i, f := range z.files {
-		directory = f.appendCentral(directory, fileName(i, len(z.files)))
+	for _, f := range z.files {
+		directory = f.appendCentral(directory)
 	}
 	end := zipEnd{files: uint64(len(z.files)), size: uint64(len(directory)), offset: uint64(z.next)}
 	z.out.expect(directory, end.appendEnd(nil))

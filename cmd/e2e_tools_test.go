@@ -55,7 +55,7 @@ func TestStandardToolsOpenAnArchive(t *testing.T) {
 	for _, s := range a.Manifest().Segments {
 		names = append(names, s.Name)
 	}
-	names = append(names, "leases.json", "manifest.json")
+	names = append(names, "leases.json", "manifest.json.zst")
 	t.Run("7zz tests all of it", func(t *testing.T) {
 		if out := output(t, tool(t, "7zz"), "t", plain); !strings.Contains(out, "Everything is Ok") {
 			t.Errorf("7zz says:\n%s", out)
