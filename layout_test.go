@@ -62,6 +62,8 @@ var layers = map[string]row{
 	"etcdwalk/embedded":    driver,
 	"etcdwalk/kube":        {may: []string{"etcdwalk", "etcdwalk/kube/object"}, never: slices.Concat(etcdClients, testTools)},
 	"etcdwalk/kube/object": {never: slices.Concat(etcdClients, testTools)},
+	"etcdwalk/kube/order":  {may: []string{"etcdwalk", "etcdwalk/kube", "etcdwalk/kube/object"}, never: slices.Concat(etcdClients, testTools)},
+	"etcdwalk/kube/need":   {may: []string{"etcdwalk", "etcdwalk/kube", "etcdwalk/kube/object", "etcdwalk/kube/order"}, never: slices.Concat(etcdClients, testTools)},
 	"etcdwalk/replay": {
 		may:   []string{"etcdwalk"},
 		never: slices.Concat([]string{"etcdwalk/kube/...", "archive/..."}, stores, etcdClients, testTools),

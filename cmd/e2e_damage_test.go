@@ -117,7 +117,7 @@ func TestDamagedAndForeignFilesAreNamedAndRefused(t *testing.T) {
 			w.refuses(t, path, exitIntegrity, test.words)
 		})
 	}
-	if r := must(t, exitDone, "restore", "--from", w.archive, "-i", w.keys.identity, "--endpoints", w.server.Endpoint, "--yes"); !strings.Contains(r.stdout, "1 created") {
+	if r := must(t, exitDone, "restore", "--from", w.archive, "-i", w.keys.identity, "--endpoints", w.server.Endpoint, "--allow=closure", "--yes"); !strings.Contains(r.stdout, "1 created") {
 		t.Errorf("the archive as it was: %+v", r)
 	}
 }
@@ -193,7 +193,7 @@ func TestSubstitutedArchivesAreRefused(t *testing.T) {
 	t.Run("without a receipt it is taken, and that is told", func(t *testing.T) {
 		path := w.file(t, "h.zip.age", w.whole)
 		must(t, exitDone, "verify", path, "-i", w.keys.identity).says(t, "there is no receipt beside")
-		must(t, exitDone, "restore", "--from", path, "-i", w.keys.identity, "--endpoints", w.server.Endpoint, "--yes", "-v").
+		must(t, exitDone, "restore", "--from", path, "-i", w.keys.identity, "--endpoints", w.server.Endpoint, "--allow=closure", "--yes", "-v").
 			says(t, "has no receipt", "1 created")
 	})
 }

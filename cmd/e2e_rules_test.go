@@ -62,7 +62,7 @@ func TestRestoreIntoTheSameClusterLeavesAllocations(t *testing.T) {
 		}
 	}
 	report := filepath.Join(t.TempDir(), "report")
-	must(t, exitDone, "restore", "--from", archive, "-i", keys.identity, "--endpoints", server.Endpoint, "--leases=regrant", "--yes", "--report", report)
+	must(t, exitDone, "restore", "--from", archive, "-i", keys.identity, "--endpoints", server.Endpoint, "--leases=regrant", "--allow=deleting", "--yes", "--report", report)
 	excluded := 0
 	for key, l := range readReport(t, report) {
 		if want := left[key] || transient(key); want != (l.Outcome == replay.Excluded) || want != (l.Reason != "") {

@@ -182,7 +182,7 @@ func (c identityCase) restore(scenario kube.Scenario, policy replay.Policy) stri
 		}
 		target.About = c.view(1).About
 	}
-	r := ferry.Restore{Source: a, Cluster: target, Target: walktest.NewTarget(), Policy: policy, Scenario: scenario}
+	r := ferry.Restore{Source: a, Cluster: target, Target: walktest.NewTarget(), Policy: policy, Scenario: scenario, Allow: []string{kube.Closure, kube.Sealed}}
 	_, err = r.Plan(c.t.Context())
 	if err == nil {
 		return "0"

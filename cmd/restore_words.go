@@ -44,6 +44,12 @@ func (o *restoreOptions) show(cluster *flags.Cluster, planned *ferry.Planned) {
 		return
 	}
 	say("Plan:   %s; %s to write", countsText(planned.Counts), console.Bytes(planned.Bytes))
+	if n := len(planned.Along); n > 0 {
+		say("  along     %s that the selection did not name, such as %s", console.Count(int64(n), "key"), console.Printable(string(planned.Along[0])))
+	}
+	if planned.Unknown > 0 {
+		say("  unknown   what %s may need, whose metadata cannot be read", console.Count(planned.Unknown, "object"))
+	}
 	o.examples(say, planned.Tally)
 }
 

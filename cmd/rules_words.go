@@ -11,7 +11,8 @@ const rulesIntro = `A restore keeps rules, before --on-conflict is asked about a
 that covers an object decides:
 
   skip   the object is left out, and counted
-  never  the object is left out, whatever anybody says
+  check  nothing is written if the object would be, until that is mended
+  never  left out or checked, whatever anybody says
 
 --allow RULE breaks a rule that is not "never". In the scenario new, into an
 etcd whose API servers are down, only the rules of all scenarios count.

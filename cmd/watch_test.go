@@ -87,7 +87,7 @@ func TestWhatDoesNotStayIsToldOf(t *testing.T) {
 	}
 	archive := keys.backUp(t, server.Endpoint, t.TempDir())
 	restore := func(code exitCode, more ...string) ran {
-		return must(t, code, append([]string{"restore", "--endpoints", server.Endpoint, "--from", archive, "-i", keys.identity, "--yes"}, more...)...)
+		return must(t, code, append([]string{"restore", "--endpoints", server.Endpoint, "--from", archive, "-i", keys.identity, "--allow=closure", "--yes"}, more...)...)
 	}
 	remove("/registry/replicasets/shop/web-1", "/registry/configmaps/shop/settings")
 	if r := restore(exitDone); strings.Contains(r.stdout+r.stderr, "stay") {
@@ -206,7 +206,7 @@ func TestEachLossIsCountedOnce(t *testing.T) {
 		}
 		empty()
 	}()
-	r := must(t, exitIncomplete, "restore", "sa", "--endpoints", server.Endpoint, "--from", archive, "-i", keys.identity, "--yes", "--watch-for", "2s")
+	r := must(t, exitIncomplete, "restore", "sa", "--endpoints", server.Endpoint, "--from", archive, "-i", keys.identity, "--allow=closure", "--yes", "--watch-for", "2s")
 	<-done
 	r.says(t, "1,100 keys were written: 1100 of what was written did not stay")
 }

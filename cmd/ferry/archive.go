@@ -47,15 +47,6 @@ func (a *Archive) Partial() bool {
 	return len(s.Include)+len(s.Exclude)+len(s.Namespaces)+len(s.ExcludeNamespaces)+len(s.Labels)+len(s.Fields) > 0
 }
 
-// Places are the first keys of its segments.
-func (a *Archive) Places() [][]byte {
-	var keys [][]byte
-	for _, s := range a.Manifest().Segments {
-		keys = append(keys, s.FirstKey)
-	}
-	return keys
-}
-
 // Storable tells whether the archive was verified, and each value is one that an API
 // server would read under its key. Who reads it again gets the same values: each
 // segment is held against the manifest, which is in memory.

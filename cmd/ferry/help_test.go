@@ -34,6 +34,11 @@ func kubeSystem() (key, value string) {
 	return "/registry/namespaces/kube-system", `{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"kube-system","uid":"5b1c7f3e-0000-4000-8000-000000000001"}}`
 }
 
+// namespace is the Namespace object that objects of a namespace need.
+func namespace(name string) (key, value string) {
+	return "/registry/namespaces/" + name, fmt.Sprintf(`{"kind":"Namespace","apiVersion":"v1","metadata":{"name":%q,"uid":"uid-of-%s"}}`, name, name)
+}
+
 // objects makes entries of n ConfigMaps and of the namespace kube-system.
 func objects(n int) []etcdwalk.Entry {
 	var entries []etcdwalk.Entry

@@ -24,6 +24,8 @@ func TestRestoreFromAnOlderRevision(t *testing.T) {
 			client := server.Client(t)
 			name, value := kubeSystem()
 			put(t, client, name, value)
+			name, value = namespace("shop")
+			put(t, client, name, value)
 			for i := range 20 {
 				key, value := object("shop", fmt.Sprintf("settings-%03d", i), 40)
 				put(t, client, key, value)

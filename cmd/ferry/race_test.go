@@ -109,6 +109,8 @@ func restoreAgainst(t *testing.T, policy replay.Policy, without ...string) *figh
 	f := &fight{outcomes: map[string]replay.Line{}, archive: map[string]string{}, events: map[string][]*clientv3.Event{}}
 	name, value := kubeSystem()
 	put(t, client, name, value)
+	name, value = namespace("arena")
+	put(t, client, name, value)
 	f.rival = &rival{Target: cluster.Target(), t: t, client: client, once: map[string]bool{}, always: map[string]bool{}, applied: map[string][]applied{}}
 	for _, kind := range arena {
 		for i := 0; i < each && !slices.Contains(without, kind.name); i++ {

@@ -136,7 +136,7 @@ func TestRefusalsByScenarioOfferWhatWorks(t *testing.T) {
 	for name, c := range refusals(t) {
 		t.Run(name, func(t *testing.T) {
 			target := walktest.NewTarget()
-			r := ferry.Restore{Source: c.archive.view(5), Cluster: c.target.view(9), Target: target, Raw: true}
+			r := ferry.Restore{Source: c.archive.view(5), Cluster: c.target.view(9), Target: target, Raw: true, Allow: []string{kube.Closure, kube.Sealed}}
 			if c.change != nil {
 				c.change(&r)
 			}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/need"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/tree"
 )
@@ -28,6 +29,8 @@ type Restore struct {
 	// other target is refused. None: the user says nothing.
 	ClusterIs  []string
 	Allow      []string // rules of package kube that may be broken, by name
+	WithOwners bool     // what the selection needs and the target has not comes along
+	WithOwned  bool     // what the selection owns comes along
 	Regrant    bool     // leases; else keys under a lease are passed over
 	Raw        bool     // values that no kube-apiserver would read are let through
 	AllowEmpty bool
@@ -41,6 +44,10 @@ type Planned struct {
 	replay.Plan
 	// Target is the cluster that would be written to.
 	Target etcdwalk.Info
+	// Along are the keys that were not selected and come along.
+	Along [][]byte
+	// Unknown is the number of objects of which nobody can tell what they need.
+	Unknown int64
 	// Confirmed: nothing proves that the source is of it but ClusterIs.
 	Confirmed bool
 
@@ -50,6 +57,8 @@ type Planned struct {
 	sel    etcdwalk.Selection
 	target etcdwalk.View
 	rules  *kube.Rules
+	ranks  []etcdwalk.Selection // in the order in which they are written
+	checks *need.Checks         // nil: nobody looks after the target
 	job    replay.Job
 	total  int64
 
@@ -71,12 +80,22 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 		return planned, err
 	}
 	planned.job = r.job(ctx, planned)
+	if err := r.survey(ctx, planned, planned.job.Source); err != nil {
+		return planned, err
+	}
+	planned.job.Selections = planned.ranks
+	if planned.checks != nil {
+		planned.job.Check = planned.checks.Judge
+	}
 	planned.job.Report = r.counting(Planning, planned.total)
 	plan, err := planned.job.Plan(ctx)
 	if err != nil {
 		return planned, err // half a plan is none
 	}
 	planned.Plan = plan
+	if planned.checks != nil {
+		planned.Unknown = planned.checks.Unknown()
+	}
 	if planned.Counts.Total() == 0 && !r.AllowEmpty {
 		return planned, fmt.Errorf("look into what is to be restored: %w", empty(planned.query))
 	}
@@ -85,6 +104,9 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	}
 	if all := planned.Counts.Total(); all > 0 && planned.Counts[replay.Leased] == all {
 		return planned, fmt.Errorf("every key that is selected is under an etcd lease, which --leases=regrant brings back: %w", ErrIncomplete)
+	}
+	if planned.checks != nil && planned.Counts[replay.Refused] > 0 {
+		return planned, fmt.Errorf("%w: select what they need too, or leave them out with --exclude, or break a rule with --allow", planned.Err())
 	}
 	return planned, planned.Err()
 }
@@ -148,41 +170,15 @@ func (r Restore) job(ctx context.Context, p *Planned) replay.Job {
 		inFlight = min(inFlight, 1)
 	}
 	return replay.Job{
-		Source:     source,
-		Selections: ranks(p),
-		Target:     r.Target,
-		Policy:     r.Policy,
-		Regrant:    r.Regrant,
-		Rule:       r.rule(p, !r.Raw && !isStorable(p.source, p.query)),
-		Alike:      alike(ctx, p.query),
-		InFlight:   inFlight,
-		Since:      p.Target.Revision,
+		Source:   source,
+		Target:   r.Target,
+		Policy:   r.Policy,
+		Regrant:  r.Regrant,
+		Rule:     r.rule(p, !r.Raw && !isStorable(p.source, p.query)),
+		Alike:    alike(ctx, p.query),
+		InFlight: inFlight,
+		Since:    p.Target.Revision,
 	}
-}
-
-// ranks are the ranks of what is selected. The two that share ranges, custom resources
-// and what has no rank of its own, are told which kinds of the source are the
-// other's, so that nothing is read in vain.
-func ranks(p *Planned) []etcdwalk.Selection {
-	ranks := p.layout.Ranks(p.sel)
-	where, ok := p.source.(placed)
-	if !ok || p.sel.Match != nil {
-		return ranks // a rank's Match tells more than its kinds
-	}
-	for i, rank := range ranks {
-		if rank.Match == nil {
-			continue
-		}
-		var others []etcdwalk.Range
-		for _, key := range where.Places() {
-			class := p.layout.Classify(key)
-			if class.Kind != "" && !rank.Match(key) {
-				others = append(others, class.Range)
-			}
-		}
-		ranks[i].Ranges = rank.Ranges.Subtract(etcdwalk.Union(others...))
-	}
-	return ranks
 }
 
 // Apply does what was planned, as far as it still holds. The summary is true

@@ -44,12 +44,6 @@ func isStorable(view etcdwalk.View, q kube.Query) bool {
 	return ok && v.Storable() && slices.Equal(q.Words().Prefixes, v.Prefixes())
 }
 
-// A placed view knows where kinds lie in it.
-type placed interface {
-	// Places are keys: the first of each stretch that holds one kind.
-	Places() [][]byte
-}
-
 // An ended view tells how its walks have ended. Others are of one moment.
 type ended interface{ Outcome() etcdwalk.Outcome }
 

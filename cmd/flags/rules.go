@@ -12,13 +12,15 @@ import (
 type Rules struct {
 	s *Settings
 
-	Policy    replay.Policy
-	Scenario  kube.Scenario
-	ClusterIs []string // what the target is said to be; empty: nothing
-	Allow     []string // rules that may be broken, by name
-	Regrant   bool     // keys under a lease are written too
-	Raw       bool     // values in no form that Kubernetes stores are written too
-	InFlight  int      // 0: one, throttled by how fast the cluster answers
+	Policy     replay.Policy
+	Scenario   kube.Scenario
+	ClusterIs  []string // what the target is said to be; empty: nothing
+	Allow      []string // rules that may be broken, by name
+	WithOwners bool     // what the selection needs is taken along
+	WithOwned  bool     // what it owns is taken along
+	Regrant    bool     // keys under a lease are written too
+	Raw        bool     // values in no form that Kubernetes stores are written too
+	InFlight   int      // 0: one, throttled by how fast the cluster answers
 }
 
 // AddFlags adds the flags.
@@ -36,6 +38,8 @@ func (f *Rules) AddFlags(set *pflag.FlagSet, s *Settings) {
 			Choice[kube.Scenario]{Word: "migrate", Refused: "it is not supported yet: its rules for another cluster's nodes, addresses and tokens do not exist"})
 		own.StringSliceVar(&f.ClusterIs, "cluster-is", nil, "the `UID` of the target's kube-system, or its etcd cluster id where that cannot be read; any other target is refused")
 		own.StringSliceVar(&f.Allow, "allow", nil, "break the `RULE` of that name; repeatable (kubeferry help rules)")
+		own.BoolVar(&f.WithOwners, "with-owners", false, "also restore what the selection needs and the cluster has not: owners, namespaces, definitions, accounts, volumes")
+		own.BoolVar(&f.WithOwned, "with-owned", false, "also restore what the selection owns, as a Deployment owns ReplicaSets")
 		Enum(own, &f.Regrant, "leases", "keys under an etcd lease: skip, or restore them for the remaining time",
 			Choice[bool]{Word: "skip", Help: "leave them out"},
 			Choice[bool]{Word: "regrant", Value: true, Help: "grant their remaining time again"})
@@ -52,6 +56,8 @@ func (f *Rules) Check() error {
 	switch {
 	case f.Scenario == kube.ScenarioNew && f.s.Typed("cluster-is"):
 		return console.Usagef("--cluster-is says which cluster the target is; with --scenario=new it is none yet")
+	case f.Scenario == kube.ScenarioNew && (f.WithOwners || f.WithOwned):
+		return console.Usagef("--with-owners and --with-owned look at what lives in the target; with --scenario=new nothing does yet: select what is to be restored")
 	case f.s.Origin("max-in-flight") != "default" && (f.InFlight < 1 || f.InFlight > mostInFlight):
 		return console.Usagef("--max-in-flight=%d: it takes 1 to %d", f.InFlight, mostInFlight)
 	}

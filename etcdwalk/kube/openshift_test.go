@@ -213,25 +213,6 @@ func TestOpenShiftKindsThatAreNotStored(t *testing.T) {
 	}
 }
 
-// Owners come before what they own: a garbage collector runs meanwhile.
-func TestOpenShiftOwnersComeFirst(t *testing.T) {
-	view := openshiftView()
-	at := map[string]int{}
-	for i, rank := range newLayout(t).Ranks(walktest.Everything()) {
-		for _, key := range keysOf(t, view, rank) {
-			at[key] = i
-		}
-	}
-	for owner, owned := range map[string]string{
-		"/openshift.io/deploymentconfigs/shop/one": "/kubernetes.io/controllers/shop/one",
-		"/openshift.io/buildconfigs/shop/one":      "/openshift.io/builds/shop/one",
-	} {
-		if at[owner] == 0 || at[owner] >= at[owned] {
-			t.Errorf("%s in rank %d, %s in %d", owner, at[owner], owned, at[owned])
-		}
-	}
-}
-
 // With its group a kind has one name in a selection. Without, it may be another's.
 func TestOpenShiftWordsInSelections(t *testing.T) {
 	digest := func(word string) string {

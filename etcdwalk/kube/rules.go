@@ -29,12 +29,13 @@ type Severity int
 // The severities.
 const (
 	Allow Severity = iota // no rule objects
+	Check                 // if it is to be written, the whole restore is refused
 	Leave                 // not written, and counted
 	Never                 // not written, whatever anybody says
 )
 
 // String is the severity as the list of rules has it.
-func (s Severity) String() string { return [...]string{"allow", "skip", "never"}[s] }
+func (s Severity) String() string { return [...]string{"allow", "check", "skip", "never"}[s] }
 
 // A Verdict is what the rules say of one key in a restore.
 type Verdict struct {
@@ -132,8 +133,32 @@ func Hazards() []Rule {
 		{"derived", Leave, "endpointslices of a Service or of Endpoints", anew, same(), "endpointslices", (*judged).controlled},
 		{"derived", Leave, "endpoints of a Service with a selector", anew, same(), "services/endpoints", (*judged).ofService},
 		{"certificate-requests", Leave, "certificatesigningrequests", "an old request could be approved and issued anew", same(), "certificatesigningrequests", nil},
+		{Closure, Check, "what needs an owner, a namespace, a definition, an account or a volume", "without it, controllers delete the object or nobody can reach it; what is meant must be in the cluster or selected too", same(), "", nil},
+		{Deleting, Check, "objects with a deletionTimestamp", "it would be deleted at once, or wait for a finalizer that nobody takes off", same(), "", nil},
+		{Reclaimed, Never, "persistentvolumes with policy Delete, without their claim or in phase Released or Failed", "the disk behind it would be deleted", same(), "", nil},
+		{RunningJobs, Check, "jobs that have not finished", "it would run again from the beginning", same(), "", nil},
+		{Operators, Check, "custom resources that another one controls", "the operator that made it may be running, and answers while it is written: stop it first", same(), "", nil},
+		{Sealed, Check, "values sealed at rest by what seals no value of the kind in the cluster", "the API server could not read it, and then cannot list the kind", same(), "", nil},
+		{Addresses, Check, "services whose address or node port another has", "two Services with one address or port break both", same(), "", nil},
 		{"bootstrap-tokens", Leave, "secrets kube-system/bootstrap-token-*", "a token by which nodes join would be valid again", same(), "secrets", (*judged).joinsNodes},
 	}
+}
+
+// The names of the rules about what would be written: they depend on what the target
+// holds, and on what else is written. [Rules.Judge] leaves them to who knows that.
+const (
+	Closure     = "closure"
+	Deleting    = "deleting"
+	Reclaimed   = "reclaimed-volumes"
+	RunningJobs = "running-jobs"
+	Operators   = "operator-alive"
+	Sealed      = "sealed"
+	Addresses   = "addresses"
+)
+
+// Binds tells whether a rule is in force, by its name.
+func (rules *Rules) Binds(name string) bool {
+	return slices.ContainsFunc(rules.table, func(r Rule) bool { return r.Name == name })
 }
 
 // In says in which scenarios a rule counts.
@@ -189,7 +214,7 @@ func (rules *Rules) Judge(e etcdwalk.Entry) Verdict {
 	at, found := rules.layout.locate(e.Key)
 	j := &judged{entry: e, rules: rules}
 	for _, r := range rules.table {
-		if r.covers(e.Key, at, found) && (r.applies == nil || r.applies(j)) {
+		if r.path != "" && r.covers(e.Key, at, found) && (r.applies == nil || r.applies(j)) {
 			return Verdict{r.Severity, r.Name, r.Reason}
 		}
 	}

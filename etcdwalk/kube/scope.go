@@ -9,6 +9,9 @@ import (
 // Scope is all that lies under the prefixes of the layout.
 func (l *Layout) Scope() etcdwalk.Ranges { return slices.Clone(l.scope) }
 
+// Namespaces are the ranges of the Namespace objects.
+func (l *Layout) Namespaces() etcdwalk.Ranges { return etcdwalk.Union(l.under(namespace)...) }
+
 // LiveSigns are the keys that API servers keep only while they run: each has
 // one under an etcd lease of 15 seconds (Kubernetes: the lease endpoint
 // reconciler).

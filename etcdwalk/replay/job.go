@@ -37,6 +37,10 @@ type Job struct {
 	// one object all the same, which only those that look after it have moved. Such a
 	// key is unchanged. It must not keep the bytes of the entries.
 	Alike func(want, have etcdwalk.Entry) bool
+	// Check, which may be nil, has the last word of a plan about what would be written: for
+	// each the reason why it must not be, or nothing. Such a key is Refused. It is asked by
+	// several at once, and must not keep the bytes of the writes.
+	Check func(ctx context.Context, writes []etcdwalk.Write) ([]string, error)
 	// Report, which may be nil, is told of each key by both passes. It must
 	// not keep the key's bytes. Its error ends the pass.
 	Report func(Line) error

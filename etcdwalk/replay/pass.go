@@ -167,11 +167,42 @@ func (p *pass) tell(e etcdwalk.Entry, r Line) error {
 // foresee settles a batch of the plan: it looks. Of a batch that cannot be
 // looked at nothing is told.
 func (p *pass) foresee(ctx context.Context, b *batch) error {
-	err := p.retry(ctx, func() error { return p.look(ctx, b, b.items) })
+	err := p.retry(ctx, func() error {
+		if err := p.look(ctx, b, b.items); err != nil {
+			return err
+		}
+		return p.check(ctx, b.items)
+	})
 	if err != nil {
 		b.items = b.items[:0]
 	}
 	return err
+}
+
+// check refuses of what would be written what the job's Check objects to.
+func (p *pass) check(ctx context.Context, items []*item) error {
+	if p.Check == nil {
+		return nil
+	}
+	var pending []*item
+	for _, it := range items {
+		if it.pending() {
+			pending = append(pending, it)
+		}
+	}
+	if len(pending) == 0 {
+		return nil
+	}
+	reasons, err := p.Check(ctx, writes(pending))
+	if err != nil {
+		return fmt.Errorf("check %d keys from %q on: %w", len(pending), pending[0].want.Key, err)
+	}
+	for i, it := range pending {
+		if reasons[i] != "" {
+			it.Fate, it.Reason = Refused, reasons[i]
+		}
+	}
+	return nil
 }
 
 // look reads what the target holds under the keys, and decides about each.

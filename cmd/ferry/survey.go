@@ -1,0 +1,96 @@
+package ferry
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/need"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/order"
+)
+
+// maxSurvey bounds, in bytes, what is remembered of who owns whom.
+const maxSurvey = 256 << 20
+
+// survey goes over what would be written into a living cluster: for the order in which
+// that must be done, for what may keep it from being done, and for what is to be taken
+// along.
+func (r Restore) survey(ctx context.Context, p *Planned, source etcdwalk.View) error {
+	if r.Scenario == kube.ScenarioNew { // nobody watches: the order of the keys is as good
+		p.ranks = []etcdwalk.Selection{p.sel}
+		return nil
+	}
+	for {
+		seen, err := r.see(ctx, p, source)
+		if err != nil {
+			return err
+		}
+		along, err := r.along(ctx, p, source, seen)
+		if err != nil {
+			return err
+		}
+		if len(along) > 0 {
+			p.Along = append(p.Along, along...)
+			p.sel = with(p.sel, along)
+			continue
+		}
+		absent, err := r.absentNamespaces(ctx, p)
+		if err != nil {
+			return err
+		}
+		p.ranks, err = seen.Ranks(ctx, order.Plan{View: source, Selection: p.sel, Absent: absent, Meta: p.metaOf(ctx)})
+		return err
+	}
+}
+
+// metaOf reads the metadata of a value; empty if it cannot be read.
+func (p *Planned) metaOf(ctx context.Context) func(e etcdwalk.Entry) object.Meta {
+	return func(e etcdwalk.Entry) object.Meta {
+		m, err := p.meta(ctx, e)
+		if err != nil {
+			return object.Meta{}
+		}
+		return m
+	}
+}
+
+// see surveys what is selected and no rule leaves out.
+func (r Restore) see(ctx context.Context, p *Planned, source etcdwalk.View) (*order.Survey, error) {
+	seen, selected := order.NewSurvey(maxSurvey), map[string]bool{}
+	meta, rule := p.metaOf(ctx), r.rule(p, false)
+	for e, err := range source.Walk(ctx, p.sel) {
+		if err != nil {
+			return nil, fmt.Errorf("find out who owns whom: %w", err)
+		}
+		if fate, _ := rule(e); fate != "" {
+			continue
+		}
+		class := p.layout.Classify(e.Key)
+		if slices.Contains(need.ByName(), class.Kind) {
+			selected[class.Kind+"/"+class.Name] = true
+		}
+		if err := seen.Add(class, meta(e)); err != nil {
+			return nil, fmt.Errorf("find out who owns whom: %w", err)
+		}
+	}
+	p.checks = &need.Checks{Rules: p.rules, Layout: p.layout, Opener: p.query.Opener(), Survey: seen,
+		Selected: func(kind, name string) bool { return selected[kind+"/"+name] },
+		Target:   r.Target, View: p.target, Finders: []*kube.Finder{p.query.Finder(p.target), p.query.Finder(p.source)}}
+	return seen, p.sel.Err()
+}
+
+// absentNamespaces tells of the key of a Namespace object whether the target has none.
+func (r Restore) absentNamespaces(ctx context.Context, p *Planned) (func(key []byte) bool, error) {
+	there := map[string]bool{}
+	sel := etcdwalk.Selection{Ranges: p.layout.Namespaces()}
+	for e, err := range p.target.Walk(ctx, sel) {
+		if err != nil {
+			return nil, fmt.Errorf("look which namespaces the cluster has: %w", err)
+		}
+		there[string(e.Key)] = true
+	}
+	return func(key []byte) bool { return !there[string(key)] }, nil
+}

@@ -1,0 +1,197 @@
+package need
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/order"
+)
+
+// Checks are the rules about what one restore would write. They may be asked by several at
+// once.
+type Checks struct {
+	Rules  *kube.Rules
+	Layout *kube.Layout
+	Opener *object.Opener // of values that are sealed at rest; may be nil
+	// Survey is of all that is selected, and Selected says which objects of the kinds in
+	// [ByName] are: by kind and name.
+	Survey   *order.Survey
+	Selected func(kind, name string) bool
+	// Target is asked for what is not selected, and View for what all of its objects have.
+	Target etcdwalk.Target
+	View   etcdwalk.View
+	// Finders know the keys of what is needed; the first that does is believed.
+	Finders []*kube.Finder
+
+	mu        sync.Mutex
+	heads     map[string]head            // what the target holds, by key
+	seals     map[string]map[string]bool // what values of a kind are sealed by, by kind
+	addresses map[string]string          // which Service has an address or a node port
+	unknown   int64
+}
+
+// ByName are the kinds whose objects are needed by their names alone.
+func ByName() []string {
+	return []string{"namespaces", "customresourcedefinitions.apiextensions.k8s.io", "persistentvolumes"}
+}
+
+// head is what the target holds under a key.
+type head struct {
+	there, deleting bool
+	uid             string
+}
+
+// Unknown is the number of objects whose needs cannot be known, since their metadata
+// cannot be read.
+func (c *Checks) Unknown() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unknown
+}
+
+// candidate is an object that may be what another needs; an empty UID stands for any.
+type candidate struct {
+	key []byte // nil: it cannot be in the target
+	uid string
+}
+
+// want is something that an object needs, if none of it is selected: one of these must be
+// in the target.
+type want struct {
+	rule string
+	any  []candidate
+	miss string // why the object must not be written, if none is there
+}
+
+// Judge says of each write why it must not be made, or nothing.
+func (c *Checks) Judge(ctx context.Context, writes []etcdwalk.Write) ([]string, error) {
+	reasons := make([]string, len(writes))
+	missing, err := c.missing(ctx, writes, reasons)
+	if err != nil {
+		return nil, err
+	}
+	for i := range writes {
+		if reasons[i] == "" && len(missing[i]) > 0 {
+			reasons[i] = missing[i][0].rule + ": " + missing[i][0].miss
+		}
+	}
+	return reasons, nil
+}
+
+// Missing are the keys of what the objects of writes need and nobody has: it may be taken
+// along.
+func (c *Checks) Missing(ctx context.Context, writes []etcdwalk.Write) ([][]byte, error) {
+	missing, err := c.missing(ctx, writes, make([]string, len(writes)))
+	if err != nil {
+		return nil, err
+	}
+	var keys [][]byte
+	for _, wants := range missing {
+		for _, w := range wants {
+			keys = append(keys, w.keys()...)
+		}
+	}
+	return keys, nil
+}
+
+// missing is what is wanted for each write and not there. Why a write must not be made
+// all the same goes into reasons.
+func (c *Checks) missing(ctx context.Context, writes []etcdwalk.Write, reasons []string) ([][]want, error) {
+	wants := make([][]want, len(writes))
+	var keys [][]byte
+	for i, w := range writes {
+		var err error
+		if reasons[i], wants[i], err = c.judge(ctx, w); err != nil {
+			return nil, err
+		}
+		for _, w := range wants[i] {
+			keys = append(keys, w.keys()...)
+		}
+	}
+	if err := c.fetch(ctx, keys); err != nil {
+		return nil, err
+	}
+	for i := range wants {
+		wants[i] = slices.DeleteFunc(wants[i], c.there)
+	}
+	return wants, nil
+}
+
+// keys are those that one who is wanted can have.
+func (w want) keys() (keys [][]byte) {
+	for _, one := range w.any {
+		if one.key != nil {
+			keys = append(keys, one.key)
+		}
+	}
+	return keys
+}
+
+// keyOf is the key of what an object under a prefix refers to; nil if nobody knows it.
+func (c *Checks) keyOf(ctx context.Context, prefix string, r kube.Reference) ([]byte, error) {
+	for _, finder := range c.Finders {
+		if key, err := finder.Key(ctx, prefix, r); key != nil || err != nil {
+			return key, err
+		}
+	}
+	return nil, nil
+}
+
+// fetch reads what the target holds under keys, if it is not known.
+func (c *Checks) fetch(ctx context.Context, keys [][]byte) error {
+	c.mu.Lock()
+	if c.heads == nil {
+		c.heads = map[string]head{}
+	}
+	var unread [][]byte
+	asked := map[string]bool{}
+	for _, key := range keys {
+		if _, known := c.heads[string(key)]; !known && !asked[string(key)] {
+			asked[string(key)] = true
+			unread = append(unread, key)
+		}
+	}
+	c.mu.Unlock()
+	if len(unread) == 0 {
+		return nil
+	}
+	found, err := c.Target.Lookup(ctx, unread)
+	if err != nil {
+		return fmt.Errorf("look for what the objects need, from key %q on: %w", unread[0], err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, e := range found {
+		c.heads[string(unread[i])] = c.headOf(ctx, e)
+	}
+	return nil
+}
+
+func (c *Checks) headOf(ctx context.Context, e *etcdwalk.Entry) head {
+	if e == nil {
+		return head{}
+	}
+	m, err := c.Opener.Read(ctx, e.Key, e.Value)
+	if err != nil {
+		return head{there: true} // as something; that it is another cannot be known
+	}
+	return head{there: true, deleting: m.Deleting, uid: m.UID}
+}
+
+// there tells whether the target holds one of what is wanted.
+func (c *Checks) there(w want) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, one := range w.any {
+		h := c.heads[string(one.key)] // of nil there is none
+		if h.there && !h.deleting && (one.uid == "" || h.uid == "" || h.uid == one.uid) {
+			return true
+		}
+	}
+	return false
+}

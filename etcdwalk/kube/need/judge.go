@@ -1,0 +1,118 @@
+package need
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
+)
+
+// judge says why a write must not be made, or what its object needs.
+func (c *Checks) judge(ctx context.Context, w etcdwalk.Write) (reason string, wants []want, err error) {
+	e, class := etcdwalk.Entry{Key: w.Key, Value: w.Value}, c.Layout.Classify(w.Key)
+	if class.Name == "" {
+		return "", nil, nil
+	}
+	if reason, err := c.sealed(ctx, class, e); reason != "" || err != nil {
+		return reason, nil, err
+	}
+	j := &judgement{Checks: c, class: class, anew: w.Seen == 0}
+	if j.meta, err = c.Opener.Read(ctx, e.Key, e.Value); err != nil {
+		c.mu.Lock()
+		c.unknown++
+		c.mu.Unlock()
+		return "", j.places(), nil
+	}
+	if c.Rules.Binds(kube.Deleting) && j.meta.Deleting {
+		return kube.Deleting + ": it has a deletionTimestamp, and would be deleted at once", nil, nil
+	}
+	if owner := j.operator(); owner != "" {
+		return kube.Operators + ": " + owner + " controls it, whose operator may be running: stop or pause that first", nil, nil
+	}
+	wants = j.places()
+	if wants, err = j.owners(ctx, wants); err != nil {
+		return "", nil, err
+	}
+	reason, own, err := j.kind(ctx, e)
+	return reason, append(wants, own...), err
+}
+
+// judgement is an object before its judge.
+type judgement struct {
+	*Checks
+	class etcdwalk.Class
+	meta  object.Meta
+	anew  bool // the target does not hold it
+}
+
+// places are the namespace that the object lies in, and the definition of its kind.
+func (j *judgement) places() (wants []want) {
+	if !j.Rules.Binds(kube.Closure) {
+		return nil
+	}
+	if ns := j.class.Namespace; ns != "" && !j.Selected("namespaces", ns) {
+		w := want{rule: kube.Closure, miss: fmt.Sprintf("namespace %s is not in the cluster, or is being deleted, and is not selected; --with-owners takes it along", ns)}
+		for _, prefix := range j.Layout.Prefixes() {
+			if prefix == j.class.Prefix || strings.HasPrefix(j.class.Prefix, "/openshift.io/") {
+				w.any = append(w.any, candidate{key: []byte(prefix + "namespaces/" + ns)})
+			}
+		}
+		wants = append(wants, w)
+	}
+	const definitions = "customresourcedefinitions.apiextensions.k8s.io"
+	_, known := kube.KindNamed(j.class.Kind)
+	if key := kube.DefinitionKey(j.class); key != nil && !known && !strings.HasSuffix(j.class.Kind, ".k8s.io") && !j.Selected(definitions, j.class.Kind) {
+		wants = append(wants, want{rule: kube.Closure, any: []candidate{{key: key}},
+			miss: fmt.Sprintf("the definition %s is not in the cluster and not selected: nobody could see the object; --with-owners takes it along", j.class.Kind)})
+	}
+	return wants
+}
+
+// owners adds the object's owners, one of which has to be there.
+func (j *judgement) owners(ctx context.Context, wants []want) ([]want, error) {
+	if !j.Rules.Binds(kube.Closure) || len(j.meta.Owners) == 0 {
+		return wants, nil
+	}
+	w := want{rule: kube.Closure}
+	var names []string
+	for _, o := range j.meta.Owners {
+		if j.Survey.Holds(j.class.Namespace, o) {
+			return wants, nil
+		}
+		key, err := j.keyOf(ctx, j.class.Prefix, refer(j.class.Namespace, o))
+		if err != nil {
+			return nil, err
+		}
+		if key != nil {
+			w.any = append(w.any, candidate{key, o.UID})
+		}
+		names = append(names, fmt.Sprintf("%s %s (uid %s)", o.Kind, o.Name, o.UID))
+	}
+	w.miss = "its owner " + strings.Join(names, ", ") + " is not in the cluster and not selected: the garbage collector would delete the object; --with-owners takes the owner along"
+	return append(wants, w), nil
+}
+
+// refer is an owner as it is referred to.
+func refer(namespace string, o object.Owner) kube.Reference {
+	group, _, grouped := strings.Cut(o.APIVersion, "/")
+	if !grouped {
+		group = ""
+	}
+	return kube.Reference{Group: group, Kind: o.Kind, Namespace: namespace, Name: o.Name}
+}
+
+// operator names the custom resource that controls this one.
+func (j *judgement) operator() string {
+	if _, known := kube.KindNamed(j.class.Kind); known || !strings.Contains(j.class.Kind, ".") || !j.Rules.Binds(kube.Operators) {
+		return ""
+	}
+	for _, o := range j.meta.Owners {
+		if o.Controller {
+			return o.Kind + " " + o.Name
+		}
+	}
+	return ""
+}

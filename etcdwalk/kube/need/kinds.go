@@ -1,0 +1,117 @@
+package need
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
+)
+
+// kind says what an object of its kind needs, or why it must not be written. A value that
+// cannot be decoded needs nothing that is known.
+func (j *judgement) kind(ctx context.Context, e etcdwalk.Entry) (reason string, wants []want, err error) {
+	rules := map[string]func(context.Context, field) (string, []want, error){
+		"secrets":                j.token,
+		"persistentvolumeclaims": j.claim,
+		"persistentvolumes":      j.volume,
+		"jobs.batch":             j.job,
+		"services":               j.service,
+	}
+	rule, has := rules[j.class.Kind]
+	if !has {
+		return "", nil, nil
+	}
+	o, err := j.Opener.Decode(ctx, e.Key, e.Value)
+	if err != nil {
+		return "", nil, nil //nolint:nilerr // what it needs is not known; its metadata has been judged
+	}
+	return rule(ctx, field(o.Tree()))
+}
+
+// A field reads members of an object.
+type field map[string]any
+
+func (f field) in(path ...string) field {
+	for _, name := range path {
+		f, _ = f[name].(map[string]any)
+	}
+	return f
+}
+
+func (f field) text(name string) string { s, _ := f[name].(string); return s }
+
+func (f field) list(name string) []any { l, _ := f[name].([]any); return l }
+
+// token: a token Secret is deleted with its account (kubernetes:
+// pkg/controller/serviceaccount/tokens_controller.go).
+func (j *judgement) token(ctx context.Context, secret field) (string, []want, error) {
+	if secret.text("type") != "kubernetes.io/service-account-token" || !j.Rules.Binds(kube.Closure) {
+		return "", nil, nil
+	}
+	notes := secret.in("metadata", "annotations")
+	account := object.Owner{APIVersion: "v1", Kind: "ServiceAccount", Name: notes.text("kubernetes.io/service-account.name"), UID: notes.text("kubernetes.io/service-account.uid")}
+	if j.Survey.Holds(j.class.Namespace, account) {
+		return "", nil, nil
+	}
+	key, err := j.keyOf(ctx, j.class.Prefix, refer(j.class.Namespace, account))
+	return "", []want{{rule: kube.Closure, any: []candidate{{key, account.UID}}, miss: fmt.Sprintf(
+		"its account, serviceaccount/%s (uid %s), is not in the cluster and not selected: the token would be deleted; --with-owners takes it along", account.Name, account.UID)}}, err
+}
+
+// claim: a claim that is bound to a volume that is not there is Lost.
+func (j *judgement) claim(ctx context.Context, claim field) (string, []want, error) {
+	volume := claim.in("spec").text("volumeName")
+	if volume == "" || !j.Rules.Binds(kube.Closure) || j.Selected("persistentvolumes", volume) {
+		return "", nil, nil
+	}
+	key, err := j.keyOf(ctx, j.class.Prefix, kube.Reference{Kind: "PersistentVolume", Name: volume})
+	return "", []want{{rule: kube.Closure, any: []candidate{{key: key}}, miss: fmt.Sprintf(
+		"its volume, persistentvolume/%s, is not in the cluster and not selected: the claim would be Lost; --with-owners takes it along", volume)}}, err
+}
+
+// volume: one whose claim is not there is released, and with policy Delete its disk is
+// deleted (kubernetes: pkg/controller/volume/persistentvolume/pv_controller.go).
+func (j *judgement) volume(ctx context.Context, volume field) (string, []want, error) {
+	spec, phase := volume.in("spec"), volume.in("status").text("phase")
+	if spec.text("persistentVolumeReclaimPolicy") != "Delete" {
+		return "", nil, nil
+	}
+	if phase == "Released" || phase == "Failed" {
+		return fmt.Sprintf("%s: it is %s with reclaim policy Delete: its disk would be deleted", kube.Reclaimed, phase), nil, nil
+	}
+	ref := spec.in("claimRef")
+	if ref.text("uid") == "" {
+		return "", nil, nil
+	}
+	claim := object.Owner{APIVersion: "v1", Kind: "PersistentVolumeClaim", Name: ref.text("name"), UID: ref.text("uid")}
+	if j.Survey.Holds(ref.text("namespace"), claim) {
+		return "", nil, nil
+	}
+	key, err := j.keyOf(ctx, j.class.Prefix, refer(ref.text("namespace"), claim))
+	return "", []want{{rule: kube.Reclaimed, any: []candidate{{key, claim.UID}}, miss: fmt.Sprintf(
+		"its claim %s/%s (uid %s) is not in the cluster and not selected, and its reclaim policy is Delete: its disk would be deleted; select the claim too",
+		ref.text("namespace"), claim.Name, claim.UID)}}, err
+}
+
+// job: one that comes back without its pods begins again.
+func (j *judgement) job(_ context.Context, job field) (string, []want, error) {
+	if !j.anew || !j.Rules.Binds(kube.RunningJobs) {
+		return "", nil, nil
+	}
+	if job.in("status").text("completionTime") != "" {
+		return "", nil, nil
+	}
+	for _, c := range job.in("status").list("conditions") {
+		condition, _ := c.(map[string]any)
+		kind, is := field(condition).text("type"), field(condition).text("status")
+		if (kind == "Complete" || kind == "Failed") && is == "True" {
+			return "", nil, nil
+		}
+	}
+	if suspended, _ := job.in("spec")["suspend"].(bool); suspended {
+		return "", nil, nil
+	}
+	return kube.RunningJobs + ": it has not finished, and would run again from the beginning", nil, nil
+}

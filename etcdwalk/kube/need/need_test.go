@@ -1,0 +1,171 @@
+package need_test
+
+import (
+	"encoding/json"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/need"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/order"
+	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
+)
+
+// entry is an object in JSON under its key. Its UID is its name, unless more says otherwise.
+func entry(t *testing.T, layout *kube.Layout, kind, key, more string) etcdwalk.Entry {
+	t.Helper()
+	class := layout.Classify([]byte(key))
+	value := map[string]any{"apiVersion": "v1", "kind": kind, "metadata": map[string]any{"name": class.Name, "namespace": class.Namespace, "uid": class.Name}}
+	var extra map[string]any
+	if more != "" {
+		if err := json.Unmarshal([]byte(more), &extra); err != nil {
+			t.Fatalf("%s: %v", more, err)
+		}
+	}
+	for name, with := range extra {
+		into, isMap := value[name].(map[string]any)
+		if members, too := with.(map[string]any); isMap && too {
+			maps.Copy(into, members)
+			continue
+		}
+		value[name] = with
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return etcdwalk.Entry{Key: []byte(key), Value: text, CreateRevision: 1, ModRevision: 1, Version: 1}
+}
+
+// objects are lines of a kind, a key, and what more there is in the object.
+func objects(t *testing.T, layout *kube.Layout, lines string) (entries []etcdwalk.Entry) {
+	t.Helper()
+	for line := range strings.SplitSeq(lines, "\n") {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		kind, rest, _ := strings.Cut(line, " ")
+		key, more, _ := strings.Cut(rest, " ")
+		if sealed, is := strings.CutPrefix(more, "="); is {
+			entries = append(entries, etcdwalk.Entry{Key: []byte(key), Value: []byte(sealed), CreateRevision: 1, ModRevision: 1, Version: 1})
+			continue
+		}
+		entries = append(entries, entry(t, layout, kind, key, more))
+	}
+	return entries
+}
+
+const (
+	owned  = `{"metadata":{"ownerReferences":[{"apiVersion":"apps/v1","kind":"Deployment","name":"web","uid":"web"}]}}`
+	either = `{"metadata":{"ownerReferences":[{"apiVersion":"apps/v1","kind":"Deployment","name":"gone","uid":"g"},{"apiVersion":"apps/v1","kind":"Deployment","name":"web","uid":"web"}]}}`
+	node   = `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Node","name":"n1","uid":"n1"}]}}`
+	token  = `{"type":"kubernetes.io/service-account-token","metadata":{"annotations":{"kubernetes.io/service-account.name":"robot","kubernetes.io/service-account.uid":"robot"}}}`
+	shop   = "Namespace /registry/namespaces/shop"
+)
+
+// TestWhatObjectsNeed: each case is written twice: as it stands it breaks the rule, and with
+// what mends it, it does not.
+func TestWhatObjectsNeed(t *testing.T) {
+	shown := map[string]bool{}
+	for name, c := range map[string]struct {
+		write  string
+		target string // beside the namespace shop
+		mended string // what more the target or the selection needs to have; empty: nothing helps
+		rule   string
+		says   string
+	}{
+		"no namespace":           {"ConfigMap /registry/configmaps/lost/a", "", "Namespace /registry/namespaces/lost", kube.Closure, "namespace lost is not"},
+		"one that is going":      {"ConfigMap /registry/configmaps/lost/a", `Namespace /registry/namespaces/lost {"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"}}`, "-", kube.Closure, "being deleted"},
+		"no owner":               {"ReplicaSet /registry/replicasets/shop/web-1 " + owned, "", "Deployment /registry/deployments/shop/web", kube.Closure, "its owner Deployment web (uid web)"},
+		"another owner":          {"ReplicaSet /registry/replicasets/shop/web-1 " + owned, `Deployment /registry/deployments/shop/web {"metadata":{"uid":"other"}}`, "-", kube.Closure, "its owner"},
+		"none of two owners":     {"ReplicaSet /registry/replicasets/shop/web-1 " + either, "", "Deployment /registry/deployments/shop/web", kube.Closure, "Deployment gone (uid g), Deployment web"},
+		"no cluster-wide owner":  {"Lease /registry/pods/shop/mirror " + node, "", "Node /registry/minions/n1", kube.Closure, "its owner Node n1"},
+		"an owner elsewhere":     {"ReplicaSet /registry/replicasets/shop/web-1 " + owned, "Deployment /registry/deployments/there/web", "-", kube.Closure, "its owner"},
+		"no definition":          {"Widget /registry/example.io/widgets/shop/w", "", "CustomResourceDefinition /registry/apiextensions.k8s.io/customresourcedefinitions/widgets.example.io", kube.Closure, "widgets.example.io is not"},
+		"no account":             {`Secret /registry/secrets/shop/token ` + token, "", "ServiceAccount /registry/serviceaccounts/shop/robot", kube.Closure, "serviceaccount/robot (uid robot)"},
+		"no volume":              {`PersistentVolumeClaim /registry/persistentvolumeclaims/shop/data {"spec":{"volumeName":"pv"}}`, "", "PersistentVolume /registry/persistentvolumes/pv", kube.Closure, "persistentvolume/pv"},
+		"on its way out":         {`ConfigMap /registry/configmaps/shop/a {"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"}}`, "", "", kube.Deleting, "at once"},
+		"a volume without claim": {`PersistentVolume /registry/persistentvolumes/pv {"spec":{"persistentVolumeReclaimPolicy":"Delete","claimRef":{"namespace":"shop","name":"data","uid":"data"}}}`, "", "PersistentVolumeClaim /registry/persistentvolumeclaims/shop/data", kube.Reclaimed, "its disk would be deleted"},
+		"a released volume":      {`PersistentVolume /registry/persistentvolumes/pv {"spec":{"persistentVolumeReclaimPolicy":"Delete"},"status":{"phase":"Released"}}`, "", "", kube.Reclaimed, "Released"},
+		"a job that runs":        {`Job /registry/jobs/shop/j {"spec":{}}`, "", "", kube.RunningJobs, "again"},
+		"made by an operator": {`Machine /registry/example.io/machines/shop/m {"metadata":{"ownerReferences":[{"apiVersion":"example.io/v1","kind":"Set","name":"s","uid":"s","controller":true}]}}`,
+			"CustomResourceDefinition /registry/apiextensions.k8s.io/customresourcedefinitions/machines.example.io", "", kube.Operators, "Set s controls it"},
+		"sealed by another key": {"Secret /registry/secrets/shop/a =k8s:enc:aescbc:v1:key1:xxx", "Secret /registry/secrets/shop/b =k8s:enc:aescbc:v1:key2:xxx", "Secret /registry/secrets/shop/c =k8s:enc:aescbc:v1:key1:yyy", kube.Sealed, "aescbc"},
+		"an address that is taken": {`Service /registry/services/specs/shop/new {"spec":{"clusterIP":"10.0.0.7"}}`, `Service /registry/services/specs/shop/old {"spec":{"clusterIPs":["10.0.0.7"]}}`,
+			"", kube.Addresses, "service shop/old has its address 10.0.0.7"},
+		"a port that is taken": {`Service /registry/services/specs/shop/new {"spec":{"ports":[{"nodePort":30001,"protocol":"TCP"}]}}`, `Service /registry/services/specs/shop/old {"spec":{"ports":[{"nodePort":30001,"protocol":"TCP"}]}}`,
+			"", kube.Addresses, "node port 30001/TCP"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			layout, err := kube.NewLayout()
+			if err != nil {
+				t.Fatal(err)
+			}
+			judge := func(rules *kube.Rules, selected, target string) string {
+				t.Helper()
+				survey, named := order.NewSurvey(1<<20), map[string]bool{}
+				for _, e := range objects(t, layout, selected) {
+					class := layout.Classify(e.Key)
+					_, m, _ := object.Read(e.Value)
+					if err := survey.Add(class, m); err != nil {
+						t.Fatal(err)
+					}
+					named[class.Kind+"/"+class.Name] = true
+				}
+				if _, err := survey.Ranks(t.Context(), order.Plan{View: walktest.NewView()}); err != nil {
+					t.Fatal(err)
+				}
+				held := walktest.NewTarget(objects(t, layout, shop+"\n"+target)...)
+				query, err := kube.Filter{}.Compile()
+				if err != nil {
+					t.Fatal(err)
+				}
+				checks := need.Checks{Rules: rules, Layout: layout, Survey: survey, Target: held, View: held.View(),
+					Selected: func(kind, name string) bool { return named[kind+"/"+name] },
+					Finders:  []*kube.Finder{query.Finder(held.View())}}
+				e := objects(t, layout, c.write)[0]
+				reasons, err := checks.Judge(t.Context(), []etcdwalk.Write{{Key: e.Key, Value: e.Value}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return reasons[0]
+			}
+			all, err := kube.NewRules(layout, kube.ScenarioSame)
+			if err != nil {
+				t.Fatal(err)
+			}
+			shown[c.rule] = true
+			if got := judge(all, "", c.target); !strings.HasPrefix(got, c.rule+": ") || !strings.Contains(got, c.says) {
+				t.Errorf("got %q, want rule %s and %q", got, c.rule, c.says)
+			}
+			if c.mended != "" && c.mended != "-" {
+				if got := judge(all, "", c.target+"\n"+c.mended); got != "" {
+					t.Errorf("with %s in the target: %q", c.mended, got)
+				}
+			}
+			if c.mended != "" && c.mended != "-" && c.rule != kube.Sealed {
+				if got := judge(all, c.mended, c.target); got != "" {
+					t.Errorf("with %s selected: %q", c.mended, got)
+				}
+			}
+			if c.rule == kube.Reclaimed {
+				return
+			}
+			without, err := kube.NewRules(layout, kube.ScenarioSame, c.rule)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := judge(without, "", c.target); strings.HasPrefix(got, c.rule+": ") {
+				t.Errorf("with --allow %s: %q", c.rule, got)
+			}
+		})
+	}
+	for _, rule := range []string{kube.Closure, kube.Deleting, kube.Reclaimed, kube.RunningJobs, kube.Operators, kube.Sealed, kube.Addresses} {
+		if !shown[rule] {
+			t.Errorf("nothing shows rule %s", rule)
+		}
+	}
+}
