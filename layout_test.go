@@ -92,7 +92,7 @@ var driver = row{
 
 // helpers serve tests and scripts only: they may import anything, and nothing
 // in the table may import them.
-var helpers = []string{"etcdwalk/walktest", "remote/remotetest", "scripts/..."}
+var helpers = []string{"etcdwalk/walktest", "etcdwalk/kube/kubetest", "remote/remotetest", "scripts/..."}
 
 // homes says which packages alone may import a library themselves.
 var homes = map[string][]string{

@@ -85,7 +85,7 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	}
 	planned.job.Selections = planned.ranks
 	if planned.checks != nil {
-		planned.job.Check = planned.checks.Judge
+		planned.job.Check, planned.job.Ours = planned.checks.Judge, r.ours(ctx, planned)
 	}
 	planned.job.Report = r.counting(Planning, planned.total)
 	plan, err := planned.job.Plan(ctx)
@@ -190,7 +190,10 @@ func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, e
 		planned.written.add(line)
 		return report(line)
 	}
-	planned.job.Rule = r.rule(planned, false) // the plan would have refused
+	planned.job.Rule, planned.job.Check = r.rule(planned, false), nil // the plan would have refused
+	if err := r.adopt(ctx, planned); err != nil {
+		return replay.Summary{Tally: replay.Tally{Counts: replay.Counts{replay.Unreached: planned.Counts.Total()}}}, err
+	}
 	done, err := planned.job.Apply(ctx, planned.Plan)
 	if err == nil && !done.Complete() {
 		err = fmt.Errorf("some keys were not restored: %w", ErrIncomplete)

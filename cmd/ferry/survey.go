@@ -78,7 +78,7 @@ func (r Restore) see(ctx context.Context, p *Planned, source etcdwalk.View) (*or
 	}
 	p.checks = &need.Checks{Rules: p.rules, Layout: p.layout, Opener: p.query.Opener(), Survey: seen,
 		Selected: func(kind, name string) bool { return selected[kind+"/"+name] },
-		Target:   r.Target, View: p.target, Finders: []*kube.Finder{p.query.Finder(p.target), p.query.Finder(p.source)}}
+		Target:   r.Target, View: p.target, Source: source, Finders: []*kube.Finder{p.query.Finder(p.target), p.query.Finder(p.source)}}
 	return seen, p.sel.Err()
 }
 

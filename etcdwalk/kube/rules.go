@@ -140,6 +140,7 @@ func Hazards() []Rule {
 		{Operators, Check, "custom resources that another one controls", "the operator that made it may be running, and answers while it is written: stop it first", same(), "", nil},
 		{Sealed, Check, "values sealed at rest by what seals no value of the kind in the cluster", "the API server could not read it, and then cannot list the kind", same(), "", nil},
 		{Addresses, Check, "services whose address or node port another has", "two Services with one address or port break both", same(), "", nil},
+		{Adoption, Check, "what is to be adopted by an owner that comes back, where another controller selects it too", "the other could adopt it first", same(), "", nil},
 		{"bootstrap-tokens", Leave, "secrets kube-system/bootstrap-token-*", "a token by which nodes join would be valid again", same(), "secrets", (*judged).joinsNodes},
 	}
 }
@@ -154,6 +155,7 @@ const (
 	Operators   = "operator-alive"
 	Sealed      = "sealed"
 	Addresses   = "addresses"
+	Adoption    = "adoption"
 )
 
 // Binds tells whether a rule is in force, by its name.

@@ -157,7 +157,7 @@ func (p *pass) take(it *item, r etcdwalk.Result) (settled bool, stop error) {
 	case etcdwalk.WriteApplied:
 		it.Revision = r.Revision
 	case etcdwalk.WriteRaced:
-		if p.Policy != Fail || it.losses > 0 { // a lost write of ours may have come in late
+		if p.Policy != Fail || it.losses > 0 || it.ours { // a lost write of ours may have come in late, or what we made was adopted
 			it.races++
 			return false, nil
 		}

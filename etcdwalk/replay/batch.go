@@ -79,6 +79,8 @@ type item struct {
 	since   int64 // if that was guessed: a revision that the target had before
 	arrived bool  // a write whose answer was lost was found in the store
 
+	ours bool // the target held a form of it that the job had made
+
 	lease  int64 // of the last write
 	lost   bool  // the answer to the last write was lost
 	losses int
@@ -92,6 +94,11 @@ func (it *item) decide(j *Job, have *etcdwalk.Entry) {
 	if it.losses > 0 && have != nil && have.ModRevision > max(it.seen, it.since) &&
 		have.Lease == it.lease && (alike || bytes.Equal(have.Value, it.want.Value)) {
 		it.arrived, it.lost, it.Revision = true, false, have.ModRevision
+		return
+	}
+	if it.ours = have != nil && action != Same && j.Ours != nil && j.Ours(it.want, *have); it.ours {
+		it.Line, it.lost = Line{Fate: Created, Revision: have.ModRevision}, false
+		it.seen, it.arrived = have.ModRevision, alike
 		return
 	}
 	if alike {

@@ -37,6 +37,11 @@ type Job struct {
 	// one object all the same, which only those that look after it have moved. Such a
 	// key is unchanged. It must not keep the bytes of the entries.
 	Alike func(want, have etcdwalk.Entry) bool
+	// Ours, which may be nil, tells whether what the target holds under a key, which is
+	// another value, was made by this job, or by one that was interrupted: a form of the
+	// entry that comes before it. Then the entry is written whatever the policy, and
+	// counts as created.
+	Ours func(want, have etcdwalk.Entry) bool
 	// Check, which may be nil, has the last word of a plan about what would be written: for
 	// each the reason why it must not be, or nothing. Such a key is Refused. It is asked by
 	// several at once, and must not keep the bytes of the writes.

@@ -25,6 +25,7 @@ type Checks struct {
 	// Target is asked for what is not selected, and View for what all of its objects have.
 	Target etcdwalk.Target
 	View   etcdwalk.View
+	Source etcdwalk.View
 	// Finders know the keys of what is needed; the first that does is believed.
 	Finders []*kube.Finder
 
@@ -32,6 +33,8 @@ type Checks struct {
 	heads     map[string]head            // what the target holds, by key
 	seals     map[string]map[string]bool // what values of a kind are sealed by, by kind
 	addresses map[string]string          // which Service has an address or a node port
+	adopted   map[string]bool            // keys
+	selecting map[string][]controller    // by what their keys begin with
 	unknown   int64
 }
 
@@ -75,9 +78,14 @@ func (c *Checks) Judge(ctx context.Context, writes []etcdwalk.Write) ([]string, 
 	if err != nil {
 		return nil, err
 	}
-	for i := range writes {
+	for i, w := range writes {
 		if reasons[i] == "" && len(missing[i]) > 0 {
 			reasons[i] = missing[i][0].rule + ": " + missing[i][0].miss
+		}
+		if reasons[i] == "" {
+			if reasons[i], err = c.adopt(ctx, w); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return reasons, nil

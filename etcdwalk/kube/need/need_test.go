@@ -169,3 +169,61 @@ func TestWhatObjectsNeed(t *testing.T) {
 		}
 	}
 }
+
+// TestForeignControllersAreSeen: what is to be adopted must have one that adopts it.
+func TestForeignControllersAreSeen(t *testing.T) {
+	layout, err := kube.NewLayout()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const (
+		web   = `Deployment /registry/deployments/shop/web {"spec":{"selector":{"matchLabels":{"app":"web"}}}}`
+		other = `Deployment /registry/deployments/shop/other {"spec":{"selector":{"matchExpressions":[{"key":"app","operator":"In","values":["web"]}]}}}`
+		rs    = `ReplicaSet /registry/replicasets/shop/web-1 {"metadata":{"labels":{"app":"web"},"ownerReferences":[{"apiVersion":"apps/v1","kind":"Deployment","name":"web","uid":"web","controller":true}]}}`
+	)
+	for _, c := range []struct {
+		target, source, allow, want string
+		adopted                     bool
+	}{
+		{shop, web, "", "", true},
+		{shop + "\n" + web, web, "", "", false}, // its owner lives
+		{"", web, "", "", false},                // nobody lives
+		{shop + "\n" + other, web, "", "adoption: deployments.apps/other selects it too, beside its owner web", false},
+		{shop, web + "\n" + other, "", "adoption: deployments.apps/other selects it too", false},
+		{shop + "\n" + other, web, kube.Adoption, "", true},
+	} {
+		var allow []string
+		if c.allow != "" {
+			allow = append(allow, c.allow)
+		}
+		rules, err := kube.NewRules(layout, kube.ScenarioSame, allow...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		survey := order.NewSurvey(1 << 20)
+		for _, e := range objects(t, layout, web) {
+			_, m, _ := object.Read(e.Value)
+			if err := survey.Add(layout.Classify(e.Key), m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := survey.Ranks(t.Context(), order.Plan{View: walktest.NewView()}); err != nil {
+			t.Fatal(err)
+		}
+		held := walktest.NewTarget(objects(t, layout, c.target)...)
+		query, err := kube.Filter{}.Compile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		checks := need.Checks{Rules: rules, Layout: layout, Survey: survey, Target: held, View: held.View(), Source: walktest.NewView(objects(t, layout, c.source)...),
+			Selected: func(kind, name string) bool { return c.target == "" }, Finders: []*kube.Finder{query.Finder(held.View())}}
+		e := objects(t, layout, rs)[0]
+		reasons, err := checks.Judge(t.Context(), []etcdwalk.Write{{Key: e.Key, Value: e.Value}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(reasons[0], c.want) || (reasons[0] == "") != (c.want == "") || checks.Adopted(e.Key) != c.adopted {
+			t.Errorf("%+v: %q, adopted %v", c, reasons[0], checks.Adopted(e.Key))
+		}
+	}
+}

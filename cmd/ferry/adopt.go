@@ -1,0 +1,57 @@
+package ferry
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+)
+
+// adopt writes what its controllers are to adopt: without owners, so that nobody collects
+// it, and before the controllers are there, so that they need not make it anew. What it
+// leaves behind if it is interrupted, the same restore finishes.
+func (r Restore) adopt(ctx context.Context, p *Planned) error {
+	if p.checks == nil || len(p.checks.Adoptions()) == 0 {
+		return nil
+	}
+	first := p.job
+	first.Selections, first.Policy, first.Report, first.Ours = nil, replay.Skip, nil, nil
+	for _, sel := range slices.Backward(p.ranks) { // what is owned before what owns it
+		first.Selections = append(first.Selections, sel.Within(p.checks.Adoptions()))
+	}
+	first.Transform = func(e etcdwalk.Entry) (etcdwalk.Entry, error) {
+		value, err := object.WithoutOwners(e.Value)
+		e.Value = value
+		return e, err
+	}
+	plan, err := first.Plan(ctx)
+	if err != nil {
+		return fmt.Errorf("look for what is to be adopted: %w", err)
+	}
+	done, err := first.Apply(ctx, plan)
+	if err != nil && done.Counts[replay.Created] > 0 {
+		err = fmt.Errorf("%d objects are there without their owners until the same command is run again: %w", done.Counts[replay.Created], err)
+	}
+	return err
+}
+
+// ours tells whether what a key holds is what adopt has made of an entry, which its
+// controller may have adopted since.
+func (r Restore) ours(ctx context.Context, p *Planned) func(want, have etcdwalk.Entry) bool {
+	if p.checks == nil {
+		return nil
+	}
+	return func(want, have etcdwalk.Entry) bool {
+		a, errWant := p.meta(ctx, want)
+		b, errHave := p.meta(ctx, have)
+		if errWant != nil || errHave != nil || len(a.Owners) == 0 || a.UID != b.UID || !p.checks.Adopted(want.Key) && len(b.Owners) > 0 {
+			return false
+		}
+		one, errWant := p.query.Opener().Decode(ctx, want.Key, want.Value)
+		other, errHave := p.query.Opener().Decode(ctx, have.Key, have.Value)
+		return errWant == nil && errHave == nil && one.EqualButOwners(other)
+	}
+}
