@@ -123,7 +123,7 @@ func (o *restoreOptions) run(ctx context.Context, query kube.Query) (err error) 
 		Source: a.Archive, Query: query,
 		Cluster: cluster.Source, Target: cluster.Target,
 		Policy: o.rules.Policy, Scenario: o.rules.Scenario, ClusterIs: o.rules.ClusterIs, Allow: o.rules.Allow, Regrant: o.rules.Regrant,
-		WithOwners: o.rules.WithOwners, WithOwned: o.rules.WithOwned,
+		WithOwners: o.rules.WithOwners, WithOwned: o.rules.WithOwned, Quota: o.rules.Quota,
 		Raw: o.rules.Raw, InFlight: o.rules.InFlight, AllowEmpty: o.allowEmpty,
 		Report: report.add, Progress: tell,
 	}

@@ -44,7 +44,9 @@ func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r fe
 	}
 	o.s.Data("Done:   %s", countsText(done.Counts))
 	o.s.Talk("%s written, %s, %.1f s, %s granted.", console.Count(written, "key"), console.Bytes(done.Bytes), o.steps.Apply.took.Seconds(), console.Count(int64(done.Leases), "lease"))
-	result.Watched, err = o.watch(ctx, r, planned, written)
+	if result.Back, err = o.readBack(ctx, r, planned, written); err == nil {
+		result.Watched, err = o.watch(ctx, r, planned, written)
+	}
 	o.s.Result = result
 	return err
 }

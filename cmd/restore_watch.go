@@ -13,15 +13,17 @@ import (
 	"github.com/kubeferry/kubeferry/cmd/flags"
 )
 
-// watchOptions say whether and how long is looked again at what was written.
+// watchOptions say whether and how it is looked again at what was written.
 type watchOptions struct {
 	during time.Duration
 	never  bool
+	back   bool // read back what was written
 }
 
 func (w *watchOptions) addFlags(set *pflag.FlagSet) {
 	w.during = 15 * time.Second
 	flags.Duration(set, &w.during, "watch-for", "how `LONG` to look again at what was written; without a live API server not at all, unless this flag is given")
+	set.BoolVar(&w.back, "read-back", false, "read back what was written and compare it with the archive (default with --scenario=new)")
 	set.BoolVar(&w.never, "no-watch", false, "do not look again whether what was written stays")
 }
 

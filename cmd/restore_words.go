@@ -22,6 +22,8 @@ type restoreResult struct {
 	Applied *replay.Summary `json:"applied,omitempty"`
 	Steps   steps           `json:"steps"`
 	Keys    []line          `json:"keys,omitempty"`
+	// Back is absent if nothing was read back.
+	Back *ferry.Aftermath `json:"read_back,omitempty"`
 	// Watched is absent if nothing was looked at again.
 	Watched *ferry.Aftermath `json:"watched,omitempty"`
 }
@@ -44,6 +46,9 @@ func (o *restoreOptions) show(cluster *flags.Cluster, planned *ferry.Planned) {
 		return
 	}
 	say("Plan:   %s; %s to write", countsText(planned.Counts), console.Bytes(planned.Bytes))
+	if planned.Doubt != "" {
+		o.s.Warn("%s", planned.Doubt)
+	}
 	if n := len(planned.Along); n > 0 {
 		say("  along     %s that the selection did not name, such as %s", console.Count(int64(n), "key"), console.Printable(string(planned.Along[0])))
 	}
@@ -51,6 +56,7 @@ func (o *restoreOptions) show(cluster *flags.Cluster, planned *ferry.Planned) {
 		say("  unknown   what %s may need, whose metadata cannot be read", console.Count(planned.Unknown, "object"))
 	}
 	o.examples(say, planned.Tally)
+	named(say, planned.Tally, replay.Created)
 }
 
 // target names the cluster.
@@ -82,11 +88,9 @@ func countsText(counts replay.Counts) string {
 	return strings.Join(parts, ", ")
 }
 
-// telling are the outcomes of which the number does not say it all.
+// telling are the outcomes of which the number does not say it all, those that hurt first.
 func telling() []replay.Fate {
-	return slices.DeleteFunc(slices.Clone(outcomes), func(o replay.Fate) bool {
-		return o == replay.Leased || o == replay.Unreached
-	})
+	return []replay.Fate{replay.Refused, replay.Conflicting, replay.Failure, replay.Unsure, replay.Replaced, replay.Skipped, replay.Expired, replay.Excluded}
 }
 
 // noteworthy are the first keys of each outcome that needs a look.
@@ -107,12 +111,17 @@ func (o *restoreOptions) examples(say func(format string, args ...any), t replay
 			leftOut(say, t)
 			continue
 		}
-		for _, r := range t.Examples[outcome] {
-			say("  %-9s %s%s", outcome, console.Printable(string(r.Key)), because(r.Reason))
-		}
-		if more := t.Counts[outcome] - int64(len(t.Examples[outcome])); len(t.Examples[outcome]) > 0 && more > 0 {
-			say("  %-9s … and %d more; --report FILE lists them all", outcome, more)
-		}
+		named(say, t, outcome)
+	}
+}
+
+// named names the first keys of an outcome.
+func named(say func(format string, args ...any), t replay.Tally, outcome replay.Fate) {
+	for _, r := range t.Examples[outcome] {
+		say("  %-9s %s%s", outcome, console.Printable(string(r.Key)), because(r.Reason))
+	}
+	if more := t.Counts[outcome] - int64(len(t.Examples[outcome])); len(t.Examples[outcome]) > 0 && more > 0 {
+		say("  %-9s … and %d more; --report FILE lists them all", outcome, more)
 	}
 }
 

@@ -23,6 +23,7 @@ type loss struct {
 type Aftermath struct {
 	Seconds float64 `json:"seconds"` // watched
 	Looks   int     `json:"looks"`
+	Keys    int64   `json:"keys,omitempty"` // that were read back
 	// Count is the number of the objects that are gone, are being deleted, or have
 	// another in their place; Lost are the first 1,000 of them, by key.
 	Count int64  `json:"lost"`

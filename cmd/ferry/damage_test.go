@@ -121,7 +121,8 @@ func (p *patient) cured(t *testing.T) {
 	if err := p.restore(t, p.whole); err != nil {
 		t.Errorf("the archive as it was: %v", err)
 	}
-	if got, want := p.target.Calls().Writes, len(objects(3)); got != want {
+	const tried = 2 // one of each kind, which could not come true
+	if got, want := p.target.Calls().Writes, len(objects(3))+tried; got != want {
 		t.Errorf("%d writes, want %d", got, want)
 	}
 }

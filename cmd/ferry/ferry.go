@@ -41,12 +41,13 @@ type Phase string
 
 // The phases, with what they count.
 const (
-	Walking    Phase = "reading"    // keys
-	Publishing Phase = "publishing" // bytes: told of once, when it begins
-	Verifying  Phase = "verifying"  // bytes
-	Planning   Phase = "planning"   // keys
-	Applying   Phase = "restoring"  // keys
-	Watching   Phase = "watching"   // seconds
+	Walking     Phase = "reading"    // keys
+	Publishing  Phase = "publishing" // bytes: told of once, when it begins
+	Verifying   Phase = "verifying"  // bytes
+	Planning    Phase = "planning"   // keys
+	Applying    Phase = "restoring"  // keys
+	Watching    Phase = "watching"   // seconds
+	ReadingBack Phase = "reading back"
 )
 
 // told returns p, or a Progress that tells nobody.

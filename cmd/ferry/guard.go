@@ -24,6 +24,18 @@ func (r Restore) guard(ctx context.Context, p *Planned, pairs []pair) (confirmed
 	return false, r.guardNew(ctx, p, pairs)
 }
 
+// turnedBack refuses a target whose etcd has a lower revision than the source's had: an
+// API server that has seen the higher ones does not follow it. Nothing tells for sure that
+// there is none.
+func (p *Planned) turnedBack() error {
+	was, is := p.source.Info(), p.Target
+	if was.API != etcdwalk.V3 || is.API != etcdwalk.V3 || is.Revision >= was.Revision || !p.rules.Binds(kube.TurnedBack) {
+		return nil
+	}
+	return fmt.Errorf("%s: the target is at revision %d, and the archive is of revision %d: its etcd was turned back or made anew. API servers that ran before serve the old world: "+
+		"stop them, run the same command with --allow %s, and start them, then the controllers and kubelets%.0w", kube.TurnedBack, is.Revision, was.Revision, kube.TurnedBack, etcdwalk.ErrRefused)
+}
+
 // guardNew refuses a target that lives already, or holds what this source
 // would not have put there. What an interrupted restore has left is the
 // source's own, so it may be run again.

@@ -34,6 +34,7 @@ type Restore struct {
 	Regrant    bool     // leases; else keys under a lease are passed over
 	Raw        bool     // values that no kube-apiserver would read are let through
 	AllowEmpty bool
+	Quota      int64                   // of the target's database, in bytes, if it does not tell; 0: not known
 	InFlight   int                     // batches; see replay.Job
 	Report     func(replay.Line) error // told of each key; may be nil
 	Progress   Progress
@@ -48,19 +49,23 @@ type Planned struct {
 	Along [][]byte
 	// Unknown is the number of objects of which nobody can tell what they need.
 	Unknown int64
+	// Doubt, if not empty, says why there may not be room for it.
+	Doubt string
 	// Confirmed: nothing proves that the source is of it but ClusterIs.
 	Confirmed bool
 
-	query  kube.Query
-	layout *kube.Layout
-	source etcdwalk.View
-	sel    etcdwalk.Selection
-	target etcdwalk.View
-	rules  *kube.Rules
-	ranks  []etcdwalk.Selection // in the order in which they are written
-	checks *need.Checks         // nil: nobody looks after the target
-	job    replay.Job
-	total  int64
+	query      kube.Query
+	layout     *kube.Layout
+	source     etcdwalk.View
+	sel        etcdwalk.Selection
+	target     etcdwalk.View
+	rules      *kube.Rules
+	ranks      []etcdwalk.Selection // in the order in which they are written
+	checks     *need.Checks         // nil: nobody looks after the target
+	namespaces [][]byte             // whose objects are selected
+	comeback   *comeback
+	job        replay.Job
+	total      int64
 
 	written *written // by Apply
 }
@@ -79,6 +84,9 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	if err := r.judge(ctx, planned); err != nil {
 		return planned, err
 	}
+	if err := planned.turnedBack(); err != nil {
+		return planned, err
+	}
 	planned.job = r.job(ctx, planned)
 	if err := r.survey(ctx, planned, planned.job.Source); err != nil {
 		return planned, err
@@ -87,7 +95,11 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	if planned.checks != nil {
 		planned.job.Check, planned.job.Ours = planned.checks.Judge, r.ours(ctx, planned)
 	}
-	planned.job.Report = r.counting(Planning, planned.total)
+	report, tries := r.counting(Planning, planned.total), newProbes(planned)
+	planned.job.Report = func(line replay.Line) error {
+		tries.add(line)
+		return report(line)
+	}
 	plan, err := planned.job.Plan(ctx)
 	if err != nil {
 		return planned, err // half a plan is none
@@ -108,7 +120,13 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	if planned.checks != nil && planned.Counts[replay.Refused] > 0 {
 		return planned, fmt.Errorf("%w: select what they need too, or leave them out with --exclude, or break a rule with --allow", planned.Err())
 	}
-	return planned, planned.Err()
+	if err := planned.Err(); err != nil {
+		return planned, err
+	}
+	if err := r.room(ctx, planned); err != nil {
+		return planned, err
+	}
+	return planned, tries.try(ctx, r.Target)
 }
 
 // open opens the source and what is to be written to.
@@ -188,17 +206,26 @@ func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, e
 	report := r.counting(Applying, planned.total)
 	planned.job.Report = func(line replay.Line) error {
 		planned.written.add(line)
+		planned.comeback.add(line)
 		return report(line)
+	}
+	if err := planned.comeback.look(ctx, r.Target); err != nil {
+		return unreached(planned), err
 	}
 	planned.job.Rule, planned.job.Check = r.rule(planned, false), nil // the plan would have refused
 	if err := r.adopt(ctx, planned); err != nil {
-		return replay.Summary{Tally: replay.Tally{Counts: replay.Counts{replay.Unreached: planned.Counts.Total()}}}, err
+		return unreached(planned), err
 	}
 	done, err := planned.job.Apply(ctx, planned.Plan)
 	if err == nil && !done.Complete() {
 		err = fmt.Errorf("some keys were not restored: %w", ErrIncomplete)
 	}
-	return done, err
+	return done, planned.comeback.end(err)
+}
+
+// unreached is the summary of an apply that has not begun.
+func unreached(planned *Planned) replay.Summary {
+	return replay.Summary{Tally: replay.Tally{Counts: replay.Counts{replay.Unreached: planned.Counts.Total()}}}
 }
 
 // counting tells the progress of a pass, and the caller's Report of each key.

@@ -1,6 +1,7 @@
 package ferry
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -20,7 +21,7 @@ const maxSurvey = 256 << 20
 // along.
 func (r Restore) survey(ctx context.Context, p *Planned, source etcdwalk.View) error {
 	if r.Scenario == kube.ScenarioNew { // nobody watches: the order of the keys is as good
-		p.ranks = []etcdwalk.Selection{p.sel}
+		p.ranks, p.comeback = []etcdwalk.Selection{p.sel}, newComeback(p, nil)
 		return nil
 	}
 	for {
@@ -41,6 +42,7 @@ func (r Restore) survey(ctx context.Context, p *Planned, source etcdwalk.View) e
 		if err != nil {
 			return err
 		}
+		p.comeback = newComeback(p, slices.DeleteFunc(p.namespaces, func(key []byte) bool { return !absent(key) }))
 		p.ranks, err = seen.Ranks(ctx, order.Plan{View: source, Selection: p.sel, Absent: absent, Meta: p.metaOf(ctx)})
 		return err
 	}
@@ -61,6 +63,7 @@ func (p *Planned) metaOf(ctx context.Context) func(e etcdwalk.Entry) object.Meta
 func (r Restore) see(ctx context.Context, p *Planned, source etcdwalk.View) (*order.Survey, error) {
 	seen, selected := order.NewSurvey(maxSurvey), map[string]bool{}
 	meta, rule := p.metaOf(ctx), r.rule(p, false)
+	p.namespaces = nil
 	for e, err := range source.Walk(ctx, p.sel) {
 		if err != nil {
 			return nil, fmt.Errorf("find out who owns whom: %w", err)
@@ -71,6 +74,9 @@ func (r Restore) see(ctx context.Context, p *Planned, source etcdwalk.View) (*or
 		class := p.layout.Classify(e.Key)
 		if slices.Contains(need.ByName(), class.Kind) {
 			selected[class.Kind+"/"+class.Name] = true
+		}
+		if class.Kind == "namespaces" {
+			p.namespaces = append(p.namespaces, bytes.Clone(e.Key))
 		}
 		if err := seen.Add(class, meta(e)); err != nil {
 			return nil, fmt.Errorf("find out who owns whom: %w", err)

@@ -18,6 +18,7 @@ type Rules struct {
 	Allow      []string // rules that may be broken, by name
 	WithOwners bool     // what the selection needs is taken along
 	WithOwned  bool     // what it owns is taken along
+	Quota      int64    // of the target's database, in bytes; 0: not known
 	Regrant    bool     // keys under a lease are written too
 	Raw        bool     // values in no form that Kubernetes stores are written too
 	InFlight   int      // 0: one, throttled by how fast the cluster answers
@@ -44,6 +45,7 @@ func (f *Rules) AddFlags(set *pflag.FlagSet, s *Settings) {
 			Choice[bool]{Word: "skip", Help: "leave them out"},
 			Choice[bool]{Word: "regrant", Value: true, Help: "grant their remaining time again"})
 		own.IntVar(&f.InFlight, "max-in-flight", 0, "concurrent write batches, 1–32 (default 1, throttled by latency; use 16 for an empty etcd)")
+		own.Int64Var(&f.Quota, "target-quota", 0, "the `BYTES` of the target's --quota-backend-bytes, which an etcd before 3.6 does not tell")
 		own.BoolVar(&f.Raw, "raw", false, "also write values that are not valid Kubernetes objects")
 	})
 }
@@ -58,6 +60,8 @@ func (f *Rules) Check() error {
 		return console.Usagef("--cluster-is says which cluster the target is; with --scenario=new it is none yet")
 	case f.Scenario == kube.ScenarioNew && (f.WithOwners || f.WithOwned):
 		return console.Usagef("--with-owners and --with-owned look at what lives in the target; with --scenario=new nothing does yet: select what is to be restored")
+	case f.Quota < 0:
+		return console.Usagef("--target-quota=%d: it takes a number of bytes", f.Quota)
 	case f.s.Origin("max-in-flight") != "default" && (f.InFlight < 1 || f.InFlight > mostInFlight):
 		return console.Usagef("--max-in-flight=%d: it takes 1 to %d", f.InFlight, mostInFlight)
 	}

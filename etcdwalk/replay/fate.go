@@ -62,14 +62,13 @@ type Tally struct {
 	Bytes int64 `json:"bytes"`
 	// Reasons counts the keys that are Excluded by their reasons.
 	Reasons map[string]int64 `json:"left_out,omitempty"`
-	// Examples are the first 20 lines of each fate that is neither
-	// Created nor Unchanged.
+	// Examples are the first 50 lines of each fate but Unchanged.
 	Examples map[Fate][]Line `json:"-"`
 }
 
 // maxExamples and maxReasons bound what is remembered of a pass.
 const (
-	maxExamples = 20
+	maxExamples = 50
 	maxReasons  = 100
 )
 
@@ -87,7 +86,7 @@ func (t *Tally) add(r Line, size int64) {
 		t.Reasons[r.Reason]++
 	}
 	switch r.Fate {
-	case Created, Unchanged:
+	case Unchanged:
 	default:
 		if len(t.Examples[r.Fate]) < maxExamples {
 			r.Key, r.From = bytes.Clone(r.Key), bytes.Clone(r.From)

@@ -124,16 +124,16 @@ func TestRecordsTellReasonsAndRevisions(t *testing.T) {
 	}
 }
 
-func TestExamplesAreTheFirstTwenty(t *testing.T) {
-	source := objects(50)
+func TestExamplesAreTheFirstFifty(t *testing.T) {
+	source := objects(80)
 	var there []etcdwalk.Entry
 	for _, e := range source {
 		there = append(there, kv(string(e.Key), "theirs"))
 	}
 	plan := mustPlan(t, job(walktest.NewTarget(there...), replay.Fail, source...))
 	examples := plan.Examples[replay.Conflicting]
-	if len(examples) != 20 || len(plan.Examples) != 1 {
-		t.Fatalf("%d examples of conflicts, %d fates with examples; want 20 of 1", len(examples), len(plan.Examples))
+	if len(examples) != 50 || len(plan.Examples) != 1 {
+		t.Fatalf("%d examples of conflicts, %d fates with examples; want 50 of 1", len(examples), len(plan.Examples))
 	}
 	for i, r := range examples {
 		if !bytes.Equal(r.Key, source[i].Key) || r.Reason == "" {

@@ -11,12 +11,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// ErrUnedited: a value is in an encoding that is not edited.
-var ErrUnedited = errors.New("values in its encoding are not edited")
+// errUnedited: a value is in an encoding that is not edited.
+var errUnedited = errors.New("values in its encoding are not edited")
 
 // WithoutOwners is a stored value without its ownerReferences. All else of it stays as it
-// was, which a decoder cannot promise. The error is an [ErrUnedited], or says that it is no
-// object.
+// was, which a decoder cannot promise. It is an error if its encoding is not edited, or if it
+// is no object.
 func WithoutOwners(value []byte) ([]byte, error) {
 	switch encodingByMark(value) {
 	case Protobuf:
@@ -24,7 +24,7 @@ func WithoutOwners(value []byte) ([]byte, error) {
 	case JSON:
 		return jsonWithoutOwners(value)
 	default:
-		return nil, ErrUnedited
+		return nil, errUnedited
 	}
 }
 

@@ -2,7 +2,6 @@ package object_test
 
 import (
 	"bytes"
-	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -25,8 +24,8 @@ func TestWithoutOwnersChangesNothingElse(t *testing.T) {
 		}
 		value, err := object.WithoutOwners(v.Value)
 		if before.Encoding == object.CBOR || before.Encoding == object.YAML {
-			if !errors.Is(err, object.ErrUnedited) {
-				t.Errorf("%s, %s: %v", v.Key, before.Encoding, err)
+			if err == nil {
+				t.Errorf("%s, %s: it was edited", v.Key, before.Encoding)
 			}
 			continue
 		}

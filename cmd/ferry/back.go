@@ -1,0 +1,63 @@
+package ferry
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+)
+
+// ReadBack reads what an apply has written, in ranges, and compares it with the source: key,
+// value, and whether it is under a lease. Where an API server may run, an object of which
+// only the status has moved is as it was. What differs is an etcdwalk.ErrInvariant where
+// nobody else writes, an ErrIncomplete elsewhere.
+func (r Restore) ReadBack(ctx context.Context, p *Planned) (Aftermath, error) {
+	view, err := r.Cluster.Open(ctx, etcdwalk.Newest, p.layout.Scope())
+	if err != nil {
+		return Aftermath{}, fmt.Errorf("read back what was written: %w", err)
+	}
+	back, tell := Aftermath{Looks: 1, Lost: []loss{}}, told(r.Progress)
+	ranges := etcdwalk.Selection{Ranges: p.sel.Ranges, Splits: p.sel.Splits}
+	for pair, err := range etcdwalk.Merge(ctx, view, p.job.Source, ranges) {
+		if err != nil {
+			return back, fmt.Errorf("read back what was written: %w", err)
+		}
+		if pair.B == nil || !p.written.has(pair.B.Key) {
+			continue
+		}
+		back.Keys++
+		tell(ReadingBack, back.Keys, int64(len(p.written.hashes)))
+		if what := r.differs(p, pair); what != "" {
+			if back.Count++; back.Count <= maxLosses {
+				back.Lost = append(back.Lost, loss{quoted(pair.B.Key), what, "read back"})
+			}
+		}
+	}
+	switch all := int64(len(p.written.hashes)); {
+	case back.Keys != all:
+		return back, fmt.Errorf("read back what was written: the source holds %d of %d keys now%.0w", back.Keys, all, etcdwalk.ErrInvariant)
+	case back.Count > 0 && r.Scenario == kube.ScenarioNew:
+		return back, fmt.Errorf("%d of %d keys that were written read back otherwise%.0w", back.Count, all, etcdwalk.ErrInvariant)
+	case back.Count > 0:
+		return back, fmt.Errorf("%d of %d keys that were written are not as they were written: a controller, or somebody, has changed them%.0w", back.Count, all, ErrIncomplete)
+	}
+	return back, nil
+}
+
+// differs says how what was read differs from what was written; empty: it does not.
+func (r Restore) differs(p *Planned, pair etcdwalk.Pair) string {
+	have, want := pair.A, pair.B
+	switch {
+	case have == nil && want.Lease != 0:
+		return "" // its time has run out since
+	case have == nil:
+		return "it is not there"
+	case (have.Lease == 0) != (want.Lease == 0):
+		return "its lease"
+	case !bytes.Equal(have.Value, want.Value) && (r.Scenario == kube.ScenarioNew || !p.job.Alike(*want, *have)):
+		return "its value"
+	}
+	return ""
+}
