@@ -13,7 +13,7 @@ RACY     := ./archive/... ./crypt/... ./etcdwalk/... ./remote/... ./cmd/ferry/..
 # build.sh prints NAME=PATH for each server.
 WITH_SERVERS = servers="$$(scripts/servers/build.sh)"; while IFS= read -r server; do export "$$server"; done <<<"$$servers";
 
-.PHONY: build demo test test-long race lint vuln bench microbench fuzz docs fixtures servers clean
+.PHONY: build demo test test-long test-controlplane race lint vuln bench microbench fuzz docs fixtures servers clean
 
 build: # bin/kubeferry, static
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/kubeferry .
@@ -31,6 +31,10 @@ test-long: race build # the sweeps, which take up to an hour
 	go -C scripts/bench vet ./...
 	$(WITH_SERVERS) \
 	KUBEFERRY_LONG=1 go -C scripts/bench test ./...
+
+test-controlplane: build # restores into a real control plane, of whoever has one: KUBE_APISERVER=… KUBE_CONTROLLER_MANAGER=…, RUNS each
+	$(WITH_SERVERS) \
+	KUBEFERRY=$(CURDIR)/bin/kubeferry go test -count=1 -v -timeout 120m ./scripts/controlplane
 
 race:
 	$(WITH_SERVERS) \

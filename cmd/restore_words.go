@@ -46,8 +46,8 @@ func (o *restoreOptions) show(cluster *flags.Cluster, planned *ferry.Planned) {
 		return
 	}
 	say("Plan:   %s; %s to write", countsText(planned.Counts), console.Bytes(planned.Bytes))
-	if planned.Doubt != "" {
-		o.s.Warn("%s", planned.Doubt)
+	for _, doubt := range planned.Doubts {
+		o.s.Warn("%s", doubt)
 	}
 	if n := len(planned.Along); n > 0 {
 		say("  along     %s that the selection did not name, such as %s", console.Count(int64(n), "key"), console.Printable(string(planned.Along[0])))

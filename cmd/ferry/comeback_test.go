@@ -95,7 +95,8 @@ func TestANamespaceThatIsMadeMeanwhileStopsTheRestore(t *testing.T) {
 // backwards.
 func TestATargetThatWasTurnedBackIsRefused(t *testing.T) {
 	for _, allow := range [][]string{nil, {kube.TurnedBack}} {
-		_, r := comingBack(t)
+		s, r := comingBack(t)
+		s.Apply(t.Context(), []etcdwalk.Write{{Key: []byte("/registry/masterleases/10.0.0.1"), Value: []byte("k8s\x00 an API server")}})
 		archive, _ := r.Source.(*walktest.View)
 		archive.About.Revision = 1 << 40
 		_, err := r.Plan(t.Context())

@@ -24,12 +24,20 @@ func (r Restore) guard(ctx context.Context, p *Planned, pairs []pair) (confirmed
 	return false, r.guardNew(ctx, p, pairs)
 }
 
-// turnedBack refuses a target whose etcd has a lower revision than the source's had: an
-// API server that has seen the higher ones does not follow it. Nothing tells for sure that
-// there is none.
-func (p *Planned) turnedBack() error {
+// turnedBack refuses a target whose etcd has a lower revision than the source's had, while an
+// API server keeps signs of life in it: one that has seen the higher ones does not follow. That
+// there are no signs proves nothing; then it is a doubt.
+func (p *Planned) turnedBack(ctx context.Context) error {
 	was, is := p.source.Info(), p.Target
 	if was.API != etcdwalk.V3 || is.API != etcdwalk.V3 || is.Revision >= was.Revision || !p.rules.Binds(kube.TurnedBack) {
+		return nil
+	}
+	alive, err := p.Alive(ctx)
+	if err != nil {
+		return err
+	}
+	if !alive {
+		p.Doubts = append(p.Doubts, fmt.Sprintf("the target is at revision %d, and the archive is of revision %d: its etcd was turned back or made anew. API servers that ran before serve the old world until they are restarted", is.Revision, was.Revision))
 		return nil
 	}
 	return fmt.Errorf("%s: the target is at revision %d, and the archive is of revision %d: its etcd was turned back or made anew. API servers that ran before serve the old world: "+

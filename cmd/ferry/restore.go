@@ -49,8 +49,8 @@ type Planned struct {
 	Along [][]byte
 	// Unknown is the number of objects of which nobody can tell what they need.
 	Unknown int64
-	// Doubt, if not empty, says why there may not be room for it.
-	Doubt string
+	// Doubts say what may be wrong with the target, one by one.
+	Doubts []string
 	// Confirmed: nothing proves that the source is of it but ClusterIs.
 	Confirmed bool
 
@@ -84,7 +84,7 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	if err := r.judge(ctx, planned); err != nil {
 		return planned, err
 	}
-	if err := planned.turnedBack(); err != nil {
+	if err := planned.turnedBack(ctx); err != nil {
 		return planned, err
 	}
 	planned.job = r.job(ctx, planned)

@@ -48,7 +48,7 @@ func (r Restore) room(ctx context.Context, p *Planned) error {
 	case free >= 0 && need > free:
 		return fmt.Errorf("the restore needs about %d MiB of the database, and its quota leaves %d MiB%.0w", need>>20+1, free>>20, etcdwalk.ErrNoSpace)
 	case free < 0 && used+need > defaultQuota:
-		p.Doubt = fmt.Sprintf("the database will hold about %d MiB, more than etcd's default quota, and this etcd does not tell its own; --target-quota says it", (used+need)>>20)
+		p.Doubts = append(p.Doubts, fmt.Sprintf("the database will hold about %d MiB, more than etcd's default quota, and this etcd does not tell its own; --target-quota says it", (used+need)>>20))
 	}
 	return nil
 }

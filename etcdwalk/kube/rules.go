@@ -134,7 +134,7 @@ func Hazards() []Rule {
 		{"derived", Leave, "endpoints of a Service with a selector", anew, same(), "services/endpoints", (*judged).ofService},
 		{"certificate-requests", Leave, "certificatesigningrequests", "an old request could be approved and issued anew", same(), "certificatesigningrequests", nil},
 		{Closure, Check, "what needs an owner, a namespace, a definition, an account or a volume", "without it, controllers delete the object or nobody can reach it; what is meant must be in the cluster or selected too", same(), "", nil},
-		{TurnedBack, Check, "everything, where the target's revision is below the archive's", "API servers that ran before then serve the old world, and lists without what is restored, until they are restarted", same(), "", nil},
+		{TurnedBack, Check, "everything, where the target's revision is below the archive's and API servers live", "API servers that ran before then serve the old world, and lists without what is restored, until they are restarted", same(), "", nil},
 		{Deleting, Check, "objects with a deletionTimestamp", "it would be deleted at once, or wait for a finalizer that nobody takes off", same(), "", nil},
 		{Reclaimed, Never, "persistentvolumes with policy Delete, without their claim or in phase Released or Failed", "the disk behind it would be deleted", same(), "", nil},
 		{RunningJobs, Check, "jobs that have not finished", "it would run again from the beginning", same(), "", nil},
