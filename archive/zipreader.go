@@ -105,7 +105,8 @@ func (z *zipReader) readDirectory() error {
 // readCentral reads the directory's header of file i of n, which must begin
 // at offset, and tells how long the header is.
 func readCentral(in io.Reader, offset int64, i, n int) (zipFile, int, error) {
-	f, name := zipFile{name: fileName(i, n), offset: offset}, fileName(i, n)
+	name := fileName(i, n)
+	f := zipFile{name: name, offset: offset}
 	got := make([]byte, centralSize, centralSize+len(packedManifestName)+len(name)+zip64Extra)
 	_, err := io.ReadFull(in, got)
 	if le := binary.LittleEndian; err == nil && name == manifestName && int(le.Uint16(got[28:])) == len(packedManifestName) {

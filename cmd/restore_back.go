@@ -19,13 +19,7 @@ func (o *restoreOptions) readBack(ctx context.Context, r ferry.Restore, planned 
 	r.Progress = tell
 	back, err := r.ReadBack(ctx, planned)
 	stop()
-	for i, d := range back.Lost {
-		if i == mostLosses {
-			o.s.Data("  … and %d more", back.Count-mostLosses)
-			break
-		}
-		o.s.Data("  %s: %s", d.Key, d.What)
-	}
+	o.losses(back, false)
 	if err != nil {
 		return &back, fmt.Errorf("%s written: %w", wereKeys(written), err)
 	}

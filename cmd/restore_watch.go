@@ -58,13 +58,7 @@ func (o *restoreOptions) watch(ctx context.Context, r ferry.Restore, planned *fe
 	for _, loss := range a.Expected {
 		o.s.Talk("Gone as expected: %s: %s", loss.Key, loss.Reason)
 	}
-	for i, loss := range a.Lost {
-		if i == mostLosses {
-			o.s.Data("  … and %d more", a.Count-mostLosses)
-			break
-		}
-		o.s.Data("  %s: %s: %s", loss.Key, loss.What, loss.Reason)
-	}
+	o.losses(a, true)
 	switch {
 	case err == nil:
 		o.s.Talk("%s written, and all stayed as they were for %s.", wereKeys(written), o.watching.during)
@@ -74,6 +68,21 @@ func (o *restoreOptions) watch(ctx context.Context, r ferry.Restore, planned *fe
 		err = fmt.Errorf("%s written, and not watched to the end: %w", wereKeys(written), err)
 	}
 	return &a, err
+}
+
+// losses names what did not stay, with the reasons if they say more.
+func (o *restoreOptions) losses(a ferry.Aftermath, reasons bool) {
+	for i, loss := range a.Lost {
+		if i == mostLosses {
+			o.s.Data("  … and %d more", a.Count-mostLosses)
+			return
+		}
+		reason := loss.Reason
+		if !reasons {
+			reason = ""
+		}
+		o.s.Data("  %s: %s%s", loss.Key, loss.What, because(reason))
+	}
 }
 
 // mostLosses is how many losses are named; --json has up to 1,000.

@@ -14,13 +14,17 @@ import (
 // it, and before the controllers are there, so that they need not make it anew. What it
 // leaves behind if it is interrupted, the same restore finishes.
 func (r Restore) adopt(ctx context.Context, p *Planned) error {
-	if p.checks == nil || len(p.checks.Adoptions()) == 0 {
+	if p.checks == nil {
+		return nil
+	}
+	adoptions := p.checks.Adoptions()
+	if len(adoptions) == 0 {
 		return nil
 	}
 	first := p.job
 	first.Selections, first.Policy, first.Report, first.Ours = nil, replay.Skip, nil, nil
 	for _, sel := range slices.Backward(p.ranks) { // what is owned before what owns it
-		first.Selections = append(first.Selections, sel.Within(p.checks.Adoptions()))
+		first.Selections = append(first.Selections, sel.Within(adoptions))
 	}
 	first.Transform = func(e etcdwalk.Entry) (etcdwalk.Entry, error) {
 		value, err := object.WithoutOwners(e.Value)

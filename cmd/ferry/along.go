@@ -36,7 +36,6 @@ func (r Restore) along(ctx context.Context, p *Planned, source etcdwalk.View, se
 func (r Restore) missing(ctx context.Context, p *Planned, source etcdwalk.View) ([][]byte, error) {
 	var batch []etcdwalk.Write
 	var wanted []etcdwalk.Range
-	rule := r.rule(p, false)
 	ask := func() error {
 		keys, err := p.checks.Missing(ctx, batch)
 		for _, key := range keys {
@@ -45,12 +44,9 @@ func (r Restore) missing(ctx context.Context, p *Planned, source etcdwalk.View) 
 		batch = batch[:0]
 		return err
 	}
-	for e, err := range source.Walk(ctx, p.sel) {
+	for e, err := range r.allowed(ctx, p, source) {
 		if err != nil {
 			return nil, err
-		}
-		if fate, _ := rule(e); fate != "" {
-			continue
 		}
 		e = e.Clone()
 		if batch = append(batch, etcdwalk.Write{Key: e.Key, Value: e.Value}); len(batch) == watchKeys {

@@ -67,8 +67,5 @@ func (c *comeback) end(err error) error {
 	if len(words) == 0 {
 		return err
 	}
-	if err == nil {
-		return fmt.Errorf("%s%.0w", strings.Join(words, "; "), ErrIncomplete)
-	}
 	return errors.Join(err, fmt.Errorf("%s%.0w", strings.Join(words, "; "), ErrIncomplete))
 }

@@ -54,18 +54,17 @@ type Planned struct {
 	// Confirmed: nothing proves that the source is of it but ClusterIs.
 	Confirmed bool
 
-	query      kube.Query
-	layout     *kube.Layout
-	source     etcdwalk.View
-	sel        etcdwalk.Selection
-	target     etcdwalk.View
-	rules      *kube.Rules
-	ranks      []etcdwalk.Selection // in the order in which they are written
-	checks     *need.Checks         // nil: nobody looks after the target
-	namespaces [][]byte             // whose objects are selected
-	comeback   *comeback
-	job        replay.Job
-	total      int64
+	query    kube.Query
+	layout   *kube.Layout
+	source   etcdwalk.View
+	sel      etcdwalk.Selection
+	target   etcdwalk.View
+	rules    *kube.Rules
+	ranks    []etcdwalk.Selection // in the order in which they are written
+	checks   *need.Checks         // nil: nobody looks after the target
+	comeback *comeback
+	job      replay.Job
+	total    int64
 
 	written *written // by Apply
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
@@ -25,7 +26,7 @@ func (r Restore) survey(ctx context.Context, p *Planned, source etcdwalk.View) e
 		return nil
 	}
 	for {
-		seen, err := r.see(ctx, p, source)
+		seen, namespaces, err := r.see(ctx, p, source)
 		if err != nil {
 			return err
 		}
@@ -42,7 +43,7 @@ func (r Restore) survey(ctx context.Context, p *Planned, source etcdwalk.View) e
 		if err != nil {
 			return err
 		}
-		p.comeback = newComeback(p, slices.DeleteFunc(p.namespaces, func(key []byte) bool { return !absent(key) }))
+		p.comeback = newComeback(p, slices.DeleteFunc(namespaces, func(key []byte) bool { return !absent(key) }))
 		p.ranks, err = seen.Ranks(ctx, order.Plan{View: source, Selection: p.sel, Absent: absent, Meta: p.metaOf(ctx)})
 		return err
 	}
@@ -51,41 +52,51 @@ func (r Restore) survey(ctx context.Context, p *Planned, source etcdwalk.View) e
 // metaOf reads the metadata of a value; empty if it cannot be read.
 func (p *Planned) metaOf(ctx context.Context) func(e etcdwalk.Entry) object.Meta {
 	return func(e etcdwalk.Entry) object.Meta {
-		m, err := p.meta(ctx, e)
-		if err != nil {
-			return object.Meta{}
-		}
+		m, _ := p.meta(ctx, e)
 		return m
 	}
 }
 
-// see surveys what is selected and no rule leaves out.
-func (r Restore) see(ctx context.Context, p *Planned, source etcdwalk.View) (*order.Survey, error) {
-	seen, selected := order.NewSurvey(maxSurvey), map[string]bool{}
-	meta, rule := p.metaOf(ctx), r.rule(p, false)
-	p.namespaces = nil
-	for e, err := range source.Walk(ctx, p.sel) {
-		if err != nil {
-			return nil, fmt.Errorf("find out who owns whom: %w", err)
+// allowed are the entries that are selected and that no rule leaves out.
+func (r Restore) allowed(ctx context.Context, p *Planned, source etcdwalk.View) iter.Seq2[etcdwalk.Entry, error] {
+	rule := r.rule(p, false)
+	return func(yield func(etcdwalk.Entry, error) bool) {
+		for e, err := range source.Walk(ctx, p.sel) {
+			if err == nil {
+				if fate, _ := rule(e); fate != "" {
+					continue
+				}
+			}
+			if !yield(e, err) {
+				return
+			}
 		}
-		if fate, _ := rule(e); fate != "" {
-			continue
+	}
+}
+
+// see surveys what may be written, and tells which keys of it are Namespace objects'.
+func (r Restore) see(ctx context.Context, p *Planned, source etcdwalk.View) (_ *order.Survey, namespaces [][]byte, _ error) {
+	seen, selected := order.NewSurvey(maxSurvey), map[string]bool{}
+	meta := p.metaOf(ctx)
+	for e, err := range r.allowed(ctx, p, source) {
+		if err != nil {
+			return nil, nil, fmt.Errorf("find out who owns whom: %w", err)
 		}
 		class := p.layout.Classify(e.Key)
 		if slices.Contains(need.ByName(), class.Kind) {
 			selected[class.Kind+"/"+class.Name] = true
 		}
 		if class.Kind == "namespaces" {
-			p.namespaces = append(p.namespaces, bytes.Clone(e.Key))
+			namespaces = append(namespaces, bytes.Clone(e.Key))
 		}
 		if err := seen.Add(class, meta(e)); err != nil {
-			return nil, fmt.Errorf("find out who owns whom: %w", err)
+			return nil, nil, fmt.Errorf("find out who owns whom: %w", err)
 		}
 	}
 	p.checks = &need.Checks{Rules: p.rules, Layout: p.layout, Opener: p.query.Opener(), Survey: seen,
 		Selected: func(kind, name string) bool { return selected[kind+"/"+name] },
 		Target:   r.Target, View: p.target, Source: source, Finders: []*kube.Finder{p.query.Finder(p.target), p.query.Finder(p.source)}}
-	return seen, p.sel.Err()
+	return seen, namespaces, p.sel.Err()
 }
 
 // absentNamespaces tells of the key of a Namespace object whether the target has none.

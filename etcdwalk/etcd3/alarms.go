@@ -52,17 +52,12 @@ func (c *Cluster) ask(ctx context.Context, m *member, deadline time.Duration, re
 // Alarms tells of the alarms that the cluster has raised, as any of its members
 // knows them: the status of each lists them, for whichever member they are.
 func (v *View) Alarms(ctx context.Context) ([]etcdwalk.Alarm, error) {
-	members := v.cluster.members.serving()
-	answers, errs := make([]*pb.StatusResponse, len(members)), make([]error, len(members))
-	var asked sync.WaitGroup
-	for i, m := range members {
-		asked.Go(func() { answers[i], errs[i] = v.cluster.status(ctx, m) })
+	answers, err := v.cluster.statuses(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask for alarms: %w", err)
 	}
-	asked.Wait()
 	var all []etcdwalk.Alarm
-	answered := false
 	for _, status := range answers {
-		answered = answered || status != nil
 		for _, text := range status.GetErrors() {
 			for _, alarm := range []etcdwalk.Alarm{etcdwalk.AlarmCorrupt, etcdwalk.AlarmNoSpace} {
 				if strings.Contains(text, string(alarm)) && !slices.Contains(all, alarm) {
@@ -71,13 +66,27 @@ func (v *View) Alarms(ctx context.Context) ([]etcdwalk.Alarm, error) {
 			}
 		}
 	}
-	for _, err := range errs {
-		if errors.Is(err, etcdwalk.ErrInvariant) || !answered {
-			return nil, fmt.Errorf("ask for alarms: %w", err)
-		}
-	}
 	slices.Sort(all)
 	return all, ctx.Err()
+}
+
+// statuses asks all members at once for their status, and returns the answers of those that
+// have one. It is an error if none has, or if one is of another cluster.
+func (c *Cluster) statuses(ctx context.Context) ([]*pb.StatusResponse, error) {
+	members := c.members.serving()
+	answers, errs := make([]*pb.StatusResponse, len(members)), make([]error, len(members))
+	var asked sync.WaitGroup
+	for i, m := range members {
+		asked.Go(func() { answers[i], errs[i] = c.status(ctx, m) })
+	}
+	asked.Wait()
+	answers = slices.DeleteFunc(answers, func(status *pb.StatusResponse) bool { return status == nil })
+	for _, err := range errs {
+		if errors.Is(err, etcdwalk.ErrInvariant) || len(answers) == 0 {
+			return nil, err
+		}
+	}
+	return answers, nil
 }
 
 // status asks a member for its status; nil with every error.

@@ -53,6 +53,13 @@ func KindNamed(name string) (Kind, bool) {
 	return Kind{}, false
 }
 
+// IsCustom tells whether a kind, by its name, is one of custom resources: it has a group, and
+// is not compiled in.
+func IsCustom(name string) bool {
+	_, known := KindNamed(name)
+	return !known && strings.Contains(name, ".")
+}
+
 // ShortNames are the kind's short names, as kubectl has them.
 func (k *Kind) ShortNames() []string { return strings.Fields(k.short) }
 

@@ -154,14 +154,6 @@ func (l *Layout) under(path string) []etcdwalk.Range {
 	return ranges
 }
 
-func (l *Layout) underAll(paths []string) etcdwalk.Ranges {
-	var ranges []etcdwalk.Range
-	for _, path := range paths {
-		ranges = append(ranges, l.under(path)...)
-	}
-	return etcdwalk.Union(ranges...)
-}
-
 // gaps are what lies below the prefixes and in no compiled-in kind's range:
 // custom resources, resources that kubeferry does not know, and opaque keys.
 func (l *Layout) gaps() etcdwalk.Ranges {

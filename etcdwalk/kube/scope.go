@@ -16,7 +16,7 @@ func (l *Layout) Namespaces() etcdwalk.Ranges { return etcdwalk.Union(l.under(na
 // one under an etcd lease of 15 seconds (Kubernetes: the lease endpoint
 // reconciler).
 func (l *Layout) LiveSigns() etcdwalk.Ranges {
-	return l.underAll([]string{"masterleases", "peerserverleases"})
+	return etcdwalk.Union(slices.Concat(l.under("masterleases"), l.under("peerserverleases"))...)
 }
 
 // Nearest are the words, at most three, that typed may have been meant to be,

@@ -63,8 +63,7 @@ func (j *judgement) places() (wants []want) {
 		wants = append(wants, w)
 	}
 	const definitions = "customresourcedefinitions.apiextensions.k8s.io"
-	_, known := kube.KindNamed(j.class.Kind)
-	if key := kube.DefinitionKey(j.class); key != nil && !known && !strings.HasSuffix(j.class.Kind, ".k8s.io") && !j.Selected(definitions, j.class.Kind) {
+	if key := kube.DefinitionKey(j.class); key != nil && kube.IsCustom(j.class.Kind) && !strings.HasSuffix(j.class.Kind, ".k8s.io") && !j.Selected(definitions, j.class.Kind) {
 		wants = append(wants, want{rule: kube.Closure, any: []candidate{{key: key}},
 			miss: fmt.Sprintf("the definition %s is not in the cluster and not selected: nobody could see the object; --with-owners takes it along", j.class.Kind)})
 	}
@@ -106,7 +105,7 @@ func refer(namespace string, o object.Owner) kube.Reference {
 
 // operator names the custom resource that controls this one.
 func (j *judgement) operator() string {
-	if _, known := kube.KindNamed(j.class.Kind); known || !strings.Contains(j.class.Kind, ".") || !j.Rules.Binds(kube.Operators) {
+	if !kube.IsCustom(j.class.Kind) || !j.Rules.Binds(kube.Operators) {
 		return ""
 	}
 	for _, o := range j.meta.Owners {

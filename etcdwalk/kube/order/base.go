@@ -1,10 +1,6 @@
 package order
 
-import (
-	"strings"
-
-	"github.com/kubeferry/kubeferry/etcdwalk/kube"
-)
+import "github.com/kubeferry/kubeferry/etcdwalk/kube"
 
 // The ranks of kinds that do not own each other.
 const (
@@ -99,8 +95,8 @@ func rankOf(kind string) int {
 	if rank, known := base[kind]; known {
 		return rank
 	}
-	if _, known := kube.KindNamed(kind); known || !strings.Contains(kind, ".") {
-		return passive
+	if kube.IsCustom(kind) {
+		return custom
 	}
-	return custom
+	return passive
 }
