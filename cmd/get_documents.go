@@ -35,9 +35,8 @@ func (d *documents) document(seen ferry.Seen) document {
 }
 
 // prepare makes the text of an item.
-func (d *documents) prepare(seen *ferry.Seen) (err error) {
-	seen.Text, err = d.text(d.document(*seen), false)
-	return err
+func (d *documents) prepare(seen *ferry.Seen, out []byte) ([]byte, error) {
+	return d.text(out, d.document(*seen), false)
 }
 
 // itemIndent stands before the lines of an item, in JSON.
@@ -54,6 +53,9 @@ func (d *documents) add(seen ferry.Seen) error {
 	if err := d.o.oneOnly(d.held.count + 1); err != nil {
 		return err
 	}
+	if d.held.count == 0 {
+		next.text = bytes.Clone(next.text) // which is ours only for now
+	}
 	return d.held.add(next, d.item)
 }
 
@@ -68,7 +70,7 @@ func warnNotShown(o *getOptions, seen ferry.Seen) {
 func (d *documents) end() error {
 	switch {
 	case d.held.count == 1 && d.o.named:
-		text, err := d.text(d.held.first, true)
+		text, err := d.text(nil, d.held.first, true)
 		if err != nil {
 			return err
 		}
@@ -99,7 +101,7 @@ func (d *documents) item(next document, first bool) error {
 	text := next.text
 	if text == nil {
 		var err error
-		if text, err = d.text(next, false); err != nil {
+		if text, err = d.text(nil, next, false); err != nil {
 			return err
 		}
 	}
@@ -112,30 +114,30 @@ func (d *documents) item(next document, first bool) error {
 	return nil
 }
 
-// text is an object in the form that was asked for, one that is alone, or an item with what
-// stands between it and the one before.
-func (d *documents) text(next document, alone bool) ([]byte, error) {
+// text appends an object in the form that was asked for, one that is alone, or an item with
+// what stands between it and the one before.
+func (d *documents) text(out []byte, next document, alone bool) ([]byte, error) {
 	shown := d.o.shown(next.object, alone)
 	switch {
 	case d.o.form.shape == asJSON && alone:
-		return d.o.printer.JSON(shown, "", "")
+		return d.o.printer.AppendJSON(out, shown, "", "")
 	case d.o.form.shape == asJSON:
-		text, err := d.o.printer.JSON(shown, listParts[asJSON], itemIndent)
-		return bytes.TrimSuffix(text, []byte("\n")), err
+		out, err := d.o.printer.AppendJSON(out, shown, listParts[asJSON], itemIndent)
+		return bytes.TrimSuffix(out, []byte("\n")), err
 	}
 	text, err := shown.ToYAML()
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	if !alone {
 		text = append([]byte("- "), bytes.TrimSuffix(bytes.ReplaceAll(text, []byte("\n"), []byte("\n  ")), []byte("  "))...)
 	}
-	notes := "# " + next.about + "\n"
+	out = fmt.Appendf(out, "# %s\n", next.about)
 	if next.older != "" {
-		notes += "# " + next.older + "\n"
+		out = fmt.Appendf(out, "# %s\n", next.older)
 	}
 	if len(shown.NotShown) > 0 {
-		notes += "# not shown: " + console.Printable(strings.Join(shown.NotShown, ", ")) + "\n"
+		out = fmt.Appendf(out, "# not shown: %s\n", console.Printable(strings.Join(shown.NotShown, ", ")))
 	}
-	return append([]byte(notes), text...), nil
+	return append(out, text...), nil
 }

@@ -53,7 +53,7 @@ func (l *lines) add(seen ferry.Seen) error {
 // print prints a line; only a Secret that is alone is shown as it is.
 func (l *lines) print(next seenLine, alone bool) error {
 	if next.object != nil {
-		text, err := l.o.printer.JSON(l.o.shown(next.object, alone), "", "")
+		text, err := l.o.printer.AppendJSON(nil, l.o.shown(next.object, alone), "", "")
 		if err != nil {
 			return err
 		}

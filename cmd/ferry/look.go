@@ -17,9 +17,9 @@ type Look struct {
 	Query  kube.Query
 	// Names asks for no more than what objects are called: they have no tree.
 	Names bool
-	// Prepare, which may be nil, does with each object what takes time, before it is told
-	// of: with several at once. One that it has an error for counts as not decoded.
-	Prepare func(*Seen) error
+	// Prepare, which may be nil, appends to a text what is to be said of an object, before it
+	// is told of: of several at once. One that it has an error for counts as not decoded.
+	Prepare func(*Seen, []byte) ([]byte, error)
 }
 
 // A Seen is what lies under one key.
@@ -33,7 +33,7 @@ type Seen struct {
 	// Definition is that of a custom resource's kind; nil if the source has none that can
 	// be read.
 	Definition *object.Object
-	// Text is what Look.Prepare has made of it.
+	// Text is what Look.Prepare has made of it, until it has been told of.
 	Text []byte
 	// Newer is the apiVersion that such objects are stored in today, if it is another.
 	Newer string
@@ -53,7 +53,7 @@ func (l Look) Run(ctx context.Context, tell func(Seen) error) (int64, error) {
 	var failed error
 	n, err := l.Keys(ctx, func(view etcdwalk.View, class etcdwalk.Class, e etcdwalk.Entry) bool {
 		if queue == nil {
-			queue = newLookQueue(func(f found) Seen { return l.see(ctx, view.Info(), f) }, tell)
+			queue = newLookQueue(func(f found, text []byte) (Seen, []byte) { return l.see(ctx, view.Info(), f, text) }, tell)
 		}
 		if _, known := definitions[class.Kind]; !known && !l.Names {
 			definitions[class.Kind] = l.definition(ctx, view, class)
@@ -142,28 +142,31 @@ func mistyped(ctx context.Context, q kube.Query, view etcdwalk.View) error {
 	return notFound(absent, ErrEmpty)
 }
 
-// see decodes one value.
-func (l Look) see(ctx context.Context, info etcdwalk.Info, f found) Seen {
+// see decodes one value, and appends what is to be said of it to a text.
+func (l Look) see(ctx context.Context, info etcdwalk.Info, f found, text []byte) (Seen, []byte) {
 	s := Seen{Class: f.Class, Entry: f.Entry, Definition: f.definition, Encoding: object.EncodingOf(f.Value), Taken: info.Taken}
-	var err error
 	if l.Names {
 		s.Object = &object.Object{Encoding: s.Encoding}
-		s.Object.Meta, err = l.Query.Opener().Read(ctx, f.Key, f.Value)
+		s.Object.Meta, s.Err = l.Query.Opener().Read(ctx, f.Key, f.Value)
 	} else {
-		s.Object, err = l.Query.Opener().Decode(ctx, f.Key, f.Value)
+		s.Object, s.Err = l.Query.Opener().Decode(ctx, f.Key, f.Value)
 	}
-	if s.Err = err; err != nil {
+	if s.Err != nil {
 		s.Object = &object.Object{Encoding: s.Encoding, Meta: metaOf(f.Class)}
-		return s
+		return s, text
 	}
 	s.Object.Stray = f.Kind == "secrets" && !s.Object.IsSecret()
 	s.Newer = s.Object.Newer(f.definition)
-	if l.Prepare != nil {
-		if err := l.Prepare(&s); err != nil {
-			s.Err = fmt.Errorf("%w: %w", object.ErrUndecodable, err)
-		}
+	if l.Prepare == nil {
+		return s, text
 	}
-	return s
+	longer, err := l.Prepare(&s, text)
+	if err != nil {
+		s.Err = fmt.Errorf("%w: %w", object.ErrUndecodable, err)
+		return s, text
+	}
+	s.Text = longer[len(text):len(longer):len(longer)]
+	return s, longer
 }
 
 // metaOf is what a key says of the object.

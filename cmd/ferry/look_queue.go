@@ -16,13 +16,23 @@ const (
 // A lookQueue decodes entries side by side, and hands them on in their order. It belongs to
 // one goroutine.
 type lookQueue struct {
-	see  func(found) Seen // by several at once
-	tell func(Seen) error // in order
-	most int              // batches
-	jobs []chan []Seen    // the oldest first
-	next []found          // being collected
-	size int64
+	see   func(found, []byte) (Seen, []byte) // by several at once
+	tell  func(Seen) error                   // in order
+	most  int                                // batches
+	jobs  []chan seenBatch                   // the oldest first
+	next  []found                            // being collected
+	size  int64
+	spare [][]byte // memory for texts
 }
+
+// A seenBatch is what has been decoded together, and the memory that its texts are in.
+type seenBatch struct {
+	seen []Seen
+	text []byte
+}
+
+// spareText bounds, in bytes, the memory for the texts of a batch that is used again.
+const spareText = 4 << 20
 
 // A found entry is one that is the queue's own, with what is known of it so far.
 type found struct {
@@ -31,7 +41,7 @@ type found struct {
 	definition *object.Object
 }
 
-func newLookQueue(see func(found) Seen, tell func(Seen) error) *lookQueue {
+func newLookQueue(see func(found, []byte) (Seen, []byte), tell func(Seen) error) *lookQueue {
 	return &lookQueue{see: see, tell: tell, most: min(4, runtime.GOMAXPROCS(0)) + 4}
 }
 
@@ -48,15 +58,19 @@ func (q *lookQueue) add(class etcdwalk.Class, e etcdwalk.Entry, definition *obje
 
 // begin has a batch decoded, and hands on the oldest where there is no room for more.
 func (q *lookQueue) begin() error {
-	batch, done := q.next, make(chan []Seen, 1)
+	batch, done := q.next, make(chan seenBatch, 1)
 	q.next, q.size = nil, 0
 	q.jobs = append(q.jobs, done)
+	var text []byte
+	if n := len(q.spare); n > 0 {
+		text, q.spare = q.spare[n-1], q.spare[:n-1]
+	}
 	go func() {
 		seen := make([]Seen, len(batch))
 		for i, f := range batch {
-			seen[i] = q.see(f)
+			seen[i], text = q.see(f, text)
 		}
-		done <- seen
+		done <- seenBatch{seen, text}
 	}()
 	if len(q.jobs) < q.most {
 		return nil
@@ -68,10 +82,14 @@ func (q *lookQueue) begin() error {
 func (q *lookQueue) hand() error {
 	oldest := q.jobs[0]
 	q.jobs = q.jobs[1:]
-	for _, s := range <-oldest {
+	batch := <-oldest
+	for _, s := range batch.seen {
 		if err := q.tell(s); err != nil {
 			return err
 		}
+	}
+	if cap(batch.text) <= spareText {
+		q.spare = append(q.spare, batch.text[:0])
 	}
 	return nil
 }

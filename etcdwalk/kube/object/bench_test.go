@@ -9,6 +9,7 @@ import (
 // BenchmarkShow is what -o json costs for each stored byte: decoding and printing.
 func BenchmarkShow(b *testing.B) {
 	var printer object.Printer
+	var out []byte
 	all, size := values(b), 0
 	for _, v := range all {
 		size += len(v.Value)
@@ -20,7 +21,7 @@ func BenchmarkShow(b *testing.B) {
 			if err != nil {
 				continue
 			}
-			if _, err := printer.JSON(o, "", "        "); err != nil {
+			if out, err = printer.AppendJSON(out[:0], o, "", "        "); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -98,7 +98,7 @@ func TestManagedFieldsThatAreNoJSON(t *testing.T) {
 	value := envelope("v1", "ConfigMap", in(1, append(word(1, "a"), fields...)), in(2, append(word(1, "k"), word(2, "v")...)))
 	for name, show := range map[string]func(o *object.Object) (string, error){
 		"JSON": func(o *object.Object) (string, error) {
-			text, err := (&object.Printer{}).JSON(o, "", "")
+			text, err := (&object.Printer{}).AppendJSON(nil, o, "", "")
 			return string(text), err
 		},
 		"YAML": func(o *object.Object) (string, error) { text, err := o.ToYAML(); return string(text), err },

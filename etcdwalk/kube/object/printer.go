@@ -25,33 +25,28 @@ type Printer struct {
 // errJSON: what a type makes of itself is no JSON.
 var errJSON = errors.New("print as JSON: it holds what JSON cannot say")
 
-// slab is how much memory texts share, in bytes. Nothing is printed over: a slab goes with
-// the last of its texts.
-const slab = 1 << 20
-
-// JSON is the object as kubectl prints it, and safe on a terminal: in a text, control
-// characters and marks that change the direction of writing are escaped. The lines behind
-// the first begin with indent, and the first with before.
-func (p *Printer) JSON(o *Object, before, indent string) ([]byte, error) {
+// AppendJSON appends an object as kubectl prints it, and safe on a terminal: in a text,
+// control characters and marks that change the direction of writing are escaped. The lines
+// behind the first begin with indent, and the first with before. With an error, nothing is
+// appended.
+func (p *Printer) AppendJSON(out []byte, o *Object, before, indent string) ([]byte, error) {
 	w, ok := p.spare.Get().(*jsonWriter)
 	if !ok {
 		w = &jsonWriter{printer: p}
 	}
-	if likely := 4*o.size + 4096; cap(w.out)-len(w.out) < likely {
-		w.out = make([]byte, 0, max(slab, likely))
-	}
-	begun := len(w.out)
+	defer p.spare.Put(w)
 	w.indent(indent)
-	w.out = append(w.out, before...)
+	w.out = append(out, before...)
 	err := w.object(o)
 	if err != nil && o.typed != nil && o.encode() == nil { // without what was no JSON
-		w.out = append(w.out[:begun], before...)
+		w.out = append(w.out[:len(out)], before...)
 		err = w.object(o)
 	}
-	w.out = append(w.out, '\n')
-	text := w.out[begun:len(w.out):len(w.out)]
-	p.spare.Put(w)
-	return text, err
+	text := append(w.out, '\n')
+	if w.out = nil; err != nil {
+		return out, err
+	}
+	return text, nil
 }
 
 // A jsonWriter prints objects, one behind the other.
@@ -59,7 +54,7 @@ type jsonWriter struct {
 	printer *Printer
 	prefix  string // of each line
 	newline string // a line's end, the next one's prefix, and spaces for what is nested
-	out     []byte
+	out     []byte // the caller's, while it is printed to
 
 	members []rawMember // of raw JSON that is being printed
 	scratch []byte

@@ -38,7 +38,7 @@ func TestThePrinterPrintsAsTheLibrariesDo(t *testing.T) {
 func same(t *testing.T, what string, o *object.Object, printer *object.Printer) {
 	t.Helper()
 	for _, indent := range []string{"", "        "} {
-		got, err := printer.JSON(o, "", indent)
+		got, err := printer.AppendJSON(nil, o, "", indent)
 		want, failed := o.ToJSON(indent)
 		if (err != nil) != (failed != nil) {
 			t.Fatalf("%s: %v, want %v", what, err, failed)

@@ -61,16 +61,22 @@ func (w *jsonWriter) marshaler(own json.Marshaler, depth int) error {
 	return w.raw(text, depth)
 }
 
+// inPlace is a value, or a pointer to a struct, which has its methods and saves a copy.
+func inPlace(v reflect.Value) any {
+	if v.Kind() == reflect.Struct && v.CanAddr() {
+		return v.Addr().Interface()
+	}
+	return v.Interface()
+}
+
 func (w *jsonWriter) structure(v reflect.Value, depth int) error {
 	shape := w.printer.shapeOf(v.Type())
 	switch {
 	case shape.marshals:
-		own, _ := v.Interface().(json.Marshaler)
+		own, _ := inPlace(v).(json.Marshaler)
 		return w.marshaler(own, depth)
-	case shape.odd && v.CanAddr():
-		return w.other(v.Addr().Interface(), depth)
 	case shape.odd:
-		return w.other(v.Interface(), depth)
+		return w.other(inPlace(v), depth)
 	}
 	first := true
 	for i := range shape.members {
@@ -210,7 +216,7 @@ func isEmpty(v reflect.Value) bool {
 
 // isZero is what omitzero means.
 func isZero(v reflect.Value) bool {
-	if own, ok := v.Interface().(interface{ IsZero() bool }); ok && (v.Kind() != reflect.Pointer || !v.IsNil()) {
+	if own, ok := inPlace(v).(interface{ IsZero() bool }); ok && (v.Kind() != reflect.Pointer || !v.IsNil()) {
 		return own.IsZero()
 	}
 	return v.IsZero()
