@@ -122,6 +122,9 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	if err := planned.Err(); err != nil {
 		return planned, err
 	}
+	if err := r.collected(ctx, planned); err != nil {
+		return planned, err
+	}
 	if err := r.room(ctx, planned); err != nil {
 		return planned, err
 	}

@@ -136,6 +136,7 @@ func Hazards() []Rule {
 		{Closure, Check, "what needs an owner, a namespace, a definition, an account or a volume", "without it, controllers delete the object or nobody can reach it; what is meant must be in the cluster or selected too", same(), "", nil},
 		{TurnedBack, Check, "everything, where the target's revision is below the archive's and API servers live", "API servers that ran before then serve the old world, and lists without what is restored, until they are restarted", same(), "", nil},
 		{Deleting, Check, "objects with a deletionTimestamp", "it would be deleted at once, or wait for a finalizer that nobody takes off", same(), "", nil},
+		{Collecting, Check, "objects that are still there while their owners, which come back, are gone", "the garbage collector is at work on them, and goes on although the owners come back", same(), "", nil},
 		{Reclaimed, Never, "persistentvolumes with policy Delete, without their claim or in phase Released or Failed", "the disk behind it would be deleted", same(), "", nil},
 		{RunningJobs, Check, "jobs that have not finished", "it would run again from the beginning", same(), "", nil},
 		{Operators, Check, "custom resources that another one controls", "the operator that made it may be running, and answers while it is written: stop it first", same(), "", nil},
@@ -152,6 +153,7 @@ const (
 	Closure     = "closure"
 	TurnedBack  = "turned-back"
 	Deleting    = "deleting"
+	Collecting  = "collecting"
 	Reclaimed   = "reclaimed-volumes"
 	RunningJobs = "running-jobs"
 	Operators   = "operator-alive"

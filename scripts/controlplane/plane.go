@@ -186,9 +186,16 @@ func (p *Plane) UID(path string) string {
 	return uid
 }
 
-// List are the paths of the objects in a collection.
+// List are the paths of the objects in a collection. That of a definition which has come
+// back answers 429 for a while.
 func (p *Plane) List(collection string) (paths []string) {
-	_, tree := p.Call("GET", collection, nil)
+	p.t.Helper()
+	var tree map[string]any
+	p.Until(collection+" can be listed", func() bool {
+		status := 0
+		status, tree = p.Call("GET", collection, nil)
+		return status == http.StatusOK || status == http.StatusNotFound
+	})
 	items, _ := tree["items"].([]any)
 	for _, item := range items {
 		object, _ := item.(map[string]any)
