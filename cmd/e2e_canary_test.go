@@ -194,7 +194,7 @@ func (a *aviary) restores(t *testing.T, archive string, sees func(exitCode, ...s
 	check(t, err)
 	_, err = client.Delete(context.Background(), "/registry/opaque/token")
 	check(t, err)
-	sees(exitConflict, from("conflict.jsonl", "--raw")...).says(t, "1 conflicting")
+	sees(exitConflict, from("conflict.jsonl", "--raw")...).says(t, "1 conflict")
 	sees(exitConflict, from("conflict-json.jsonl", "--raw", "--json")...)
 	sees(exitDone, from("done.jsonl", "--raw", "--on-conflict=overwrite")...).says(t, "1 created, 1 replaced")
 }

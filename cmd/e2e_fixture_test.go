@@ -80,7 +80,7 @@ func checkRestored(t *testing.T, keys pair, archive string, target *etcdproc.Ser
 	t.Helper()
 	report := filepath.Join(t.TempDir(), "report")
 	must(t, exitDone, "restore", "--from", archive, "-i", keys.identity, "--endpoints", target.Endpoint,
-		"--scenario", "new", "--leases=regrant", "--yes", "--report", report)
+		"--scenario", "new", "--leases=regrant", "--yes", "--report", report).says(t, "  in ci: configmaps ", "  + created   … and ")
 	a := keys.open(t, archive)
 	there := map[string]etcdwalk.Entry{}
 	for _, e := range holdings(t, target.Client(t), 0) {

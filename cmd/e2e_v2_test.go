@@ -69,7 +69,7 @@ func TestOldStore(t *testing.T) {
 	must(t, exitDone, append(restore, "--api=v2", "--endpoints", again.Endpoint)...).says(t, "33 unchanged")
 
 	young := etcdproc.Start(t, etcdproc.Options{Version: etcdproc.V36})
-	must(t, exitDone, append(restore, "--endpoints", young.Endpoint)...).says(t, "32 created", "1 excluded")
+	must(t, exitDone, append(restore, "--endpoints", young.Endpoint)...).says(t, "32 created", "1 left out")
 	v3 := young.Client(t)
 	for key, most := range map[string]int64{"/registry/events/shop/short": 300, "/registry/events/shop/long": 1200} {
 		found, err := v3.Get(t.Context(), key)

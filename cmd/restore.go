@@ -25,8 +25,8 @@ type restoreOptions struct {
 	allowEmpty bool
 	dryRun     bool
 	yes        bool
-
-	steps steps // taken so far
+	steps      steps  // taken so far
+	shares     shares // of what is planned
 }
 
 func newRestore(s *flags.Settings) *cobra.Command {
@@ -125,7 +125,7 @@ func (o *restoreOptions) run(ctx context.Context, query kube.Query) (err error) 
 		Policy: o.rules.Policy, Scenario: o.rules.Scenario, ClusterIs: o.rules.ClusterIs, Allow: o.rules.Allow, Regrant: o.rules.Regrant,
 		WithOwners: o.rules.WithOwners, WithOwned: o.rules.WithOwned, Quota: o.rules.Quota,
 		Raw: o.rules.Raw, InFlight: o.rules.InFlight, AllowEmpty: o.allowEmpty,
-		Report: report.add, Progress: tell,
+		Report: o.counting(query.Layout(), report), Progress: tell,
 	}
 	watch.lap() // connecting is nobody's step
 	planned, err := r.Plan(ctx)

@@ -31,16 +31,16 @@ func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r fe
 	}
 	tell, stop := progress(o.s)
 	defer stop()
-	r.Progress = tell
+	r.Progress, r.Report = tell, report.add
 	watch.lap() // nor is waiting for an answer
 	done, err := r.Apply(ctx, planned)
 	o.steps.Apply = watch.lap()
 	stop()
 	written := done.Counts[replay.Created] + done.Counts[replay.Replaced]
-	result := restoreResult{Target: planned.Target, Plan: planned.Tally, Applied: &done, Steps: o.steps, Keys: noteworthy(done.Tally)}
+	result := restoreResult{Target: planned.Target, Plan: planned.Tally, Applied: &done, Steps: o.steps, Keys: noteworthy(done.Tally), Shares: o.shares.sorted()}
 	o.s.Result = result
 	if err != nil {
-		return o.explain(done, written, err)
+		return o.explain(planned, done, written, err)
 	}
 	o.s.Data("Done:   %s", countsText(done.Counts))
 	o.s.Talk("%s written, %s, %.1f s, %s granted.", console.Count(written, "key"), console.Bytes(done.Bytes), o.steps.Apply.took.Seconds(), console.Count(int64(done.Leases), "lease"))
@@ -52,13 +52,13 @@ func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r fe
 }
 
 // explain tells the state that an apply was left in.
-func (o *restoreOptions) explain(done replay.Summary, written int64, err error) error {
+func (o *restoreOptions) explain(planned *ferry.Planned, done replay.Summary, written int64, err error) error {
 	how := "Done:  "
 	if done.Counts[replay.Unreached] > 0 {
 		how = "Stopped:"
 	}
 	o.s.Data("%s %s", how, countsText(done.Counts))
-	o.examples(o.s.Data, done.Tally)
+	naming{o.s.Data, planned}.examples(done.Tally)
 	if unsure := done.Counts[replay.Unsure]; unsure > 0 {
 		return fmt.Errorf("%s written, and perhaps %d more whose answers were lost; run the same command again to find out: %w", wereKeys(written), unsure, err)
 	}

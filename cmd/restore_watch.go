@@ -77,11 +77,11 @@ func (o *restoreOptions) losses(a ferry.Aftermath, reasons bool) {
 			o.s.Data("  … and %d more", a.Count-mostLosses)
 			return
 		}
-		reason := loss.Reason
-		if !reasons {
+		reason := ": " + loss.Reason
+		if !reasons || loss.Reason == "" {
 			reason = ""
 		}
-		o.s.Data("  %s: %s%s", loss.Key, loss.What, because(reason))
+		o.s.Data("  %s: %s%s", loss.Key, loss.What, reason)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
@@ -45,6 +46,7 @@ type Planned struct {
 	replay.Plan
 	// Target is the cluster that would be written to.
 	Target etcdwalk.Info
+	Taken  time.Time // the moment of the source; zero: not known
 	// Along are the keys that were not selected and come along.
 	Along [][]byte
 	// Unknown is the number of objects of which nobody can tell what they need.
@@ -103,7 +105,7 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	if err != nil {
 		return planned, err // half a plan is none
 	}
-	planned.Plan = plan
+	planned.Plan, planned.Taken = plan, planned.source.Info().Taken
 	if planned.checks != nil {
 		planned.Unknown = planned.checks.Unknown()
 	}

@@ -41,6 +41,8 @@ type Line struct {
 	// Revision is the key's mod revision on the target: in an apply after the
 	// write, else as it was seen; 0: it is not there, or was not looked at.
 	Revision int64
+	Bytes    int64 // of the key and the value in the source
+	Since    int64 // the mod revision in the source; 0: not known
 }
 
 // Counts is the number of keys by fate.
@@ -76,11 +78,10 @@ func newTally() Tally {
 	return Tally{Counts: Counts{}, Reasons: map[string]int64{}, Examples: map[Fate][]Line{}}
 }
 
-// add counts r, for an entry of size bytes.
-func (t *Tally) add(r Line, size int64) {
+func (t *Tally) add(r Line) {
 	t.Counts[r.Fate]++
 	if r.Fate == Created || r.Fate == Replaced {
-		t.Bytes += size
+		t.Bytes += r.Bytes
 	}
 	if _, known := t.Reasons[r.Reason]; r.Fate == Excluded && (known || len(t.Reasons) < maxReasons) {
 		t.Reasons[r.Reason]++

@@ -153,8 +153,8 @@ func (p *pass) screen(ctx context.Context, e etcdwalk.Entry) (Fate, string, erro
 }
 
 func (p *pass) tell(e etcdwalk.Entry, r Line) error {
-	r.Key = e.Key
-	p.tally.add(r, e.Size())
+	r.Key, r.Bytes, r.Since = e.Key, e.Size(), e.ModRevision
+	p.tally.add(r)
 	if p.Report == nil {
 		return nil
 	}

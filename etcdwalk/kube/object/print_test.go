@@ -2,9 +2,10 @@ package object_test
 
 import (
 	"encoding/json"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
@@ -50,18 +51,22 @@ func TestPrintedTreesAreSafeAndWhole(t *testing.T) {
 	}
 }
 
-// A value with as many odd texts as fit into an etcd costs what its length costs.
+// TestOddTextsCostWhatTheirLengthCosts: four times as many odd texts take four times the
+// memory, and not sixteen times.
 func TestOddTextsCostWhatTheirLengthCosts(t *testing.T) {
-	var list []any
-	for range 100_000 {
-		list = append(list, "\r")
+	cost := func(texts int) uint64 {
+		list := slices.Repeat([]any{"\r"}, texts)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, err := object.OfTree(object.Meta{}, map[string]any{"a": list}).ToYAML(); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
 	}
-	begun := time.Now()
-	if _, err := object.OfTree(object.Meta{}, map[string]any{"a": list}).ToYAML(); err != nil {
-		t.Fatal(err)
-	}
-	if took := time.Since(begun); took > 30*time.Second {
-		t.Errorf("it took %s", took)
+	cost(100) // what is made once
+	if few, many := cost(5_000), cost(20_000); many > 6*few {
+		t.Errorf("5,000 texts take %d bytes, 20,000 take %d", few, many)
 	}
 }
 

