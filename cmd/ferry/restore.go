@@ -51,7 +51,7 @@ type Planned struct {
 	Along [][]byte
 	// Unknown is the number of objects of which nobody can tell what they need.
 	Unknown int64
-	// Doubts say what may be wrong with the target, one by one.
+	// Doubts say what may be wrong with the target, or is to be expected, one by one.
 	Doubts []string
 	// Confirmed: nothing proves that the source is of it but ClusterIs.
 	Confirmed bool
@@ -108,6 +108,7 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	planned.Plan, planned.Taken = plan, planned.source.Info().Taken
 	if planned.checks != nil {
 		planned.Unknown = planned.checks.Unknown()
+		planned.Doubts = append(planned.Doubts, planned.checks.Warnings()...)
 	}
 	if planned.Counts.Total() == 0 && !r.AllowEmpty {
 		return planned, fmt.Errorf("look into what is to be restored: %w", empty(planned.query))

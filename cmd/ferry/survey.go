@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
@@ -84,7 +85,7 @@ func (r Restore) see(ctx context.Context, p *Planned, source etcdwalk.View) (_ *
 		}
 		class := p.layout.Classify(e.Key)
 		if slices.Contains(need.ByName(), class.Kind) {
-			selected[class.Kind+"/"+class.Name] = true
+			selected[class.Kind+"/"+strings.TrimPrefix(class.Namespace+"/"+class.Name, "/")] = true
 		}
 		if class.Kind == "namespaces" {
 			namespaces = append(namespaces, bytes.Clone(e.Key))

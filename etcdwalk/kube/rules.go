@@ -29,13 +29,14 @@ type Severity int
 // The severities.
 const (
 	Allow Severity = iota // no rule objects
+	Warn                  // it is said
 	Check                 // if it is to be written, the whole restore is refused
 	Leave                 // not written, and counted
 	Never                 // not written, whatever anybody says
 )
 
 // String is the severity as the list of rules has it.
-func (s Severity) String() string { return [...]string{"allow", "check", "skip", "never"}[s] }
+func (s Severity) String() string { return [...]string{"allow", "warn", "check", "skip", "never"}[s] }
 
 // A Verdict is what the rules say of one key in a restore.
 type Verdict struct {
@@ -143,6 +144,11 @@ func Hazards() []Rule {
 		{Sealed, Check, "values sealed at rest by what seals no value of the kind in the cluster", "the API server could not read it, and then cannot list the kind", same(), "", nil},
 		{Addresses, Check, "services whose address or node port another has", "two Services with one address or port break both", same(), "", nil},
 		{Adoption, Check, "what is to be adopted by an owner that comes back, where another controller selects it too", "the other could adopt it first", same(), "", nil},
+		{HomelessPods, Check, "pods of a node that the cluster has not", "nobody would run them, and they would be deleted", same(), "", nil},
+		{StoredVersions, Check, "custom resources in a version that their definition in the cluster has no more", "the API server could not read them, and then cannot list the kind", same(), "", nil},
+		{DeadWebhooks, Check, "webhook configurations, apiservices and definitions whose Service is missing", "requests that need it would fail: writes, deletions of namespaces, the kind's objects", same(), "", nil},
+		{MissedSchedules, Warn, "cronjobs that are not suspended", "one may run at once, for a time that has passed", same(), "", nil},
+		{AbsentOwners, Warn, "objects of which one owner is missing, and another is not", "the garbage collector takes the reference off", same(), "", nil},
 		{"bootstrap-tokens", Leave, "secrets kube-system/bootstrap-token-*", "a token by which nodes join would be valid again", same(), "secrets", (*judged).joinsNodes},
 	}
 }
@@ -160,6 +166,12 @@ const (
 	Sealed      = "sealed"
 	Addresses   = "addresses"
 	Adoption    = "adoption"
+
+	HomelessPods    = "homeless-pods"
+	StoredVersions  = "stored-versions"
+	DeadWebhooks    = "dead-webhooks"
+	MissedSchedules = "missed-schedules"
+	AbsentOwners    = "absent-owners"
 )
 
 // Binds tells whether a rule is in force, by its name.

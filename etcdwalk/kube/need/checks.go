@@ -19,7 +19,7 @@ type Checks struct {
 	Layout *kube.Layout
 	Opener *object.Opener // of values that are sealed at rest; may be nil
 	// Survey is of all that is selected, and Selected says which objects of the kinds in
-	// [ByName] are: by kind and name.
+	// [ByName] are: by kind, and namespace/name or name.
 	Survey   *order.Survey
 	Selected func(kind, name string) bool
 	// Target is asked for what is not selected, and View for what all of its objects have.
@@ -35,12 +35,14 @@ type Checks struct {
 	addresses map[string]string          // which Service has an address or a node port
 	adopted   map[string]bool            // keys
 	selecting map[string][]controller    // by what their keys begin with
+	versions  map[string][]string        // of definitions in the target, by kind
+	warnings  []string
 	unknown   int64
 }
 
 // ByName are the kinds whose objects are needed by their names alone.
 func ByName() []string {
-	return []string{"namespaces", "customresourcedefinitions.apiextensions.k8s.io", "persistentvolumes"}
+	return []string{"namespaces", definitions, "persistentvolumes", "nodes", "services"}
 }
 
 // head is what the target holds under a key.
@@ -125,7 +127,14 @@ func (c *Checks) missing(ctx context.Context, writes []etcdwalk.Write, reasons [
 		return nil, err
 	}
 	for i := range wants {
-		wants[i] = slices.DeleteFunc(wants[i], c.there)
+		wants[i] = slices.DeleteFunc(wants[i], func(w want) bool {
+			there := c.there(w)
+			if !there && w.rule == kube.AbsentOwners {
+				c.warn(w.rule, w.miss)
+				return true
+			}
+			return there
+		})
 	}
 	return wants, nil
 }

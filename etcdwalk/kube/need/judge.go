@@ -32,8 +32,14 @@ func (c *Checks) judge(ctx context.Context, w etcdwalk.Write) (reason string, wa
 	if owner := j.operator(); owner != "" {
 		return kube.Operators + ": " + owner + " controls it, whose operator may be running: stop or pause that first", nil, nil
 	}
+	if reason, err := j.version(ctx); reason != "" || err != nil {
+		return reason, nil, err
+	}
 	wants = j.places()
 	if wants, err = j.owners(ctx, wants); err != nil {
+		return "", nil, err
+	}
+	if wants, err = j.eachOwner(ctx, wants); err != nil {
 		return "", nil, err
 	}
 	reason, own, err := j.kind(ctx, e)
@@ -62,7 +68,6 @@ func (j *judgement) places() (wants []want) {
 		}
 		wants = append(wants, w)
 	}
-	const definitions = "customresourcedefinitions.apiextensions.k8s.io"
 	if key := kube.DefinitionKey(j.class); key != nil && kube.IsCustom(j.class.Kind) && !strings.HasSuffix(j.class.Kind, ".k8s.io") && !j.Selected(definitions, j.class.Kind) {
 		wants = append(wants, want{rule: kube.Closure, any: []candidate{{key: key}},
 			miss: fmt.Sprintf("the definition %s is not in the cluster and not selected: nobody could see the object; --with-owners takes it along", j.class.Kind)})

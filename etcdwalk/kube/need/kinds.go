@@ -13,11 +13,17 @@ import (
 // cannot be decoded needs nothing that is known.
 func (j *judgement) kind(ctx context.Context, e etcdwalk.Entry) (reason string, wants []want, err error) {
 	rules := map[string]func(context.Context, field) (string, []want, error){
-		"secrets":                j.token,
-		"persistentvolumeclaims": j.claim,
-		"persistentvolumes":      j.volume,
-		"jobs.batch":             j.job,
-		"services":               j.service,
+		"secrets":                            j.token,
+		"persistentvolumeclaims":             j.claim,
+		"persistentvolumes":                  j.volume,
+		"jobs.batch":                         j.job,
+		"services":                           j.service,
+		"pods":                               j.homeless,
+		"cronjobs.batch":                     j.schedule,
+		definitions:                          j.conversion,
+		"apiservices.apiregistration.k8s.io": j.aggregated,
+		"mutatingwebhookconfigurations.admissionregistration.k8s.io":   j.webhooks,
+		"validatingwebhookconfigurations.admissionregistration.k8s.io": j.webhooks,
 	}
 	rule, has := rules[j.class.Kind]
 	if !has {

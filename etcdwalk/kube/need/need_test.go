@@ -93,6 +93,15 @@ func TestWhatObjectsNeed(t *testing.T) {
 		"a job that runs":        {`Job /registry/jobs/shop/j {"spec":{}}`, "", "", kube.RunningJobs, "again"},
 		"made by an operator": {`Machine /registry/example.io/machines/shop/m {"metadata":{"ownerReferences":[{"apiVersion":"example.io/v1","kind":"Set","name":"s","uid":"s","controller":true}]}}`,
 			"CustomResourceDefinition /registry/apiextensions.k8s.io/customresourcedefinitions/machines.example.io", "", kube.Operators, "Set s controls it"},
+		"a pod of no node": {`Pod /registry/pods/shop/p {"spec":{"nodeName":"n1"}}`, "", "Node /registry/minions/n1", kube.HomelessPods, "its node n1 is not"},
+		"a webhook of nobody": {`ValidatingWebhookConfiguration /registry/validatingwebhookconfigurations/v {"webhooks":[{"clientConfig":{"url":"https://a"}},{"clientConfig":{"service":{"namespace":"shop","name":"hook"}}}]}`,
+			"", "Service /registry/services/specs/shop/hook", kube.DeadWebhooks, "its Service shop/hook is not"},
+		"a group of nobody": {`APIService /registry/apiregistration.k8s.io/apiservices/v1.example.io {"spec":{"service":{"namespace":"shop","name":"hook"}}}`,
+			"", "Service /registry/services/specs/shop/hook", kube.DeadWebhooks, "its Service shop/hook is not"},
+		"a conversion by nobody": {`CustomResourceDefinition /registry/apiextensions.k8s.io/customresourcedefinitions/widgets.example.io {"spec":{"conversion":{"webhook":{"clientConfig":{"service":{"namespace":"shop","name":"hook"}}}}}}`,
+			"", "Service /registry/services/specs/shop/hook", kube.DeadWebhooks, "its Service shop/hook is not"},
+		"a version of then": {`Widget /registry/example.io/widgets/shop/w {"apiVersion":"example.io/v1alpha1"}`,
+			`CustomResourceDefinition /registry/apiextensions.k8s.io/customresourcedefinitions/widgets.example.io {"spec":{"versions":[{"name":"v1"},{"name":"v1beta1"}]}}`, "-", kube.StoredVersions, "has only v1, v1beta1"},
 		"sealed by another key": {"Secret /registry/secrets/shop/a =k8s:enc:aescbc:v1:key1:xxx", "Secret /registry/secrets/shop/b =k8s:enc:aescbc:v1:key2:xxx", "Secret /registry/secrets/shop/c =k8s:enc:aescbc:v1:key1:yyy", kube.Sealed, "aescbc"},
 		"an address that is taken": {`Service /registry/services/specs/shop/new {"spec":{"clusterIP":"10.0.0.7"}}`, `Service /registry/services/specs/shop/old {"spec":{"clusterIPs":["10.0.0.7"]}}`,
 			"", kube.Addresses, "service shop/old has its address 10.0.0.7"},
@@ -113,7 +122,7 @@ func TestWhatObjectsNeed(t *testing.T) {
 					if err := survey.Add(class, m); err != nil {
 						t.Fatal(err)
 					}
-					named[class.Kind+"/"+class.Name] = true
+					named[class.Kind+"/"+strings.TrimPrefix(class.Namespace+"/"+class.Name, "/")] = true
 				}
 				if _, err := survey.Ranks(t.Context(), order.Plan{View: walktest.NewView()}); err != nil {
 					t.Fatal(err)
@@ -163,9 +172,50 @@ func TestWhatObjectsNeed(t *testing.T) {
 			}
 		})
 	}
-	for _, rule := range []string{kube.Closure, kube.Deleting, kube.Reclaimed, kube.RunningJobs, kube.Operators, kube.Sealed, kube.Addresses} {
+	for _, rule := range []string{kube.Closure, kube.Deleting, kube.Reclaimed, kube.RunningJobs, kube.Operators, kube.Sealed, kube.Addresses, kube.HomelessPods, kube.DeadWebhooks, kube.StoredVersions} {
 		if !shown[rule] {
 			t.Errorf("nothing shows rule %s", rule)
+		}
+	}
+}
+
+// TestWhatIsToBeExpectedIsSaid: some things forbid nothing, and are said.
+func TestWhatIsToBeExpectedIsSaid(t *testing.T) {
+	layout, err := kube.NewLayout()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const web = "Deployment /registry/deployments/shop/web"
+	for _, c := range []struct{ write, allow, want string }{
+		{`CronJob /registry/cronjobs/shop/nightly {"spec":{}}`, "", "missed-schedules: cronjob shop/nightly may run at once"},
+		{`CronJob /registry/cronjobs/shop/nightly {"spec":{"suspend":true}}`, "", ""},
+		{`CronJob /registry/cronjobs/shop/nightly {"spec":{}}`, kube.MissedSchedules, ""},
+		{"ReplicaSet /registry/replicasets/shop/web-1 " + either, "", "absent-owners: replicasets.apps shop/web-1 names Deployment gone (uid g)"},
+		{"ReplicaSet /registry/replicasets/shop/web-1 " + either, kube.AbsentOwners, ""},
+		{"ReplicaSet /registry/replicasets/shop/web-1 " + owned, "", ""},
+	} {
+		var allow []string
+		if c.allow != "" {
+			allow = append(allow, c.allow)
+		}
+		rules, err := kube.NewRules(layout, kube.ScenarioSame, allow...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held := walktest.NewTarget(objects(t, layout, shop+"\n"+web)...)
+		query, err := kube.Filter{}.Compile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		checks := need.Checks{Rules: rules, Layout: layout, Survey: order.NewSurvey(1 << 20), Target: held, View: held.View(), Source: walktest.NewView(),
+			Selected: func(string, string) bool { return false }, Finders: []*kube.Finder{query.Finder(held.View())}}
+		e := objects(t, layout, c.write)[0]
+		reasons, err := checks.Judge(t.Context(), []etcdwalk.Write{{Key: e.Key, Value: e.Value}})
+		if err != nil || reasons[0] != "" {
+			t.Fatalf("%+v: %q, %v", c, reasons[0], err)
+		}
+		if got := strings.Join(checks.Warnings(), "\n"); !strings.HasPrefix(got, c.want) || (got == "") != (c.want == "") {
+			t.Errorf("%+v: %q", c, got)
 		}
 	}
 }

@@ -1,0 +1,70 @@
+package need
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+)
+
+// definitions is the kind of what defines custom resources.
+const definitions = "customresourcedefinitions.apiextensions.k8s.io"
+
+// version says why a custom resource could not be read: its definition in the target has no
+// such version any more (apiextensions-apiserver: the version of a stored object must be one
+// of the definition's).
+func (j *judgement) version(ctx context.Context) (string, error) {
+	if !kube.IsCustom(j.class.Kind) || !j.Rules.Binds(kube.StoredVersions) || j.Selected(definitions, j.class.Kind) {
+		return "", nil
+	}
+	known, err := j.versionsOf(ctx)
+	if err != nil || known == nil {
+		return "", err
+	}
+	_, version, _ := strings.Cut(j.meta.APIVersion, "/")
+	if slices.Contains(known, version) {
+		return "", nil
+	}
+	return fmt.Sprintf("%s: it is stored as %s, and its definition in the cluster has only %s: restore the definition too, or convert it through the API (kubeferry get … -o yaml --clean)",
+		kube.StoredVersions, j.meta.APIVersion, strings.Join(known, ", ")), nil
+}
+
+// versionsOf are those of the definition in the target; nil: there is none that can be read.
+func (j *judgement) versionsOf(ctx context.Context) ([]string, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if known, looked := j.versions[j.class.Kind]; looked {
+		return known, nil
+	}
+	var known []string
+	if key := kube.DefinitionKey(j.class); key != nil {
+		found, err := j.Target.Lookup(ctx, [][]byte{key})
+		if err != nil {
+			return nil, fmt.Errorf("look which versions %s has, under key %q: %w", j.class.Kind, key, err)
+		}
+		if found[0] != nil {
+			if o, err := j.Opener.Decode(ctx, found[0].Key, found[0].Value); err == nil {
+				known = versionsIn(field(o.Tree()).in("spec"))
+			}
+		}
+	}
+	if j.versions == nil {
+		j.versions = map[string][]string{}
+	}
+	j.versions[j.class.Kind] = known
+	return known, nil
+}
+
+// versionsIn are the versions of a definition; the old form has one.
+func versionsIn(spec field) (names []string) {
+	for _, v := range spec.list("versions") {
+		version, _ := v.(map[string]any)
+		names = append(names, field(version).text("name"))
+	}
+	if one := spec.text("version"); one != "" && len(names) == 0 {
+		names = append(names, one)
+	}
+	return names
+}
