@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kubeferry/kubeferry/cmd/console"
-	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 )
@@ -86,11 +85,14 @@ func (o *restoreOptions) validate() error {
 	if err := o.watching.check(o.s); err != nil {
 		return err
 	}
-	return o.rules.Check()
+	if err := o.rules.Check(); err != nil {
+		return err
+	}
+	return o.checkNew()
 }
 
 // run verifies, plans, shows, asks, applies and reports, in this order: nothing
-// connects to a cluster before the archive is known to be whole.
+// connects to a cluster before the archive is known to be whole, but to watch it.
 func (o *restoreOptions) run(ctx context.Context, query kube.Query) (err error) {
 	watch := &stopwatch{now: o.s.Now, begun: o.s.Now()}
 	a, err := o.source.Open(ctx, o.from, true)
@@ -99,6 +101,11 @@ func (o *restoreOptions) run(ctx context.Context, query kube.Query) (err error) 
 	}
 	defer a.Close()
 	watch.read = a.BytesRead
+	var cluster reached
+	defer cluster.close()
+	if err := watch.without(func() error { return o.watchEarly(ctx, a.Archive, query, &cluster) }); err != nil {
+		return o.nothingWritten(err)
+	}
 	tell, stop := progress(o.s)
 	defer stop()
 	if query, err = a.VerifyFor(ctx, query, o.selecting.All(), tell); err != nil {
@@ -108,36 +115,28 @@ func (o *restoreOptions) run(ctx context.Context, query kube.Query) (err error) 
 	if a.Receipt == nil {
 		o.s.Talk("%s has no receipt: the backup may be incomplete, or was copied without its .receipt.json.", o.from)
 	}
-	cluster, err := o.connection.Dial(ctx, query.Layout())
-	if err != nil {
+	if err := o.reach(ctx, query, &cluster); err != nil {
 		return err
 	}
-	defer cluster.Close()
 	report, err := openReport(o.report)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, report.close()) }()
 
-	r := ferry.Restore{
-		Source: a.Archive, Query: query,
-		Cluster: cluster.Source, Target: cluster.Target,
-		Policy: o.rules.Policy, Scenario: o.rules.Scenario, ClusterIs: o.rules.ClusterIs, Allow: o.rules.Allow, Regrant: o.rules.Regrant,
-		WithOwners: o.rules.WithOwners, WithOwned: o.rules.WithOwned, Quota: o.rules.Quota,
-		Raw: o.rules.Raw, InFlight: o.rules.InFlight, AllowEmpty: o.allowEmpty,
-		Report: o.counting(query.Layout(), report), Progress: tell,
-	}
+	r := o.story(cluster, query)
+	r.Source, r.Report, r.Progress = a.Archive, o.counting(query.Layout(), report), tell
 	watch.lap() // connecting is nobody's step
 	planned, err := r.Plan(ctx)
-	o.steps.Plan = watch.lap()
 	stop()
-	if planned != nil {
-		o.show(cluster, planned)
+	if o.steps.Plan = watch.lap(); planned != nil {
+		o.steps.Plan, o.steps.Watch = o.steps.Plan.split(planned.Waited)
+		o.show(cluster.Cluster, planned)
 	}
 	if err != nil || o.dryRun {
 		return o.nothingWritten(err)
 	}
-	return o.apply(ctx, cluster, r, planned, report, watch)
+	return o.apply(ctx, cluster.Cluster, r, planned, report, watch)
 }
 
 // nothingWritten ends a run that has only looked.

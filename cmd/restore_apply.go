@@ -7,8 +7,23 @@ import (
 	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/cmd/flags"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
+
+// story is what the flags say of a restore.
+func (o *restoreOptions) story(target reached, query kube.Query) ferry.Restore {
+	r := ferry.Restore{
+		Query: query, Cluster: target.Source, Target: target.Target, Begun: target.begun,
+		Policy: o.rules.Policy, Scenario: o.rules.Scenario, ClusterIs: o.rules.ClusterIs, Allow: o.rules.Allow, Regrant: o.rules.Regrant,
+		WithOwners: o.rules.WithOwners, WithOwned: o.rules.WithOwned, Quota: o.rules.Quota,
+		Raw: o.rules.Raw, InFlight: o.rules.InFlight, AllowEmpty: o.allowEmpty,
+	}
+	if !o.watching.never {
+		r.WatchSigns = o.watching.during
+	}
+	return r
+}
 
 func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r ferry.Restore, planned *ferry.Planned, report *report, watch *stopwatch) error {
 	writes := planned.Counts[replay.Created] + planned.Counts[replay.Replaced]

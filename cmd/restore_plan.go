@@ -48,6 +48,7 @@ func (o *restoreOptions) show(cluster *flags.Cluster, planned *ferry.Planned) {
 	names.examples(planned.Tally)
 	names.of(planned.Tally, replay.Created)
 	o.tellShares(say, planned)
+	o.tellSilence(planned)
 }
 
 // tellShares counts what is to be written, a namespace a line, where it is too much to be named.

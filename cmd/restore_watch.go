@@ -22,9 +22,9 @@ type watchOptions struct {
 
 func (w *watchOptions) addFlags(set *pflag.FlagSet) {
 	w.during = 15 * time.Second
-	flags.Duration(set, &w.during, "watch-for", "how `LONG` to look again at what was written; without a live API server not at all, unless this flag is given")
+	flags.Duration(set, &w.during, "watch-for", "how `LONG` to watch for API servers before a new etcd is filled, and to look again at what was written; that without a live one not at all, unless this flag is given")
 	set.BoolVar(&w.back, "read-back", false, "read back what was written and compare it with the archive (default with --scenario=new)")
-	set.BoolVar(&w.never, "no-watch", false, "do not look again whether what was written stays")
+	set.BoolVar(&w.never, "no-watch", false, "look once only for API servers in a new etcd, and not again whether what was written stays")
 }
 
 func (w *watchOptions) check(s *flags.Settings) error {

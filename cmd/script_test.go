@@ -24,9 +24,25 @@ import (
 // by the program's name.
 func TestMain(m *testing.M) {
 	heedSignals()
+	if err := hurry(); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){
 		"kubeferry": func() { os.Exit(Main()) },
 	})
+}
+
+// briefly is the environment in which a restore watches its target for a second only, so
+// that tests do not each wait for the fifteen that it takes. runOn and the scripts have it
+// from here, what runs as a process of its own from the environment.
+const briefly = "KUBEFERRY_WATCH_FOR=1s"
+
+func hurry() error {
+	name, value, _ := strings.Cut(briefly, "=")
+	if os.Getenv(name) != "" {
+		return nil
+	}
+	return os.Setenv(name, value)
 }
 
 // heedSignals makes sure that no child inherits that a signal is ignored, as
@@ -75,6 +91,7 @@ func TestScripts(t *testing.T) {
 				RequireExplicitExec: true,
 				Setup: func(e *testscript.Env) error {
 					e.Setenv("TESTDATA", testdata)
+					e.Vars = append(e.Vars, briefly)
 					return nil
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -3,10 +3,12 @@ package cmd
 import "time"
 
 // steps tell scripts what the steps of a restore cost, as far as they were
-// taken. Verify includes the opening of the archive.
+// taken. Verify includes the opening of the archive. Watch is what of the watch over a
+// target nothing else was done in.
 type steps struct {
 	Verify *step `json:"verify,omitempty"`
 	Plan   *step `json:"plan,omitempty"`
+	Watch  *step `json:"watch,omitempty"`
 	Apply  *step `json:"apply,omitempty"`
 }
 
@@ -17,6 +19,15 @@ type step struct {
 	ArchiveBytes int64   `json:"archive_bytes"`
 
 	took time.Duration
+}
+
+// split takes the time that was only waited out of a step; nil: none was.
+func (s *step) split(waited time.Duration) (own, waiting *step) {
+	if waited <= 0 {
+		return s, nil
+	}
+	took := max(0, s.took-waited)
+	return &step{Seconds: took.Seconds(), ArchiveBytes: s.ArchiveBytes, took: took}, &step{Seconds: waited.Seconds(), took: waited}
 }
 
 // A stopwatch tells what passes between one lap and the next.
@@ -34,4 +45,11 @@ func (w *stopwatch) lap() *step {
 	lap := &step{Seconds: took.Seconds(), ArchiveBytes: read - w.before, took: took}
 	w.begun, w.before = now, read
 	return lap
+}
+
+// without does something that is nobody's step.
+func (w *stopwatch) without(do func() error) error {
+	stopped := w.now()
+	defer func() { w.begun = w.begun.Add(w.now().Sub(stopped)) }()
+	return do()
 }

@@ -26,8 +26,8 @@ func (r Restore) guard(ctx context.Context, p *Planned, pairs []pair) (confirmed
 
 // turnedBack refuses a target whose etcd has a lower revision than the source's had, while an
 // API server keeps signs of life in it: one that has seen the higher ones does not follow. That
-// there are no signs proves nothing; then it is a doubt.
-func (p *Planned) turnedBack(ctx context.Context) error {
+// there are no signs proves nothing; then it is a doubt, and they are watched for.
+func (r Restore) turnedBack(ctx context.Context, p *Planned) error {
 	was, is := p.source.Info(), p.Target
 	if was.API != etcdwalk.V3 || is.API != etcdwalk.V3 || is.Revision >= was.Revision || !p.rules.Binds(kube.TurnedBack) {
 		return nil
@@ -36,27 +36,41 @@ func (p *Planned) turnedBack(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !alive {
-		p.Doubts = append(p.Doubts, fmt.Sprintf("the target is at revision %d, and the archive is of revision %d: its etcd was turned back or made anew. API servers that ran before serve the old world until they are restarted", is.Revision, was.Revision))
-		return nil
+	what := fmt.Sprintf("the target is at revision %d, and the archive is of revision %d: its etcd was turned back or made anew. API servers that ran before serve the old world", is.Revision, was.Revision)
+	refuse := func(seen string) error {
+		return fmt.Errorf("%s: %s, and one is alive%s: %s, run the same command again, and start them again, then restart the controllers and kubelets; --allow %s does not look for them%.0w",
+			kube.TurnedBack, what, seen, stopServers, kube.TurnedBack, etcdwalk.ErrRefused)
 	}
-	return fmt.Errorf("%s: the target is at revision %d, and the archive is of revision %d: its etcd was turned back or made anew. API servers that ran before serve the old world: "+
-		"stop them, run the same command with --allow %s, and start them, then the controllers and kubelets%.0w", kube.TurnedBack, is.Revision, was.Revision, kube.TurnedBack, etcdwalk.ErrRefused)
+	if alive {
+		return refuse("")
+	}
+	p.Doubts = append(p.Doubts, what+" until they are restarted")
+	r.keep(p, nil, func(seen string) error { return refuse(" (" + seen + ")") })
+	return nil
 }
+
+// stopServers is the way to a target in which no API server lives.
+const stopServers = "stop all API servers (of static pods move the manifests away, out of /etc/kubernetes/manifests), wait 15 seconds"
+
+// filledAnew is the way where such servers have filled an etcd that was made for the restore.
+const filledAnew = "if it is an etcd that was made anew for this restore and its API servers have filled it already: " + stopServers + ", give etcd an empty data folder, and run the same command again"
 
 // guardNew refuses a target that lives already, or holds what this source
 // would not have put there. What an interrupted restore has left is the
-// source's own, so it may be run again.
+// source's own, so it may be run again. What lives only perhaps is watched.
 func (r Restore) guardNew(ctx context.Context, p *Planned, pairs []pair) error {
 	live, foreign, err := p.inhabited(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case foreign != nil:
+	}
+	if foreign != nil {
 		return r.notNew(p, live, foreign, r.belongs(p, pairs))
-	case live != nil:
-		return fmt.Errorf("a kube-apiserver uses the target, or did until seconds ago (key %s): stop all API servers, wait until etcd has dropped such keys, which takes 15 seconds, and run the same command again%.0w",
-			quoted(live), etcdwalk.ErrRefused)
+	}
+	refuse := func(seen string) error {
+		return fmt.Errorf("a kube-apiserver uses the target, or did until seconds ago (%s): %s, and run the same command again%.0w", seen, stopServers, etcdwalk.ErrRefused)
+	}
+	if !r.keep(p, live, refuse) && live != nil {
+		return refuse("key " + quoted(live))
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func another(q kube.Query, p pair) string {
 func (r Restore) notNew(p *Planned, live, foreign []byte, b belonging) error {
 	what := fmt.Sprintf("the target is not new: it holds key %s, which this restore would not put there", quoted(foreign))
 	if live != nil {
-		what += ", and a kube-apiserver uses it, or did until seconds ago"
+		what += fmt.Sprintf(", and a kube-apiserver uses it, or did until seconds ago (key %s)", quoted(live))
 	}
 	if err := r.contradicted(p.Target); err != nil {
 		return fmt.Errorf("%s; %w", what, err)
@@ -51,6 +51,9 @@ func (r Restore) notNew(p *Planned, live, foreign []byte, b belonging) error {
 		way = fmt.Sprintf("if you are sure that it is the archive's own cluster, leave --scenario=new out and say --cluster-is %s; %s", strings.Join(b.names, ","), elsewhere(p.query))
 	default:
 		way = nameless + "; " + elsewhere(p.query)
+	}
+	if live != nil && (b.other != nil || len(b.open) > 0) {
+		way += "; " + filledAnew
 	}
 	return fmt.Errorf("%s; %s%.0w", what, way, etcdwalk.ErrRefused)
 }

@@ -68,6 +68,7 @@ const (
 	sealed    = "it is not known whether the archive is of this cluster: under /registry/ kube-system's UID is unreadable (k8s:enc:aescbc:v1:key1) in the archive (etcd cluster %s), and unreadable (k8s:enc:aescbc:v1:key1) in the target (etcd cluster %s); "
 	two       = "/registry/configmaps/shop/two"
 	emptyNow  = "the target holds no keys of Kubernetes: if it is for a new cluster whose API servers are stopped, --scenario=new fills it"
+	stopThem  = "stop all API servers (of static pods move the manifests away, out of /etc/kubernetes/manifests), wait 15 seconds"
 	sameNow   = "if you are sure that this target is the archive's own cluster, --cluster-is=%s says so"
 	sameThen  = "if you are sure that it is the archive's own cluster, leave --scenario=new out and say --cluster-is %s; "
 )
@@ -100,15 +101,16 @@ func refusals(t *testing.T) map[string]refused {
 	part := func(r *ferry.Restore) { r.Query = query(t, kube.Filter{Namespaces: []string{"shop"}}) }
 	return map[string]refused{
 		"another cluster": {ours, cluster(0xb, uid("uid-b"), two), nil, otherUID + noMigration, nil},
-		"a cluster made anew wants one namespace back":         {ours, cluster(0xb, uid("uid-b"), two), part, otherUID + noPart, nil},
-		"the same, said to be new":                             {ours, cluster(0xb, uid("uid-b"), two), both(part, asNew), notNew + "; " + otherUID + noPart, nil},
-		"another cluster, said to be new":                      {ours, cluster(0xb, uid("uid-b"), two), asNew, notNew + "; " + otherUID + noMigration, nil},
-		"another cluster that runs, said to be new":            {ours, cluster(0xb, uid("uid-b"), two, sign), asNew, notNew + ", and a kube-apiserver uses it, or did until seconds ago; " + otherUID + noMigration, nil},
+		"a cluster made anew wants one namespace back": {ours, cluster(0xb, uid("uid-b"), two), part, otherUID + noPart, nil},
+		"the same, said to be new":                     {ours, cluster(0xb, uid("uid-b"), two), both(part, asNew), notNew + "; " + otherUID + noPart, nil},
+		"another cluster, said to be new":              {ours, cluster(0xb, uid("uid-b"), two), asNew, notNew + "; " + otherUID + noMigration, nil},
+		"another cluster that runs, said to be new": {ours, cluster(0xb, uid("uid-b"), two, sign), asNew, notNew + ", and a kube-apiserver uses it, or did until seconds ago (key " + sign + "); " + otherUID + noMigration +
+			"; if it is an etcd that was made anew for this restore and its API servers have filled it already: " + stopThem + ", give etcd an empty data folder, and run the same command again", nil},
 		"another cluster than --cluster-is says":               {ours, ours, saying("uid-x"), "the target is uid-a or a, and not uid-x as --cluster-is says: one of --endpoints and --cluster-is is wrong", saying("uid-a")},
 		"another than the profile says, said to be new":        {ours, cluster(0xa, uid("uid-a"), one, two), both(saying("uid-x"), asNew), notNew + "; the target is uid-a or a, and not uid-x as --cluster-is says: one of --endpoints and --cluster-is is wrong", nil},
 		"the same cluster, said to be new":                     {ours, cluster(0xa, uid("uid-a"), one, two), asNew, notNew + "; it is the archive's own cluster: leave --scenario=new out", asSame},
 		"the same cluster, by what a profile says, and as new": {cluster(0xa, sealedA), cluster(0xb, sealedB, two), both(saying("b"), asNew), "the target is not new: it holds key /registry/configmaps/shop/two, which this restore would not put there; --cluster-is says that it is the archive's own cluster: leave --scenario=new out", both(overwrite, asSame)},
-		"the target runs, and holds nothing else":              {ours, cluster(0xb, "", sign), asNew, "a kube-apiserver uses the target, or did until seconds ago (key " + sign + "): stop all API servers, wait until etcd has dropped such keys, which takes 15 seconds, and run the same command again", nil},
+		"the target runs, and holds nothing else":              {ours, cluster(0xb, "", sign), asNew, "a kube-apiserver uses the target, or did until seconds ago (key " + sign + "): " + stopThem + ", and run the same command again", nil},
 
 		"the target is empty":                   {ours, cluster(0xb, ""), nil, noUID + emptyNow + "; " + fmt.Sprintf(sameNow, "b"), asNew},
 		"the target is empty, and has no name":  {ours, cluster(0, ""), nil, "it is not known whether the archive is of this cluster: under /registry/ kube-system's UID is uid-a in the archive (etcd cluster a), and <none> in the target (etcd cluster 0); " + emptyNow, asNew},

@@ -35,7 +35,11 @@ type Restore struct {
 	Regrant    bool     // leases; else keys under a lease are passed over
 	Raw        bool     // values that no kube-apiserver would read are let through
 	AllowEmpty bool
-	Quota      int64                   // of the target's database, in bytes, if it does not tell; 0: not known
+	Quota      int64 // of the target's database, in bytes, if it does not tell; 0: not known
+	// WatchSigns is how long a target of etcd v3 in which no API server may live is watched
+	// for signs of them before the first write. 0: they are looked for once.
+	WatchSigns time.Duration
+	Begun      etcdwalk.Info           // what it began with, by Mark; none: it begins with the plan
 	InFlight   int                     // batches; see replay.Job
 	Report     func(replay.Line) error // told of each key; may be nil
 	Progress   Progress
@@ -53,6 +57,9 @@ type Planned struct {
 	Unknown int64
 	// Doubts say what may be wrong with the target, or is to be expected, one by one.
 	Doubts []string
+	// Watched is for how long no API server gave a sign of life in the target, Waited what of
+	// it nothing else was done in. 0: it was not watched.
+	Watched, Waited time.Duration
 	// Confirmed: nothing proves that the source is of it but ClusterIs.
 	Confirmed bool
 
@@ -61,6 +68,7 @@ type Planned struct {
 	source   etcdwalk.View
 	sel      etcdwalk.Selection
 	target   etcdwalk.View
+	vigil    *vigil // nil: API servers may live there, or were looked for once
 	rules    *kube.Rules
 	ranks    []etcdwalk.Selection // in the order in which they are written
 	checks   *need.Checks         // nil: nobody looks after the target
@@ -85,7 +93,7 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	if err := r.judge(ctx, planned); err != nil {
 		return planned, err
 	}
-	if err := planned.turnedBack(ctx); err != nil {
+	if err := r.turnedBack(ctx, planned); err != nil {
 		return planned, err
 	}
 	planned.job = r.job(ctx, planned)
@@ -131,7 +139,10 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	if err := r.room(ctx, planned); err != nil {
 		return planned, err
 	}
-	return planned, tries.try(ctx, r.Target)
+	if err := tries.try(ctx, r.Target); err != nil {
+		return planned, err
+	}
+	return planned, r.silence(ctx, planned)
 }
 
 // open opens the source and what is to be written to.
@@ -215,6 +226,9 @@ func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, e
 		return report(line)
 	}
 	if err := planned.comeback.look(ctx, r.Target); err != nil {
+		return unreached(planned), err
+	}
+	if err := planned.stillSilent(ctx); err != nil {
 		return unreached(planned), err
 	}
 	planned.job.Rule, planned.job.Check = r.rule(planned, false), nil // the plan would have refused

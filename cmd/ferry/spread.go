@@ -13,6 +13,9 @@ import (
 // ErrSeveral: a name means objects in several namespaces.
 var ErrSeveral = errors.New("in several namespaces")
 
+// Under is q under the archive's prefixes, if it names none of its own.
+func (a *Archive) Under(q kube.Query) (kube.Query, error) { return within(a, q) }
+
 // VerifyFor verifies the archive for a restore of what q takes, and returns q under
 // the archive's prefixes. A name without a namespace that means objects in several is
 // an ErrSeveral, unless all of them are wanted: the verification sees every key, so

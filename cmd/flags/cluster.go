@@ -25,8 +25,8 @@ type Cluster struct {
 	// Address is its endpoints, and where they came from: a forgotten variable must
 	// be seen before it hurts.
 	Address string
+	API     etcdwalk.API
 
-	api   etcdwalk.API
 	alone bool // the server speaks no other API
 }
 
@@ -46,7 +46,7 @@ func dialV3(ctx context.Context, config connect.Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cluster{api: etcdwalk.V3, Source: v3, Target: v3.Target(), Close: v3.Close, alone: !mayHaveV2(v3.Version())}, nil
+	return &Cluster{API: etcdwalk.V3, Source: v3, Target: v3.Target(), Close: v3.Close, alone: !mayHaveV2(v3.Version())}, nil
 }
 
 func (c *Connection) dialV2(ctx context.Context, config connect.Config) (*Cluster, error) {
@@ -54,7 +54,7 @@ func (c *Connection) dialV2(ctx context.Context, config connect.Config) (*Cluste
 	if err != nil {
 		return nil, err
 	}
-	return &Cluster{api: etcdwalk.V2, Source: v2, Target: v2.Target(), Close: v2.Close}, nil
+	return &Cluster{API: etcdwalk.V2, Source: v2, Target: v2.Target(), Close: v2.Close}, nil
 }
 
 // Dial connects to the cluster and gets a first answer from it. The layout is that of
@@ -129,26 +129,26 @@ func dialFirst(ctx context.Context, config connect.Config, drivers []driver) ([]
 // choose takes the API that holds the cluster.
 func (c *Connection) choose(ctx context.Context, layout *kube.Layout, found []*Cluster) (*Cluster, error) {
 	if len(found) == 1 {
-		if found[0].api != etcdwalk.V3 {
-			c.s.Talk("The server speaks API %s only.", found[0].api)
+		if found[0].API != etcdwalk.V3 {
+			c.s.Talk("The server speaks API %s only.", found[0].API)
 		}
 		return found[0], nil
 	}
 	var candidates []ferry.Candidate
 	for _, one := range found {
-		candidates = append(candidates, ferry.Candidate{API: one.api, Source: one.Source})
+		candidates = append(candidates, ferry.Candidate{API: one.API, Source: one.Source})
 	}
 	api, err := ferry.ChooseAPI(ctx, layout, candidates)
 	var chosen *Cluster
 	for _, one := range found {
-		if err == nil && one.api == api {
+		if err == nil && one.API == api {
 			chosen = one
 		} else {
 			one.Close()
 		}
 	}
 	if err == nil && chosen != found[0] {
-		c.s.Talk("The cluster is in API %s of this server; --api %s would take the other.", api, found[0].api)
+		c.s.Talk("The cluster is in API %s of this server; --api %s would take the other.", api, found[0].API)
 	}
 	return chosen, err
 }

@@ -19,6 +19,18 @@ func (l *Layout) LiveSigns() etcdwalk.Ranges {
 	return etcdwalk.Union(slices.Concat(l.under("masterleases"), l.under("peerserverleases"))...)
 }
 
+// Heartbeats are the keys that API servers write again and again while they run: their
+// signs of life, and the Leases by which they know each other. Those stay when a server is
+// gone: that one is there says nothing, that it is written does (Kubernetes: the identity
+// of API servers, every 10 seconds).
+func (l *Layout) Heartbeats() etcdwalk.Ranges {
+	beats := l.LiveSigns()
+	for _, s := range l.spaces {
+		beats = append(beats, etcdwalk.Prefix(s.prefix+"leases/kube-system/apiserver-"))
+	}
+	return etcdwalk.Union(beats...)
+}
+
 // Nearest are the words, at most three, that typed may have been meant to be,
 // the closest first.
 func Nearest(typed string, words []string) []string {

@@ -31,6 +31,29 @@ func TestScopeAndLiveSigns(t *testing.T) {
 	}
 }
 
+func TestHeartbeats(t *testing.T) {
+	for _, c := range []struct {
+		prefixes []string
+		key      string
+		want     bool
+	}{
+		{nil, "/registry/masterleases/192.0.2.1", true},
+		{nil, "/registry/peerserverleases/a", true},
+		{nil, "/registry/leases/kube-system/apiserver-abc", true},
+		{nil, "/kubernetes.io/leases/kube-system/apiserver-abc", true},
+		{nil, "/openshift.io/leases/kube-system/apiserver-abc", true},
+		{nil, "/registry/leases/kube-system/kube-scheduler", false},
+		{nil, "/registry/leases/shop/apiserver-abc", false},
+		{[]string{"/tenant"}, "/tenant/leases/kube-system/apiserver-abc", true},
+		{[]string{"/tenant"}, "/registry/leases/kube-system/apiserver-abc", false},
+		{[]string{"/registry/pods"}, "/registry/leases/kube-system/apiserver-abc", true},
+	} {
+		if got := newLayout(t, c.prefixes...).Heartbeats().Contains([]byte(c.key)); got != c.want {
+			t.Errorf("%q, prefixes %q: a heartbeat: %t, want %t", c.key, c.prefixes, got, c.want)
+		}
+	}
+}
+
 func TestNearest(t *testing.T) {
 	words := []string{"endpoints", "endpoint", "cert", "cacert"}
 	for typed, want := range map[string][]string{

@@ -93,6 +93,9 @@ func (b *bench) restoring(d *dataset, archive string, flags ...string) filler {
 	return func(ctx context.Context, to *server) (figures, error) {
 		c := command{b.programs.kubeferry, "restore", "--from", archive, "-i", b.identity, "--endpoints", to.endpoint,
 			"--scenario=new", "--leases=regrant", "--yes", "--json"}
+		if b.takes(ctx, "restore", "--no-watch") { // the time that it waits for signs of API servers is no work
+			c = append(c, "--no-watch")
+		}
 		f, printed, err := job{{append(c, flags...)}}.run(ctx)
 		if err != nil {
 			return nil, err
