@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -39,6 +40,26 @@ func wantOnly(t *testing.T, client *clientv3.Client, keys ...string) {
 			t.Errorf("key %s was written", e.Key)
 		}
 	}
+}
+
+// TestANewEtcdIsNamed: what is filled is what somebody has named, wherever; a default, and
+// what DNS says, is not.
+func TestANewEtcdIsNamed(t *testing.T) {
+	t.Parallel()
+	profile := filepath.Join(t.TempDir(), "config.yaml")
+	check(t, os.WriteFile(profile, []byte("default_profile: p\nprofiles: [{name: p, endpoints: ['http://127.0.0.1:1']}]\n"), 0o600))
+	args := []string{"restore", "--from", filepath.Join(t.TempDir(), "x.zip.age"), "--scenario=new"}
+	for _, more := range [][]string{nil, {"--discovery-srv", "example.test"}} {
+		must(t, exitUsage, append(args, more...)...).says(t, "--scenario=new", "--endpoints HOST:PORT", "ETCDCTL_ENDPOINTS", "profile")
+	}
+	must(t, exitUsage, append(args, "--discovery-srv", "example.test")...).says(t, "the SRV records of example.test")
+	for _, more := range [][]string{{"--endpoints", "http://127.0.0.1:1"}, {"--config", profile}} {
+		must(t, exitNotFound, append(args, more...)...)
+	}
+	for _, name := range []string{"ETCDCTL_ENDPOINTS", "KUBEFERRY_ENDPOINTS"} {
+		runIn(t, []string{name + "=http://127.0.0.1:1"}, args...).ends(t, exitNotFound)
+	}
+	must(t, exitNotFound, "restore", "--from", filepath.Join(t.TempDir(), "x.zip.age")) // the same cluster may be the default
 }
 
 // TestANewEtcdIsWatched: the time is told apart.

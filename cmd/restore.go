@@ -50,7 +50,8 @@ at again for a while; what did not stay ends with 3.`,
   kubeferry restore cm/settings -n shop --from prod.zip.age \
     -i kubeferry.identity --on-conflict=overwrite
 
-  # everything, into an empty etcd whose API server is not started yet
+  # everything, into an empty etcd (ETCDCTL_ENDPOINTS or --endpoints) whose API
+  # servers are stopped
   kubeferry restore --from prod.zip.age -i kubeferry.identity --scenario=new`,
 		ValidArgsFunction: o.selecting.Complete,
 		RunE: func(cmd *cobra.Command, words []string) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/kubeferry/kubeferry/etcdwalk"
@@ -17,10 +18,13 @@ const signTime = 15 * time.Second
 
 func (o *restoreOptions) isNew() bool { return o.rules.Scenario == kube.ScenarioNew }
 
-// checkNew warns where less is looked at than a new etcd needs.
+// checkNew refuses to fill whatever happens to be found.
 func (o *restoreOptions) checkNew() error {
 	if !o.isNew() {
 		return nil
+	}
+	if origin, explicit := o.connection.Origin(); !explicit {
+		return console.Usagef("--scenario=new fills the etcd that it is pointed at, and not one that is found (%s): name it with --endpoints HOST:PORT, ETCDCTL_ENDPOINTS, KUBEFERRY_ENDPOINTS, or endpoints of a profile", origin)
 	}
 	switch {
 	case o.watching.never:

@@ -203,6 +203,7 @@ var wrongUsage = []struct {
 	{"restore --from x --max-in-flight=many", 64, []string{"--max-in-flight"}},
 	{"restore --from x --on-conflict=merge", 64, []string{"fail, skip, overwrite or newer"}},
 	{"restore --from x --scenario=migrate", 64, []string{"not supported yet"}},
+	{"restore --from x --scenario=new", 64, []string{"name it with --endpoints"}},
 	{"verify", 64, []string{"missing argument ARCHIVE"}},
 	{"restore --from s3://bkt/x?endpoint=https://u:hunter2@h", 64, []string{"no place for credentials"}},
 	{"check HERE --max-age soon", 64, []string{"26h, 2d or 1w"}},

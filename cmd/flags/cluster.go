@@ -86,7 +86,8 @@ func (c *Connection) Dial(ctx context.Context, layout *kube.Layout) (*Cluster, e
 			return nil, err
 		}
 	}
-	chosen.Address = fmt.Sprintf("%s (from %s)", strings.Join(config.Endpoints, ","), c.origin())
+	origin, _ := c.Origin()
+	chosen.Address = fmt.Sprintf("%s (from %s)", strings.Join(config.Endpoints, ","), origin)
 	return chosen, nil
 }
 
@@ -95,12 +96,14 @@ func (c *Connection) discovers() bool {
 	return c.discovery.Domain != "" && c.s.Origin("endpoints") == "default"
 }
 
-// origin tells where the endpoints came from.
-func (c *Connection) origin() string {
+// Origin tells where the endpoints came from, and whether somebody has named them: what DNS
+// or a default says, nobody has.
+func (c *Connection) Origin() (origin string, explicit bool) {
 	if c.discovers() {
-		return "the SRV records of " + c.discovery.Domain
+		return "the SRV records of " + c.discovery.Domain, false
 	}
-	return c.s.Origin("endpoints")
+	origin = c.s.Origin("endpoints")
+	return origin, origin != "default"
 }
 
 // dialFirst connects over each API that the server speaks, in their order, up to one
