@@ -3,6 +3,7 @@ package cmd
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -62,15 +63,22 @@ func TestANewEtcdIsNamed(t *testing.T) {
 	must(t, exitNotFound, "restore", "--from", filepath.Join(t.TempDir(), "x.zip.age")) // the same cluster may be the default
 }
 
-// TestANewEtcdIsWatched: the time is told apart.
+// TestANewEtcdIsWatched: the time is told apart, and what to do next.
 func TestANewEtcdIsWatched(t *testing.T) {
 	t.Parallel()
 	_, client, restore := emptied(t)
 	r := must(t, exitDone, append(restore, "-v", "--dry-run")...)
 	r.says(t, "signs of API servers, while the archive is verified", "No API server gave a sign of life for 1 s; one that keeps none is not seen", "--watch-for=1s (from KUBEFERRY_WATCH_FOR)")
+	if strings.Contains(r.stderr, "restart") {
+		t.Errorf("nothing is done, and it says what to do next: %s", r.stderr)
+	}
 	wantOnly(t, client)
 	r = must(t, exitDone, append(restore, "--json")...)
 	result, _ := lastObject(t, r.stdout)["result"].(map[string]any)
+	next, _ := result["next"].([]any)
+	if len(next) != 3 || !strings.Contains(fmt.Sprint(next[0]), "restart every kube-apiserver") || !strings.Contains(fmt.Sprint(next[2]), "kubelets") {
+		t.Errorf("next: %v", next)
+	}
 	steps, _ := result["steps"].(map[string]any)
 	seconds := func(name string) float64 {
 		step, _ := steps[name].(map[string]any)
@@ -80,8 +88,9 @@ func TestANewEtcdIsWatched(t *testing.T) {
 	if watch := seconds("watch"); watch <= 0 || watch > 1.5 || seconds("plan") <= 0 {
 		t.Errorf("steps: %v", steps)
 	}
+	must(t, exitDone, append(restore, "-v")...).says(t, "Restart, and do not only start", "1. restart every kube-apiserver", "3. then restart the kubelets")
 	r = must(t, exitDone, append(restore, "--no-watch", "-v")...)
-	r.says(t, "warning: --no-watch: API servers are looked for once only")
+	r.says(t, "warning: --no-watch: API servers are looked for once only", "1. restart every kube-apiserver")
 	if strings.Contains(r.stderr, "sign of life for 1 s") {
 		t.Errorf("it was watched: %s", r.stderr)
 	}

@@ -51,7 +51,7 @@ at again for a while; what did not stay ends with 3.`,
     -i kubeferry.identity --on-conflict=overwrite
 
   # everything, into an empty etcd (ETCDCTL_ENDPOINTS or --endpoints) whose API
-  # servers are stopped
+  # servers are stopped; it says what to restart then
   kubeferry restore --from prod.zip.age -i kubeferry.identity --scenario=new`,
 		ValidArgsFunction: o.selecting.Complete,
 		RunE: func(cmd *cobra.Command, words []string) error {

@@ -62,6 +62,9 @@ func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r fe
 	if result.Back, err = o.readBack(ctx, r, planned, written); err == nil {
 		result.Watched, err = o.watch(ctx, r, planned, written)
 	}
+	if err == nil {
+		o.tellNext(&result)
+	}
 	o.s.Result = result
 	return err
 }

@@ -78,3 +78,24 @@ func (o *restoreOptions) tellSilence(planned *ferry.Planned) {
 		o.s.Talk("No API server gave a sign of life for %.0f s; one that keeps none is not seen.", planned.Watched.Seconds())
 	}
 }
+
+// nextSteps are what is to be done after a new etcd was filled, in this order.
+func nextSteps() []string {
+	return []string{
+		"restart every kube-apiserver, before anything else",
+		"then restart the controllers (kube-controller-manager, operators) and schedulers",
+		"then restart the kubelets",
+	}
+}
+
+// tellNext says what is to be done now.
+func (o *restoreOptions) tellNext(result *restoreResult) {
+	if !o.isNew() {
+		return
+	}
+	result.Next = nextSteps()
+	o.s.Talk("What to do next. Restart, and do not only start: what ran before still knows the old state.")
+	for i, step := range result.Next {
+		o.s.Talk("  %d. %s", i+1, step)
+	}
+}

@@ -23,6 +23,8 @@ type restoreResult struct {
 	Back *ferry.Aftermath `json:"read_back,omitempty"`
 	// Watched is absent if nothing was looked at again.
 	Watched *ferry.Aftermath `json:"watched,omitempty"`
+	// Next is what is to be done after a new etcd was filled.
+	Next []string `json:"next,omitempty"`
 }
 
 // target names the cluster.
