@@ -42,13 +42,28 @@ func (r Restore) adopt(ctx context.Context, p *Planned) error {
 	return err
 }
 
-// ours tells whether what a key holds is what adopt has made of an entry, which its
-// controller may have adopted since.
+// madeMeanwhile tells whether a controller has made an object since the plan looked, as it
+// does of each namespace's certificate and account (kubernetes: pkg/controller/certificates/
+// rootcacertpublisher, pkg/controller/serviceaccount): nobody has written it, and nothing is
+// lost with it.
+func (p *Planned) madeMeanwhile(have etcdwalk.Entry) bool {
+	if have.CreateRevision <= p.Target.Revision {
+		return false
+	}
+	class := p.layout.Classify(have.Key)
+	return class.Kind == "configmaps" && class.Name == "kube-root-ca.crt" || class.Kind == "serviceaccounts" && class.Name == "default"
+}
+
+// ours tells whether what a key holds was made meanwhile, or is what adopt has made of an
+// entry, which its controller may have adopted since.
 func (r Restore) ours(ctx context.Context, p *Planned) func(want, have etcdwalk.Entry) bool {
 	if p.checks == nil {
 		return nil
 	}
 	return func(want, have etcdwalk.Entry) bool {
+		if p.madeMeanwhile(have) {
+			return true
+		}
 		a, errWant := p.meta(ctx, want)
 		b, errHave := p.meta(ctx, have)
 		if errWant != nil || errHave != nil || len(a.Owners) == 0 || a.UID != b.UID || !p.checks.Adopted(want.Key) && len(b.Owners) > 0 {

@@ -40,6 +40,7 @@ type Restore struct {
 	// for signs of them before the first write. 0: they are looked for once.
 	WatchSigns time.Duration
 	Begun      etcdwalk.Info           // what it began with, by Mark; none: it begins with the plan
+	MaxMemory  int64                   // for who owns whom, in bytes; 0: 256 MiB
 	InFlight   int                     // batches; see replay.Job
 	Report     func(replay.Line) error // told of each key; may be nil
 	Progress   Progress

@@ -2,6 +2,7 @@ package ferry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -15,7 +16,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/order"
 )
 
-// maxSurvey bounds, in bytes, what is remembered of who owns whom.
+// maxSurvey bounds, in bytes, what is remembered of who owns whom, where nothing else is said.
 const maxSurvey = 256 << 20
 
 // survey goes over what would be written into a living cluster: for the order in which
@@ -77,7 +78,7 @@ func (r Restore) allowed(ctx context.Context, p *Planned, source etcdwalk.View) 
 
 // see surveys what may be written, and tells which keys of it are Namespace objects'.
 func (r Restore) see(ctx context.Context, p *Planned, source etcdwalk.View) (_ *order.Survey, namespaces [][]byte, _ error) {
-	seen, selected := order.NewSurvey(maxSurvey), map[string]bool{}
+	seen, selected := order.NewSurvey(cmp.Or(r.MaxMemory, maxSurvey)), map[string]bool{}
 	meta := p.metaOf(ctx)
 	for e, err := range r.allowed(ctx, p, source) {
 		if err != nil {

@@ -19,6 +19,7 @@ type Rules struct {
 	WithOwners bool     // what the selection needs is taken along
 	WithOwned  bool     // what it owns is taken along
 	Quota      int64    // of the target's database, in bytes; 0: not known
+	MaxMemory  int64    // for who owns whom, in bytes
 	Regrant    bool     // keys under a lease are written too
 	Raw        bool     // values in no form that Kubernetes stores are written too
 	InFlight   int      // 0: one, throttled by how fast the cluster answers
@@ -46,9 +47,13 @@ func (f *Rules) AddFlags(set *pflag.FlagSet, s *Settings) {
 			Choice[bool]{Word: "regrant", Value: true, Help: "grant their remaining time again"})
 		own.IntVar(&f.InFlight, "max-in-flight", 0, "concurrent write batches, 1–32 (default 1, throttled by latency; use 16 for an empty etcd)")
 		own.Int64Var(&f.Quota, "target-quota", 0, "the `BYTES` of the target's --quota-backend-bytes, which an etcd before 3.6 does not tell")
+		own.Int64Var(&f.MaxMemory, "max-memory", maxMemory, "the most `BYTES` to remember who owns whom in: 8 for an object, 24 for an owner's reference")
 		own.BoolVar(&f.Raw, "raw", false, "also write values that are not valid Kubernetes objects")
 	})
 }
+
+// maxMemory is enough for ten million objects with an owner each.
+const maxMemory = 256 << 20
 
 // mostInFlight bounds --max-in-flight: more helps no target, and costs memory.
 const mostInFlight = 32
@@ -62,6 +67,8 @@ func (f *Rules) Check() error {
 		return console.Usagef("--with-owners and --with-owned look at what lives in the target; with --scenario=new nothing does yet: select what is to be restored")
 	case f.Quota < 0:
 		return console.Usagef("--target-quota=%d: it takes a number of bytes", f.Quota)
+	case f.MaxMemory <= 0:
+		return console.Usagef("--max-memory=%d: it takes a number of bytes", f.MaxMemory)
 	case f.s.Origin("max-in-flight") != "default" && (f.InFlight < 1 || f.InFlight > mostInFlight):
 		return console.Usagef("--max-in-flight=%d: it takes 1 to %d", f.InFlight, mostInFlight)
 	}

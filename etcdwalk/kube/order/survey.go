@@ -64,7 +64,7 @@ func (s *Survey) Add(class etcdwalk.Class, m object.Meta) error {
 		s.refs = append(s.refs, ref{s.owners(class.Namespace, o), own})
 	}
 	if size := int64(objectSize*len(s.objects) + refSize*len(s.refs)); size > s.limit {
-		return fmt.Errorf("%d objects and %d references of owners would take more memory than is allowed, %d MiB: select less%.0w", len(s.objects), len(s.refs), s.limit>>20, etcdwalk.ErrRefused)
+		return fmt.Errorf("%d objects and %d references of owners would take more memory than is allowed, %d bytes: select less, or allow more with --max-memory%.0w", len(s.objects), len(s.refs), s.limit, etcdwalk.ErrRefused)
 	}
 	return nil
 }
