@@ -159,22 +159,50 @@ func newTransformer(provider, secret string) (storage.Transformer, error) {
 // returned as it is. key is the one in etcd, which some providers bind the value to.
 // What no key opens is an [ErrSealed].
 func (o *Opener) Open(ctx context.Context, key, value []byte) ([]byte, error) {
+	plain, _, err := o.open(ctx, key, value)
+	return plain, err
+}
+
+// open tells beside the value what has opened it; nil if it was not sealed.
+func (o *Opener) open(ctx context.Context, key, value []byte) (plain []byte, by storage.Transformer, err error) {
 	encoding := encodingByMark(value)
 	if !encoding.Encrypted() {
-		return value, nil
+		return value, nil, nil
 	}
 	if o == nil || len(o.keys[encoding]) == 0 {
-		return nil, fmt.Errorf("%w by %s: there is no such key", ErrSealed, encoding.Seal())
+		return nil, nil, fmt.Errorf("%w by %s: there is no such key", ErrSealed, encoding.Seal())
 	}
 	sealed := value[len(encoding)+1:]
 	for _, opens := range o.keys[encoding] {
 		// aescbc does not authenticate: with a wrong key it may make bytes of it.
 		plain, err := transform(ctx, opens, key, sealed)
 		if err == nil && EncodingOf(plain) != Opaque {
-			return plain, nil
+			return plain, opens, nil
 		}
 	}
-	return nil, fmt.Errorf("%w by %s: the key does not open it", ErrSealed, encoding.Seal())
+	return nil, nil, fmt.Errorf("%w by %s: the key does not open it", ErrSealed, encoding.Seal())
+}
+
+// Edit is a value with a change to what was stored before it was encrypted at rest. It is
+// encrypted again by what had done it, under the same key of etcd; without a change it is the
+// very same value.
+func (o *Opener) Edit(ctx context.Context, key, value []byte, change func(plain []byte) ([]byte, error)) ([]byte, error) {
+	plain, by, err := o.open(ctx, key, value)
+	if err != nil {
+		return nil, err
+	}
+	made, err := change(plain)
+	if err != nil || by == nil {
+		return made, err
+	}
+	if bytes.Equal(made, plain) {
+		return value, nil
+	}
+	sealed, err := by.TransformToStorage(ctx, made, storage.DefaultContext(key))
+	if err != nil {
+		return nil, errors.New("it cannot be encrypted again")
+	}
+	return slices.Concat([]byte(encodingByMark(value)), []byte(":"), sealed), nil
 }
 
 // Decode opens a value and decodes it: see [Opener.Open] and [Decode] for its errors.
