@@ -121,7 +121,7 @@ func (p *pass) sift(items []*item) ([]*item, error) {
 			left = append(left, it)
 			continue
 		}
-		if it.Fate == Conflicting && p.Policy == Fail {
+		if it.Fate == Conflicting && p.policy(it.want.Key) == Fail {
 			stop = moreSevere(stop, conflict(it))
 		}
 	}
@@ -157,7 +157,7 @@ func (p *pass) take(it *item, r etcdwalk.Result) (settled bool, stop error) {
 	case etcdwalk.WriteApplied:
 		it.Revision = r.Revision
 	case etcdwalk.WriteRaced:
-		if p.Policy != Fail || it.losses > 0 || it.ours { // a lost write of ours may have come in late, or what we made was adopted
+		if p.policy(it.want.Key) != Fail || it.losses > 0 || it.ours { // a lost write of ours may have come in late, or what we made was adopted
 			it.races++
 			return false, nil
 		}

@@ -89,7 +89,8 @@ type item struct {
 
 // decide takes what the target holds under the key; nil: nothing.
 func (it *item) decide(j *Job, have *etcdwalk.Entry) {
-	action := Decide(j.Policy, it.want, have)
+	policy := j.policy(it.want.Key)
+	action := Decide(policy, it.want, have)
 	alike := have != nil && action != Same && j.Alike != nil && (it.want.Lease == 0) == (have.Lease == 0) && j.Alike(it.want, *have)
 	if it.losses > 0 && have != nil && have.ModRevision > max(it.seen, it.since) &&
 		have.Lease == it.lease && (alike || bytes.Equal(have.Value, it.want.Value)) {
@@ -114,7 +115,7 @@ func (it *item) decide(j *Job, have *etcdwalk.Entry) {
 	case alike:
 		it.Reason = "only its status differs"
 	case action == Keep, action == Conflict:
-		it.Reason = difference(j.Policy, it.want, *have)
+		it.Reason = difference(policy, it.want, *have)
 	}
 }
 

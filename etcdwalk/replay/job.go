@@ -42,6 +42,9 @@ type Job struct {
 	// entry that comes before it. Then the entry is written whatever the policy, and
 	// counts as created.
 	Ours func(want, have etcdwalk.Entry) bool
+	// Additions, which may be nil, tells of keys that are only ever added: what the target
+	// holds under one stays and is no conflict, whatever the policy.
+	Additions func(key []byte) bool
 	// Check, which may be nil, has the last word of a plan about what would be written: for
 	// each the reason why it must not be, or nothing. Such a key is Refused. It is asked by
 	// several at once, and must not keep the bytes of the writes.
@@ -63,6 +66,14 @@ type Job struct {
 
 // planning is how many batches a plan looks at together.
 const planning = 2
+
+// policy is that of a key.
+func (j *Job) policy(key []byte) Policy {
+	if j.Additions != nil && j.Additions(key) {
+		return Skip
+	}
+	return j.Policy
+}
 
 // Plan walks the source once and decides about each key. It only reads. What a
 // plan without an error holds back, Plan.Err tells.

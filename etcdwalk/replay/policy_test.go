@@ -3,6 +3,8 @@ package replay_test
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
@@ -80,5 +82,41 @@ func TestAlikeIsUnchanged(t *testing.T) {
 	j.Alike = func(_, _ etcdwalk.Entry) bool { return true }
 	if plan, err := j.Plan(t.Context()); err != nil || plan.Counts[replay.Conflicting] != 1 {
 		t.Errorf("under a lease: %v, %v", plan.Counts, err)
+	}
+}
+
+// What is only ever added never takes the place of what the target holds, or holds by the
+// time of the write, and stops no other: whatever the policy.
+func TestAdditionsTakeNoPlace(t *testing.T) {
+	for policy := replay.Fail; policy <= replay.Newer; policy++ {
+		for _, since := range []int64{0, 1} { // with a look before the writes, and without
+			target := walktest.NewTarget(kv("there", "theirs"))
+			j := job(target, policy, at(kv("free", "ours"), 50), at(kv("raced", "ours"), 50), at(kv("there", "ours"), 50), at(kv("usual", "ours"), 50))
+			j.Additions = func(key []byte) bool { return string(key) != "usual" }
+			if j.Since = since; since > 0 {
+				target = walktest.NewTarget()
+				j.Target = target
+			}
+			fired := 0
+			target.BeforeApply = func(int, []etcdwalk.Write) {
+				if fired++; fired == 1 {
+					target.Put("raced", "theirs")
+					target.Put("there", "theirs")
+				}
+			}
+			done, records, err := apply(t, j)
+			if err != nil || !done.Complete() {
+				t.Errorf("%s: %v, %v", policy, done.Counts, err)
+			}
+			want := map[string]replay.Fate{"free": replay.Created, "raced": replay.Skipped, "there": replay.Skipped, "usual": replay.Created}
+			if diff := cmp.Diff(want, records.fates()); diff != "" || fired == 0 {
+				t.Errorf("%s, the other wrote %d times (-want +got):\n%s", policy, fired, diff)
+			}
+			for _, e := range target.Entries() {
+				if want := map[bool]string{true: "theirs", false: "ours"}[records[string(e.Key)].Fate == replay.Skipped]; string(e.Value) != want {
+					t.Errorf("%s: %s is %s", policy, e.Key, e.Value)
+				}
+			}
+		}
 	}
 }
