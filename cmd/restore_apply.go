@@ -51,6 +51,7 @@ func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r fe
 	done, err := r.Apply(ctx, planned)
 	o.steps.Apply = watch.lap()
 	stop()
+	o.unmarked(planned)
 	written := done.Counts[replay.Created] + done.Counts[replay.Replaced]
 	result := restoreResult{Target: planned.Target, Plan: planned.Tally, Applied: &done, Steps: o.steps, Keys: noteworthy(done.Tally), Shares: o.shares.sorted()}
 	o.s.Result = result

@@ -41,6 +41,9 @@ func (o *restoreOptions) show(cluster *flags.Cluster, planned *ferry.Planned) {
 	if n := len(planned.Along); n > 0 {
 		say("  + along     %s that the selection did not name, such as %s", console.Count(int64(n), "key"), console.Printable(planned.Name(planned.Along[0])))
 	}
+	if len(planned.Ports) > 0 {
+		say("  + ports     %s marked as taken once their Services are there", portsText(planned.Ports, "is", "are"))
+	}
 	if planned.Unknown > 0 {
 		say("  ? unknown   what %s may need, whose metadata cannot be read", console.Count(planned.Unknown, "object"))
 	}

@@ -13,13 +13,16 @@ import (
 // along are the keys of the source that are to be taken along with what is selected, and
 // are not yet.
 func (r Restore) along(ctx context.Context, p *Planned, source etcdwalk.View, seen *order.Survey) ([][]byte, error) {
-	var along [][]byte
+	along, err := r.alongside(ctx, p, source)
+	if err != nil {
+		return nil, fmt.Errorf("look for the IPAddresses of the selection: %w", err)
+	}
 	if r.WithOwners {
 		missing, err := r.missing(ctx, p, source)
 		if err != nil {
 			return nil, fmt.Errorf("look for what the selection needs: %w", err)
 		}
-		along = missing
+		along = append(along, missing...)
 	}
 	if r.WithOwned {
 		owned, err := r.owned(ctx, p, source, seen)
@@ -44,7 +47,7 @@ func (r Restore) missing(ctx context.Context, p *Planned, source etcdwalk.View) 
 		batch = batch[:0]
 		return err
 	}
-	for e, err := range r.allowed(ctx, p, source) {
+	for e, err := range r.allowed(ctx, p, source, p.sel) {
 		if err != nil {
 			return nil, err
 		}

@@ -56,6 +56,11 @@ type Planned struct {
 	Along [][]byte
 	// Unknown is the number of objects of which nobody can tell what they need.
 	Unknown int64
+	// Ports are the node ports that will be marked as taken, ascending: they are those of
+	// Services that come back.
+	Ports []int
+	// Unmarked are those of which an apply did not.
+	Unmarked []Unmarked
 	// Doubts say what may be wrong with the target, or is to be expected, one by one.
 	Doubts []string
 	// Watched is for how long no API server gave a sign of life in the target, Waited what of
@@ -74,6 +79,7 @@ type Planned struct {
 	ranks    []etcdwalk.Selection // in the order in which they are written
 	checks   *need.Checks         // nil: nobody looks after the target
 	comeback *comeback
+	allotted allotted
 	job      replay.Job
 	total    int64
 
@@ -101,9 +107,9 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	if err := r.survey(ctx, planned, planned.job.Source); err != nil {
 		return planned, err
 	}
-	planned.job.Selections = planned.ranks
+	planned.job.Selections, planned.Ports = planned.ranks, planned.allotted.marked()
 	if planned.checks != nil {
-		planned.job.Check, planned.job.Ours = planned.checks.Judge, r.ours(ctx, planned)
+		planned.job.Check, planned.job.Ours, planned.job.Additions = planned.checks.Judge, r.ours(ctx, planned), planned.rules.Allotted
 	}
 	report, tries := r.counting(Planning, planned.total), newProbes(planned)
 	planned.job.Report = func(line replay.Line) error {
@@ -219,11 +225,13 @@ func (r Restore) job(ctx context.Context, p *Planned) replay.Job {
 // Apply does what was planned, as far as it still holds. The summary is true
 // whatever the error.
 func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, error) {
-	planned.written = newWritten()
+	planned.written, planned.Unmarked = newWritten(), nil
+	marks := &marks{r.Target, planned, map[string][]int{}}
 	report := r.counting(Applying, planned.total)
 	planned.job.Report = func(line replay.Line) error {
 		planned.written.add(line)
 		planned.comeback.add(line)
+		marks.add(ctx, line)
 		return report(line)
 	}
 	if err := planned.comeback.look(ctx, r.Target); err != nil {
@@ -237,6 +245,7 @@ func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, e
 		return unreached(planned), err
 	}
 	done, err := planned.job.Apply(ctx, planned.Plan)
+	marks.mark(ctx)
 	if err == nil && !done.Complete() {
 		err = fmt.Errorf("some keys were not restored: %w", ErrIncomplete)
 	}

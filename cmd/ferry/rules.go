@@ -28,19 +28,11 @@ func id(c etcdwalk.Class) string { return c.Prefix + c.Namespace + "/" + c.Name 
 // Endpoints are selected, of which older API servers do not say who made them. What cannot
 // be read has none: then its Endpoints are restored.
 func (r Restore) selectors(ctx context.Context, p *Planned) (map[string]bool, error) {
-	ranges := func(kind string) (etcdwalk.Ranges, error) {
-		q, err := kube.Filter{Include: []string{kind}, Prefixes: p.query.Words().Prefixes}.Compile()
-		if err != nil {
-			return nil, err
-		}
-		sel, err := q.Resolve(ctx, p.source)
-		return sel.Ranges, err
-	}
-	endpoints, err := ranges("endpoints")
+	endpoints, err := rangesOf(ctx, p, p.source, "endpoints")
 	if err != nil || len(endpoints.Intersect(p.sel.Ranges)) == 0 {
 		return nil, err
 	}
-	services, err := ranges("services")
+	services, err := rangesOf(ctx, p, p.source, "services")
 	if err != nil {
 		return nil, err
 	}

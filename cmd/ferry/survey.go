@@ -28,6 +28,9 @@ func (r Restore) survey(ctx context.Context, p *Planned, source etcdwalk.View) e
 		return nil
 	}
 	for {
+		if err := r.allot(ctx, p, source); err != nil {
+			return err
+		}
 		seen, namespaces, err := r.see(ctx, p, source)
 		if err != nil {
 			return err
@@ -59,11 +62,11 @@ func (p *Planned) metaOf(ctx context.Context) func(e etcdwalk.Entry) object.Meta
 	}
 }
 
-// allowed are the entries that are selected and that no rule leaves out.
-func (r Restore) allowed(ctx context.Context, p *Planned, source etcdwalk.View) iter.Seq2[etcdwalk.Entry, error] {
+// allowed are the entries of a selection that no rule leaves out.
+func (r Restore) allowed(ctx context.Context, p *Planned, source etcdwalk.View, sel etcdwalk.Selection) iter.Seq2[etcdwalk.Entry, error] {
 	rule := r.rule(p, false)
 	return func(yield func(etcdwalk.Entry, error) bool) {
-		for e, err := range source.Walk(ctx, p.sel) {
+		for e, err := range source.Walk(ctx, sel) {
 			if err == nil {
 				if fate, _ := rule(e); fate != "" {
 					continue
@@ -80,7 +83,7 @@ func (r Restore) allowed(ctx context.Context, p *Planned, source etcdwalk.View) 
 func (r Restore) see(ctx context.Context, p *Planned, source etcdwalk.View) (_ *order.Survey, namespaces [][]byte, _ error) {
 	seen, selected := order.NewSurvey(cmp.Or(r.MaxMemory, maxSurvey)), map[string]bool{}
 	meta := p.metaOf(ctx)
-	for e, err := range r.allowed(ctx, p, source) {
+	for e, err := range r.allowed(ctx, p, source, p.sel) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("find out who owns whom: %w", err)
 		}

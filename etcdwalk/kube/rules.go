@@ -92,6 +92,9 @@ func (j *judged) ofService() bool {
 	return j.rules.Selecting != nil && j.rules.Selecting(j.class())
 }
 
+// alone tells whether an IPAddress does not come along with its Service.
+func (j *judged) alone() bool { return j.rules.Allotted == nil || !j.rules.Allotted(j.entry.Key) }
+
 // ofAPIServer tells whether Endpoints or their slices are those of the API servers.
 func (j *judged) ofAPIServer() bool {
 	class := j.class()
@@ -129,7 +132,7 @@ func Hazards() []Rule {
 		{"leader-leases", Never, "leases", "a controller that finds an old holder in its lease gives up and ends; heartbeats of nodes would be old", same(), "leases", nil},
 		{"allocations", Leave, "ranges", twice, same(), "ranges", nil},
 		{"allocations", Leave, "rangeallocations of OpenShift", twice, same(), "rangeallocations", nil},
-		{"derived", Leave, "ipaddresses", "the API server makes them anew for the Services that exist", same(), "ipaddresses", nil},
+		{"derived", Leave, "ipaddresses, but of Services that come back", "the API server makes them anew for the Services that exist", same(), "ipaddresses", (*judged).alone},
 		{"derived", Leave, "pods with a controller", ran, same(), "pods", (*judged).controlled},
 		{"derived", Leave, "endpointslices of a Service or of Endpoints", anew, same(), "endpointslices", (*judged).controlled},
 		{"derived", Leave, "endpoints of a Service with a selector", anew, same(), "services/endpoints", (*judged).ofService},
@@ -142,7 +145,7 @@ func Hazards() []Rule {
 		{RunningJobs, Check, "jobs that have not finished", "it would run again from the beginning", same(), "", nil},
 		{Operators, Check, "custom resources that another one controls", "the operator that made it may be running, and answers while it is written: stop it first", same(), "", nil},
 		{Sealed, Check, "values sealed at rest by what seals no value of the kind in the cluster", "the API server could not read it, and then cannot list the kind", same(), "", nil},
-		{Addresses, Check, "services whose address or node port another has", "two Services with one address or port break both", same(), "", nil},
+		{Addresses, Check, "services whose address or node port another has, or whose node port is none of the cluster's", "two Services with one address or port break both; a port beyond the range is never marked as taken", same(), "", nil},
 		{Adoption, Check, "what is to be adopted by an owner that comes back, where another controller selects it too", "the other could adopt it first", same(), "", nil},
 		{HomelessPods, Check, "pods of a node that the cluster has not", "nobody would run them, and they would be deleted", same(), "", nil},
 		{StoredVersions, Check, "custom resources in a version that their definition in the cluster has no more", "the API server could not read them, and then cannot list the kind", same(), "", nil},
@@ -197,6 +200,9 @@ type Rules struct {
 	// Selecting tells of Endpoints, by their class, whether the Service of their name has
 	// a selector; nil: nothing is known of Services.
 	Selecting func(endpoints etcdwalk.Class) bool
+	// Allotted tells of the key of an IPAddress whether it comes back with the Service that
+	// has it; nil: none does.
+	Allotted func(address []byte) bool
 
 	layout *Layout
 	table  []Rule

@@ -167,6 +167,7 @@ func TestEachRuleHolds(t *testing.T) {
 		{"derived", "/registry/services/endpoints/shop/old", object("Endpoints", "shop", "old", "")}, // its Service has a selector
 		{"", "/registry/services/endpoints/shop/manual", object("Endpoints", "shop", "manual", "")},
 		{"derived", "/registry/ipaddresses/10.0.0.1", object("IPAddress", "", "10.0.0.1", "")},
+		{"", "/registry/ipaddresses/10.0.0.2", object("IPAddress", "", "10.0.0.2", "")}, // its Service comes back
 		{"allocations", "/registry/ranges/servicenodeports", "k8s\x00"},
 		{"allocations", "/openshift.io/rangeallocations/scc-uid", "k8s\x00"},
 		{"api-server-endpoints", "/registry/services/endpoints/default/kubernetes", object("Endpoints", "default", "kubernetes", "")},
@@ -183,6 +184,7 @@ func TestEachRuleHolds(t *testing.T) {
 		e := etcdwalk.Entry{Key: []byte(c.key), Value: []byte(c.value)}
 		rules := rulesOf(t, l, kube.ScenarioSame)
 		rules.Selecting = func(endpoints etcdwalk.Class) bool { return endpoints.Name == "old" }
+		rules.Allotted = func(address []byte) bool { return string(address) == "/registry/ipaddresses/10.0.0.2" }
 		v := rules.Judge(e)
 		if v.Rule != c.rule || (v.Reason == "") != (c.rule == "") {
 			t.Errorf("%s is judged by %+v, want rule %q", c.key, v, c.rule)

@@ -58,6 +58,16 @@ func objects(t *testing.T, layout *kube.Layout, lines string) (entries []etcdwal
 	return entries
 }
 
+// ports are the node ports that there are.
+func ports(all string) string {
+	return `RangeAllocation /registry/ranges/servicenodeports ={"apiVersion":"v1","kind":"RangeAllocation","metadata":{},"range":"` + all + `","data":""}`
+}
+
+// passed are Services that no rule objects to: what they have is their own, or nobody's.
+const passed = `Service /registry/services/specs/shop/new {"spec":{"clusterIP":"10.0.0.8","clusterIPs":["10.0.0.8","2001:db8::8"],"ports":[{"nodePort":30001,"protocol":"TCP"},{"nodePort":30001,"protocol":"UDP"}],"healthCheckNodePort":32767}}
+	Service /registry/services/specs/shop/headless {"spec":{"clusterIP":"None","clusterIPs":["None"],"ports":[{"port":40000}]}}
+	Service /registry/services/specs/shop/named {"spec":{"type":"ExternalName","externalName":"10.0.0.7"}}`
+
 const (
 	owned  = `{"metadata":{"ownerReferences":[{"apiVersion":"apps/v1","kind":"Deployment","name":"web","uid":"web"}]}}`
 	either = `{"metadata":{"ownerReferences":[{"apiVersion":"apps/v1","kind":"Deployment","name":"gone","uid":"g"},{"apiVersion":"apps/v1","kind":"Deployment","name":"web","uid":"web"}]}}`
@@ -107,6 +117,24 @@ func TestWhatObjectsNeed(t *testing.T) {
 			"", kube.Addresses, "service shop/old has its address 10.0.0.7"},
 		"a port that is taken": {`Service /registry/services/specs/shop/new {"spec":{"ports":[{"nodePort":30001,"protocol":"TCP"}]}}`, `Service /registry/services/specs/shop/old {"spec":{"ports":[{"nodePort":30001,"protocol":"TCP"}]}}`,
 			"", kube.Addresses, "node port 30001/TCP"},
+		"a port that another protocol has": {`Service /registry/services/specs/shop/new {"spec":{"ports":[{"nodePort":30001,"protocol":"UDP"}]}}`, `Service /registry/services/specs/shop/old {"spec":{"ports":[{"nodePort":30001,"protocol":"TCP"}]}}`,
+			"", kube.Addresses, "service shop/old has its node port 30001/UDP"},
+		"a port that is checked for health": {`Service /registry/services/specs/shop/new {"spec":{"ports":[{"nodePort":30001,"protocol":"TCP"}]}}`, `Service /registry/services/specs/shop/old {"spec":{"healthCheckNodePort":30001}}`,
+			"", kube.Addresses, "service shop/old has its node port 30001"},
+		"a health check's port": {`Service /registry/services/specs/shop/new {"spec":{"healthCheckNodePort":30002}}`, `Service /registry/services/specs/shop/old {"spec":{"healthCheckNodePort":30002}}`,
+			"", kube.Addresses, "service shop/old has its health-check node port 30002"},
+		"the second address": {`Service /registry/services/specs/shop/new {"spec":{"clusterIP":"10.0.0.7","clusterIPs":["10.0.0.7","2001:DB8::07"]}}`, `Service /registry/services/specs/shop/old {"spec":{"clusterIP":"2001:db8::7"}}`,
+			"", kube.Addresses, "service shop/old has its address 2001:db8::7"},
+		"an address of no Service": {`Service /registry/services/specs/shop/new {"spec":{"clusterIP":"10.0.0.7"}}`, `IPAddress /registry/ipaddresses/10.0.0.7 {"spec":{"parentRef":{"group":"gateway.networking.k8s.io","resource":"gateways","namespace":"shop","name":"new"}}}`,
+			"", kube.Addresses, "by its IPAddress gateways shop/new has its address 10.0.0.7"},
+		"an address that is about to be another's": {`Service /registry/services/specs/shop/new {"spec":{"clusterIP":"10.0.0.7"}}`, `IPAddress /registry/ipaddresses/10.0.0.7 {"spec":{"parentRef":{"resource":"services","namespace":"shop","name":"old"}}}`,
+			"", kube.Addresses, "by its IPAddress services shop/old has its address 10.0.0.7"},
+		"a port beyond the range": {`Service /registry/services/specs/shop/new {"spec":{"ports":[{"nodePort":32768,"protocol":"TCP"}]}}`, ports("30000-32767"),
+			"", kube.Addresses, "its node port 32768/TCP is none of the cluster's node ports, 30000-32767"},
+		"a health check's port beyond it": {`Service /registry/services/specs/shop/new {"spec":{"healthCheckNodePort":29999}}`, ports("30000-32767"),
+			"", kube.Addresses, "its health-check node port 29999 is none"},
+		"another range": {`Service /registry/services/specs/shop/new {"spec":{"ports":[{"nodePort":30001,"protocol":"TCP"}]}}`, ports("30000-30999"),
+			"", kube.Addresses, "the node ports of the cluster are 30000-30999, which were 30000-32767"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			layout, err := kube.NewLayout()
@@ -133,8 +161,8 @@ func TestWhatObjectsNeed(t *testing.T) {
 					t.Fatal(err)
 				}
 				checks := need.Checks{Rules: rules, Layout: layout, Survey: survey, Target: held, View: held.View(),
-					Selected: func(kind, name string) bool { return named[kind+"/"+name] },
-					Finders:  []*kube.Finder{query.Finder(held.View())}}
+					Selected: func(kind, name string) bool { return named[kind+"/"+name] }, Source: walktest.NewView(objects(t, layout, ports("30000-32767"))...),
+					Finders: []*kube.Finder{query.Finder(held.View())}}
 				e := objects(t, layout, c.write)[0]
 				reasons, err := checks.Judge(t.Context(), []etcdwalk.Write{{Key: e.Key, Value: e.Value}})
 				if err != nil {
@@ -175,6 +203,40 @@ func TestWhatObjectsNeed(t *testing.T) {
 	for _, rule := range []string{kube.Closure, kube.Deleting, kube.Reclaimed, kube.RunningJobs, kube.Operators, kube.Sealed, kube.Addresses, kube.HomelessPods, kube.DeadWebhooks, kube.StoredVersions} {
 		if !shown[rule] {
 			t.Errorf("nothing shows rule %s", rule)
+		}
+	}
+}
+
+// TestServicesThatTakeNothing: what a Service has itself, or nobody has, is not taken.
+func TestServicesThatTakeNothing(t *testing.T) {
+	layout, err := kube.NewLayout()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := kube.NewRules(layout, kube.ScenarioSame)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, target := range map[string]string{
+		"nothing":          "",
+		"the range":        ports("30000-32767"),
+		"a damaged range":  strings.Replace(ports("30000-32767"), "30000-", "", 1),
+		"a sealed range":   "RangeAllocation /registry/ranges/servicenodeports =k8s:enc:aescbc:v1:key1:xxx",
+		"the same":         strings.Replace(passed, "32767", "30005", 1),
+		"its own address":  `IPAddress /registry/ipaddresses/10.0.0.8 {"spec":{"parentRef":{"resource":"services","namespace":"shop","name":"new"}}}`,
+		"others' headless": strings.ReplaceAll(passed[strings.Index(passed, "\n"):], "shop/", "shop/other-"),
+	} {
+		survey := order.NewSurvey(1 << 20)
+		held := walktest.NewTarget(objects(t, layout, shop+"\n"+target)...)
+		checks := need.Checks{Rules: rules, Layout: layout, Survey: survey, Target: held, View: held.View(),
+			Source: walktest.NewView(objects(t, layout, ports("30000-32767"))...), Selected: func(string, string) bool { return false }}
+		var writes []etcdwalk.Write
+		for _, e := range objects(t, layout, passed) {
+			writes = append(writes, etcdwalk.Write{Key: e.Key, Value: e.Value})
+		}
+		reasons, err := checks.Judge(t.Context(), writes)
+		if err != nil || len(reasons) != 3 || strings.Join(reasons, "") != "" {
+			t.Errorf("%s: %q, %v", name, reasons, err)
 		}
 	}
 }

@@ -66,6 +66,7 @@ var base = map[string]int{
 	"endpoints":                       services,
 	"endpointslices.discovery.k8s.io": services,
 	"ingresses.networking.k8s.io":     services,
+	"ipaddresses.networking.k8s.io":   services,
 	"pods":                            pods,
 
 	"mutatingwebhookconfigurations.admissionregistration.k8s.io":     gates,
@@ -79,11 +80,12 @@ var base = map[string]int{
 
 // implied are kinds of which the second needs the first, though its objects may not say
 // so: without its claim a volume is reclaimed, without its account a token is deleted,
-// without its Service a slice is.
+// without its Service a slice is, and so is an address.
 func implied() [][2]string {
 	return [][2]string{
 		{"persistentvolumeclaims", "persistentvolumes"},
 		{"serviceaccounts", "secrets"},
+		{"services", "ipaddresses.networking.k8s.io"},
 		{"services", "endpoints"},
 		{"services", "endpointslices.discovery.k8s.io"},
 		{"endpoints", "endpointslices.discovery.k8s.io"},

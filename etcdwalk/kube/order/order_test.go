@@ -99,7 +99,7 @@ func TestTheOrderOfANamespaceThatIsGone(t *testing.T) {
 		"Namespace /registry/namespaces/shop", "Namespace /registry/namespaces/there",
 		"ConfigMap /registry/configmaps/shop/a", "Secret /registry/secrets/shop/token", "ServiceAccount /registry/serviceaccounts/shop/default",
 		"PersistentVolume /registry/persistentvolumes/pv", "PersistentVolumeClaim /registry/persistentvolumeclaims/shop/data",
-		"Deployment /registry/deployments/shop/web", "Service /registry/services/specs/shop/web", "Pod /registry/pods/shop/bare",
+		"Deployment /registry/deployments/shop/web", "Service /registry/services/specs/shop/web", "IPAddress /registry/ipaddresses/10.0.0.1", "Pod /registry/pods/shop/bare",
 		"CustomResourceDefinition /registry/apiextensions.k8s.io/customresourcedefinitions/widgets.example.io", "Widget /registry/example.io/widgets/shop/w",
 		"ValidatingWebhookConfiguration /registry/validatingwebhookconfigurations/v", "ClusterRole /registry/clusterroles/r", " /registry/odd",
 	} {
@@ -123,9 +123,10 @@ func TestTheOrderOfANamespaceThatIsGone(t *testing.T) {
 9 /registry/deployments/shop/web
 10 /registry/replicasets/shop/web-1
 11 /registry/services/specs/shop/web
-12 /registry/pods/shop/bare
-13 /registry/namespaces/shop
-14 /registry/validatingwebhookconfigurations/v`
+12 /registry/ipaddresses/10.0.0.1
+13 /registry/pods/shop/bare
+14 /registry/namespaces/shop
+15 /registry/validatingwebhookconfigurations/v`
 	if got := strings.Join(got, " "); got != strings.ReplaceAll(want, "\n", " ") {
 		t.Errorf("got  %s\nwant %s", got, strings.ReplaceAll(want, "\n", " "))
 	}
