@@ -38,8 +38,8 @@ func TestWhatIsNeverRestoredIsReported(t *testing.T) {
 	same(t, "restored", holdings(t, target.Client(t), 0), those(held, func(key string) bool { return key != "compact_rev_key" && !transient(key) }))
 }
 
-// Into the cluster itself the bitmaps and addresses that its API servers keep
-// are not restored; all else that was lost is.
+// Into the cluster itself the bitmaps that its API servers keep are not restored; all else
+// that was lost is, the addresses with the Services that have them.
 func TestRestoreIntoTheSameClusterLeavesAllocations(t *testing.T) {
 	t.Parallel()
 	keys := newPair(t)
@@ -72,7 +72,7 @@ func TestRestoreIntoTheSameClusterLeavesAllocations(t *testing.T) {
 			excluded++
 		}
 	}
-	if excluded < 100 {
+	if excluded < 90 {
 		t.Errorf("%d objects were passed over", excluded)
 	}
 	same(t, "restored", holdings(t, client, 0), those(all, func(key string) bool { return !left[key] && !transient(key) }))
@@ -85,7 +85,7 @@ func leftToOthers(t *testing.T, e etcdwalk.Entry) bool {
 	kind, _, _ := strings.Cut(path, "/")
 	_, m, err := object.Read(e.Value)
 	switch {
-	case kind == "ranges", kind == "ipaddresses", kind == "leases", kind == "certificatesigningrequests":
+	case kind == "ranges", kind == "leases", kind == "certificatesigningrequests":
 		return true
 	case strings.HasPrefix(path, "services/endpoints/"):
 		check(t, err)

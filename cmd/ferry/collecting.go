@@ -28,7 +28,7 @@ func (r Restore) collected(ctx context.Context, p *Planned) error {
 		batch = batch[:0]
 		return err
 	}
-	for e, err := range r.allowed(ctx, p, p.job.Source) {
+	for e, err := range r.allowed(ctx, p, p.job.Source, p.sel) {
 		if err == nil {
 			if batch = append(batch, e.Clone()); len(batch) < watchKeys {
 				continue

@@ -351,6 +351,77 @@ func TestPortsAreMarkedBesideOtherWriters(t *testing.T) {
 	}
 }
 
+// TestPortsOfAnInterruptedRestoreAreMarked: its Services are there.
+func TestPortsOfAnInterruptedRestoreAreMarked(t *testing.T) {
+	h := shop(t, bitmap(t, allPorts))
+	const address = "/registry/ipaddresses/10.0.0.7"
+	h.del("/registry/services/specs/shop/web", address)
+	ctx, cancel := context.WithCancel(t.Context())
+	r := h.restore(kube.Filter{Include: []string{"svc/web"}, Namespaces: []string{"shop"}})
+	r.Report = func(line replay.Line) error {
+		if line.Fate == replay.Created && line.Revision > 0 {
+			cancel()
+		}
+		return nil
+	}
+	planned, err := r.Plan(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := r.Apply(ctx, planned)
+	if !errors.Is(err, context.Canceled) || done.Counts[replay.Created] == 0 || h.get(bitmapKey) != bitmap(t, allPorts, 30_100, 30_101, 32_767) || len(planned.Unmarked) > 0 {
+		t.Errorf("%v: %v, unmarked %v", err, done.Counts, planned.Unmarked)
+	}
+}
+
+// answering is a Target that answers otherwise for a key.
+type answering struct {
+	etcdwalk.Target
+	key    string
+	answer func(etcdwalk.Result) etcdwalk.Result
+}
+
+func (a answering) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk.Result {
+	results := a.Target.Apply(ctx, writes)
+	for i, w := range writes {
+		if string(w.Key) == a.key {
+			results[i] = a.answer(results[i])
+		}
+	}
+	return results
+}
+
+// TestLostAnswersAboutPorts: a mark whose answer was lost is found; rights that do not
+// suffice are told, and fail nothing.
+func TestLostAnswersAboutPorts(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer etcdwalk.Result
+		raced  bool
+		told   error
+	}{
+		"lost":   {etcdwalk.Result{State: etcdwalk.WriteUnknown, Err: etcdwalk.ErrUnavailable}, false, nil},
+		"denied": {etcdwalk.Result{State: etcdwalk.WriteFailed, Err: etcdwalk.ErrDenied}, true, etcdwalk.ErrDenied},
+	} {
+		h := shop(t, bitmap(t, allPorts))
+		h.del("/registry/services/specs/shop/web")
+		fired := 0
+		r := h.restore(kube.Filter{Include: []string{"svc/web"}, Namespaces: []string{"shop"}})
+		r.Target = answering{h.Target(), bitmapKey, func(etcdwalk.Result) etcdwalk.Result {
+			if fired++; c.raced { // then nothing was written
+				put(t, h.client, bitmapKey, bitmap(t, allPorts))
+			}
+			return c.answer
+		}}
+		planned, _ := mustRestore(t, r)
+		if is := h.get(bitmapKey) == bitmap(t, allPorts, 30_100, 30_101, 32_767); fired == 0 || is == c.raced || (len(planned.Unmarked) > 0) != (c.told != nil) {
+			t.Errorf("%s: %d answers, marked %v, unmarked %v", name, fired, is, planned.Unmarked)
+		}
+		if c.told != nil && (len(planned.Unmarked) != 1 || !errors.Is(planned.Unmarked[0].Err, c.told)) {
+			t.Errorf("%s: unmarked %v", name, planned.Unmarked)
+		}
+	}
+}
+
 // TestAnAddressThatIsTakenMeanwhileStays: under every policy; and another Service's port is
 // only found in the plan.
 func TestAnAddressThatIsTakenMeanwhileStays(t *testing.T) {

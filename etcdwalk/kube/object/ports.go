@@ -145,5 +145,6 @@ func jsonWithData(value, data []byte) ([]byte, error) {
 		return nil, err
 	}
 	// It has a range, and so a member before this one.
-	return fmt.Appendf(text[:len(text)-1], ",\"data\":%q}\n", base64.StdEncoding.EncodeToString(data)), nil
+	text = fmt.Appendf(text[:len(text)-1], ",\"data\":%q}", base64.StdEncoding.EncodeToString(data))
+	return append(text, value[len(bytes.TrimRight(value, " \t\r\n")):]...), nil
 }
