@@ -9,7 +9,6 @@ import (
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/need"
-	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
 
@@ -31,8 +30,8 @@ type marks struct {
 	due    map[string][]int // by prefix: of Services that were written since the last mark
 }
 
-// An Unmarked is some node ports that were not marked as taken under a key, and why.
-type Unmarked struct {
+// unmarked are some node ports that were not marked as taken under a key, and why.
+type unmarked struct {
 	Ports []int
 	Key   string
 	Err   error
@@ -61,7 +60,7 @@ func (m *marks) mark(ctx context.Context) {
 	for prefix, ports := range m.due {
 		key := need.PortsKey(prefix)
 		if err := m.take(ctx, key, ports); err != nil {
-			m.p.Unmarked = append(m.p.Unmarked, Unmarked{ascending(ports), quoted(key), err})
+			m.p.Unmarked = append(m.p.Unmarked, unmarked{ascending(ports), quoted(key), err})
 		}
 	}
 	clear(m.due)
@@ -79,13 +78,7 @@ func (m *marks) take(ctx context.Context, key []byte, ports []int) error {
 		if have == nil {
 			return nil // no API server has begun here: it will look for all ports first
 		}
-		value, errEdit := m.p.query.Opener().Edit(ctx, key, have.Value, func(plain []byte) ([]byte, error) {
-			taken, err := object.ParsePorts(plain)
-			if err != nil {
-				return nil, err
-			}
-			return taken.With(ports...)
-		})
+		value, errEdit := m.p.query.Opener().TakePorts(ctx, key, have.Value, ports...)
 		if errEdit != nil {
 			return errEdit
 		}

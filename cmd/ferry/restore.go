@@ -60,7 +60,7 @@ type Planned struct {
 	// Services that come back.
 	Ports []int
 	// Unmarked are those of which an apply did not.
-	Unmarked []Unmarked
+	Unmarked []unmarked
 	// Doubts say what may be wrong with the target, or is to be expected, one by one.
 	Doubts []string
 	// Watched is for how long no API server gave a sign of life in the target, Waited what of

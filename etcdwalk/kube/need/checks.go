@@ -33,7 +33,7 @@ type Checks struct {
 	heads     map[string]head            // what the target holds, by key
 	seals     map[string]map[string]bool // what values of a kind are sealed by, by kind
 	allotted  map[Allotment]holder       // who has an address or a node port
-	bitmaps   map[bitmap]*object.Ports   // of node ports; nil: not known
+	bitmaps   map[bitmap]nodePorts       // which node ports there are
 	adopted   map[string]bool            // keys
 	selecting map[string][]controller    // by what their keys begin with
 	versions  map[string][]string        // of definitions in the target, by kind

@@ -1,7 +1,6 @@
 package need
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
@@ -156,20 +155,25 @@ func (j *judgement) beyond(ctx context.Context, port allotment) (string, error) 
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	have, err := j.ports(ctx, true)
-	if err != nil || have == nil {
+	if err != nil || have == (nodePorts{}) {
 		return "", err
 	}
 	was, err := j.ports(ctx, false)
 	switch {
 	case err != nil:
 		return "", err
-	case was != nil && was.Range != have.Range:
-		return fmt.Sprintf("%s: it has %s, and the node ports of the cluster are %s, which were %s", kube.Addresses, port.name, have.Range, was.Range), nil
-	case !have.Contains(port.Port):
-		return fmt.Sprintf("%s: its %s is none of the cluster's node ports, %s", kube.Addresses, port.name, have.Range), nil
+	case was != (nodePorts{}) && was != have:
+		return fmt.Sprintf("%s: it has %s, and the node ports of the cluster are %s, which were %s", kube.Addresses, port.name, have, was), nil
+	case port.Port < have.first || port.Port > have.last:
+		return fmt.Sprintf("%s: its %s is none of the cluster's node ports, %s", kube.Addresses, port.name, have), nil
 	}
 	return "", nil
 }
+
+// nodePorts are those that there are; the zero value: none are known.
+type nodePorts struct{ first, last int }
+
+func (p nodePorts) String() string { return fmt.Sprintf("%d-%d", p.first, p.last) }
 
 // A bitmap says where one of node ports is: in the target or in the source, under a prefix.
 type bitmap struct {
@@ -178,8 +182,8 @@ type bitmap struct {
 }
 
 // ports are the node ports of the target or of the source, under the prefix of what is
-// judged; nil: none are known.
-func (j *judgement) ports(ctx context.Context, target bool) (*object.Ports, error) {
+// judged.
+func (j *judgement) ports(ctx context.Context, target bool) (ports nodePorts, err error) {
 	at, view := bitmap{target, j.class.Prefix}, j.Source
 	if target {
 		view = j.View
@@ -187,17 +191,16 @@ func (j *judgement) ports(ctx context.Context, target bool) (*object.Ports, erro
 	if known, looked := j.bitmaps[at]; looked {
 		return known, nil
 	}
-	var ports *object.Ports
 	for e, err := range view.Walk(ctx, etcdwalk.Selection{Ranges: etcdwalk.Ranges{etcdwalk.Key(PortsKey(at.prefix))}}) {
 		if err != nil {
-			return nil, fmt.Errorf("look which node ports there are: %w", err)
+			return ports, fmt.Errorf("look which node ports there are: %w", err)
 		}
-		if plain, err := j.Opener.Open(ctx, e.Key, e.Value); err == nil {
-			ports, _ = object.ParsePorts(bytes.Clone(plain)) // of one that cannot be read nothing is known
+		if first, last, err := j.Opener.NodePorts(ctx, e.Key, e.Value); err == nil { // else none are known
+			ports = nodePorts{first, last}
 		}
 	}
 	if j.bitmaps == nil {
-		j.bitmaps = map[bitmap]*object.Ports{}
+		j.bitmaps = map[bitmap]nodePorts{}
 	}
 	j.bitmaps[at] = ports
 	return ports, nil

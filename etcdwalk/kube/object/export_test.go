@@ -1,6 +1,7 @@
 package object
 
 import (
+	"context"
 	"encoding/json"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -32,4 +33,24 @@ func (o *Object) ToJSON(indent string) ([]byte, error) {
 		return text, nil
 	}
 	return []byte(escape(string(text))), nil
+}
+
+// Taken are the ports that a RangeAllocation says are taken.
+func Taken(value []byte) (taken map[int]bool, err error) {
+	p, err := parsePorts(value)
+	if err != nil {
+		return nil, err
+	}
+	taken = map[int]bool{}
+	for i := range p.taken.BitLen() {
+		if p.taken.Bit(i) == 1 {
+			taken[p.first+i] = true
+		}
+	}
+	return taken, nil
+}
+
+// Edit changes what may be encrypted at rest.
+func (o *Opener) Edit(ctx context.Context, key, value []byte, change func([]byte) ([]byte, error)) ([]byte, error) {
+	return o.edit(ctx, key, value, change)
 }

@@ -2,6 +2,7 @@ package object
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -19,28 +20,51 @@ const (
 	allocationData  = 3
 )
 
-// Ports are the node ports of a cluster that are taken, as API servers store them: a
-// RangeAllocation, whose data is one number, big-endian and without leading zeros. A bit of
-// it is a port, the lowest the first of the range (kubernetes:
-// pkg/registry/core/service/allocator/bitmap.go).
-type Ports struct {
-	// Range is the ports there are, as in "30000-32767".
-	Range string
+// NodePorts are the first and the last node port of a cluster, from the stored
+// RangeAllocation that says which of them are taken. Errors repeat no byte of it.
+func (o *Opener) NodePorts(ctx context.Context, key, value []byte) (first, last int, err error) {
+	plain, err := o.Open(ctx, key, value)
+	if err != nil {
+		return 0, 0, err
+	}
+	p, err := parsePorts(plain)
+	if err != nil {
+		return 0, 0, err
+	}
+	return p.first, p.last, nil
+}
 
+// TakePorts is a stored RangeAllocation in which some node ports are taken too. All else of
+// it stays as it was; it is the very same value if they were taken. If it was encrypted at
+// rest, it is again.
+func (o *Opener) TakePorts(ctx context.Context, key, value []byte, ports ...int) ([]byte, error) {
+	return o.edit(ctx, key, value, func(plain []byte) ([]byte, error) {
+		p, err := parsePorts(plain)
+		if err != nil {
+			return nil, err
+		}
+		return p.with(ports)
+	})
+}
+
+// nodePorts are those that are taken, as API servers store them: one number, big-endian and
+// without leading zeros. A bit of it is a port, the lowest the first of the range (kubernetes:
+// pkg/registry/core/service/allocator/bitmap.go).
+type nodePorts struct {
 	value       []byte
 	first, last int
 	taken       *big.Int
 }
 
-// ParsePorts reads a stored RangeAllocation, in protobuf or JSON. Errors repeat no byte of it.
-func ParsePorts(value []byte) (*Ports, error) {
-	p := &Ports{value: value}
+// parsePorts reads a RangeAllocation in protobuf or JSON.
+func parsePorts(value []byte) (*nodePorts, error) {
 	var m Meta
+	var ports string
 	var data []byte
 	var err error
 	switch encodingByMark(value) {
 	case Protobuf:
-		data, err = p.readProtobuf(&m)
+		ports, data, err = m.readAllocation(value[len(protobufMagic):])
 	case JSON:
 		var read struct {
 			APIVersion string `json:"apiVersion"`
@@ -51,7 +75,7 @@ func ParsePorts(value []byte) (*Ports, error) {
 		if json.Unmarshal(bytes.TrimSpace(value), &read) != nil {
 			err = errors.New("no JSON of a RangeAllocation")
 		}
-		m.APIVersion, m.Kind, p.Range, data = read.APIVersion, read.Kind, read.Range, read.Data
+		m.APIVersion, m.Kind, ports, data = read.APIVersion, read.Kind, read.Range, read.Data
 	default:
 		err = errUnedited
 	}
@@ -61,33 +85,33 @@ func ParsePorts(value []byte) (*Ports, error) {
 	if m.APIVersion != "v1" || m.Kind != "RangeAllocation" {
 		return nil, errors.New("no RangeAllocation")
 	}
-	if p.first, p.last, err = portRange(p.Range); err != nil {
+	p := &nodePorts{value: value, taken: new(big.Int).SetBytes(data)}
+	if p.first, p.last, err = portRange(ports); err != nil {
 		return nil, err
 	}
-	p.taken = new(big.Int).SetBytes(data)
 	if p.taken.BitLen() > p.last-p.first+1 {
 		return nil, errors.New("ports beyond its range are taken")
 	}
 	return p, nil
 }
 
-func (p *Ports) readProtobuf(m *Meta) (data []byte, err error) {
-	raw, err := m.readEnvelope(p.value[len(protobufMagic):])
+// readAllocation reads a RangeAllocation in its envelope, but for its metadata.
+func (m *Meta) readAllocation(b []byte) (ports string, data []byte, err error) {
+	raw, err := m.readEnvelope(b)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	var ports []byte
+	var text []byte
 	err = eachField(raw, "range allocation", func(f field) error {
 		switch f.number {
 		case allocationRange:
-			return f.once(&ports)
+			return f.once(&text)
 		case allocationData:
 			return f.once(&data)
 		}
 		return nil
 	})
-	p.Range = string(ports)
-	return data, err
+	return string(text), data, err
 }
 
 // portRange reads a range as API servers write it.
@@ -101,19 +125,12 @@ func portRange(text string) (first, last int, err error) {
 	return first, last, nil
 }
 
-// Contains tells whether a port is one of the range.
-func (p *Ports) Contains(port int) bool { return port >= p.first && port <= p.last }
-
-// Taken tells whether a port is.
-func (p *Ports) Taken(port int) bool { return p.Contains(port) && p.taken.Bit(port-p.first) == 1 }
-
-// With is the stored value in which some ports are taken too, and all else is as it was: the
-// very same bytes if they were.
-func (p *Ports) With(ports ...int) ([]byte, error) {
+// with is the stored value in which some ports are taken too.
+func (p *nodePorts) with(ports []int) ([]byte, error) {
 	taken := new(big.Int).Set(p.taken)
 	for _, port := range ports {
-		if !p.Contains(port) {
-			return nil, fmt.Errorf("port %d is not in the range %s", port, p.Range)
+		if port < p.first || port > p.last {
+			return nil, fmt.Errorf("port %d is none of %d-%d", port, p.first, p.last)
 		}
 		taken.SetBit(taken, port-p.first, 1)
 	}

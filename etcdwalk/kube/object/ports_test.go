@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
@@ -56,17 +57,17 @@ func TestThePortsOfAnAPIServer(t *testing.T) {
 				}
 			}
 		}
-		p, err := object.ParsePorts(value)
+		var plain *object.Opener
+		got, err := object.Taken(value)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for port := 29_999; port <= 32_768; port++ {
-			if p.Taken(port) != taken[port] || p.Contains(port) != (port >= 30_000 && port <= 32_767) {
-				t.Errorf("%s, port %d: taken %v, in the range %v", fixture, port, p.Taken(port), p.Contains(port))
-			}
+		if diff := cmp.Diff(taken, got); diff != "" {
+			t.Errorf("%s: ports taken (-want +got):\n%s", fixture, diff)
 		}
-		if services < 15 || len(taken) != 5 || p.Range != "30000-32767" {
-			t.Errorf("%s: %d Services have %d ports of %s", fixture, services, len(taken), p.Range)
+		first, last, err := plain.NodePorts(t.Context(), []byte(bitmapKey), value)
+		if services < 15 || len(taken) != 5 || first != 30_000 || last != 32_767 || err != nil {
+			t.Errorf("%s: %d Services have %d ports of %d-%d, %v", fixture, services, len(taken), first, last, err)
 		}
 	}
 }
@@ -94,6 +95,7 @@ func TestAPortIsTakenAsAnAPIServerTakesIt(t *testing.T) {
 	if !bytes.Equal(stored(t, all, 30100, 30101, 30102, 30103, 32724), entriesByKey(t)[bitmapKey]) {
 		t.Error("the fixture's bitmap is not what the serializer makes of its ports")
 	}
+	var none *object.Opener
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
 		var before, more []int
@@ -108,21 +110,13 @@ func TestAPortIsTakenAsAnAPIServerTakesIt(t *testing.T) {
 			string(stored(t, all, before...)): string(stored(t, all, both...)),
 			jsonPorts(before...):              jsonPorts(both...),
 		} {
-			p, err := object.ParsePorts([]byte(was))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got, err := p.With(more...); err != nil || string(got) != want {
+			if got, err := none.TakePorts(t.Context(), []byte(bitmapKey), []byte(was), more...); err != nil || string(got) != want {
 				t.Fatalf("%v and %v: %q, %v, want %q", before, more, got, err, want)
 			}
 		}
 	}
-	p, err := object.ParsePorts(stored(t, all))
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, port := range []int{-1, 0, 29_999, 32_768, 1 << 40} {
-		if _, err := p.With(30_000, port); err == nil || p.Taken(port) {
+		if _, err := none.TakePorts(t.Context(), []byte(bitmapKey), stored(t, all), 30_000, port); err == nil {
 			t.Errorf("port %d was taken", port)
 		}
 	}
@@ -151,8 +145,12 @@ func TestWhatIsNoBitmapIsNotEdited(t *testing.T) {
 		"JSON of another kind":  `{"kind":"ConfigMap","apiVersion":"v1","range":"30000-32767"}`,
 		"JSON with range twice": `{"kind":"RangeAllocation","apiVersion":"v1","range":"30000-32767","range":"1-2"}`,
 	} {
-		if p, err := object.ParsePorts([]byte(value)); err == nil {
-			t.Errorf("%s: %+v", name, p)
+		var none *object.Opener
+		if first, last, err := none.NodePorts(t.Context(), []byte(bitmapKey), []byte(value)); err == nil {
+			t.Errorf("%s: %d-%d", name, first, last)
+		}
+		if _, err := none.TakePorts(t.Context(), []byte(bitmapKey), []byte(value)); err == nil {
+			t.Errorf("%s: it was edited", name)
 		}
 	}
 }
@@ -199,27 +197,34 @@ func FuzzPorts(f *testing.F) {
 	f.Add([]byte(`{"kind":"RangeAllocation","apiVersion":"v1","range":"1-65535","data":null}`), 65_535)
 	f.Add(valueOf(f, bitmapKey, "k8s\x00"), 30_100)
 	f.Fuzz(func(t *testing.T, value []byte, port int) {
-		p, err := object.ParsePorts(value)
+		var none *object.Opener
+		first, last, err := none.NodePorts(t.Context(), []byte(bitmapKey), value)
 		if err != nil {
 			return
 		}
-		made, err := p.With(port)
-		if (err == nil) != p.Contains(port) {
-			t.Fatalf("port %d of %s: %v", port, p.Range, err)
+		taken, err := object.Taken(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := none.TakePorts(t.Context(), []byte(bitmapKey), value, port)
+		if (err == nil) != (port >= first && port <= last) {
+			t.Fatalf("port %d of %d-%d: %v", port, first, last, err)
 		}
 		if err != nil {
 			return
 		}
-		again, err := object.ParsePorts(made)
-		if err != nil || again.Range != p.Range || len(made) > len(value)+16_000 {
+		again, err := object.Taken(made)
+		if err != nil || len(made) > len(value)+16_000 {
 			t.Fatalf("%q became %q: %v", value, made, err)
 		}
-		for other := range 65_536 {
-			if again.Taken(other) != (p.Taken(other) || other == port) {
-				t.Fatalf("%q and port %d: %d is taken: %v", value, port, other, again.Taken(other))
-			}
+		taken[port] = true
+		if diff := cmp.Diff(taken, again); diff != "" {
+			t.Fatalf("%q and port %d (-want +got):\n%s", value, port, diff)
 		}
-		if same, err := again.With(port); err != nil || !bytes.Equal(same, made) {
+		if one, other, err := none.NodePorts(t.Context(), []byte(bitmapKey), made); err != nil || one != first || other != last {
+			t.Errorf("%q became %q, of %d-%d: %v", value, made, one, other, err)
+		}
+		if same, err := none.TakePorts(t.Context(), []byte(bitmapKey), made, port); err != nil || !bytes.Equal(same, made) {
 			t.Errorf("%q and port %d again: %q, %v", made, port, same, err)
 		}
 	})

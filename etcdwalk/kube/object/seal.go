@@ -183,10 +183,10 @@ func (o *Opener) open(ctx context.Context, key, value []byte) (plain []byte, by 
 	return nil, nil, fmt.Errorf("%w by %s: the key does not open it", ErrSealed, encoding.Seal())
 }
 
-// Edit is a value with a change to what was stored before it was encrypted at rest. It is
+// edit is a value with a change to what was stored before it was encrypted at rest. It is
 // encrypted again by what had done it, under the same key of etcd; without a change it is the
 // very same value.
-func (o *Opener) Edit(ctx context.Context, key, value []byte, change func(plain []byte) ([]byte, error)) ([]byte, error) {
+func (o *Opener) edit(ctx context.Context, key, value []byte, change func(plain []byte) ([]byte, error)) ([]byte, error) {
 	plain, by, err := o.open(ctx, key, value)
 	if err != nil {
 		return nil, err
