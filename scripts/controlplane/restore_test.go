@@ -98,15 +98,17 @@ func (f *ferry) run(words ...string) (code int, said string) {
 	return c.ProcessState.ExitCode(), out.String()
 }
 
-// TestRestoresIntoALivingClusterStay: what was lost by a restore, and what stays now
-// (KUBERNETES.md 13), RUNS times each.
-func TestRestoresIntoALivingClusterStay(t *testing.T) {
-	p := controlplane.Start(t)
-	populate(p)
-	runs, err := strconv.Atoi(os.Getenv("RUNS"))
-	if err != nil {
-		runs = 2
+// runs is how often each scenario is played.
+func runs() int {
+	if n, err := strconv.Atoi(os.Getenv("RUNS")); err == nil {
+		return n
 	}
+	return 2
+}
+
+// backUp makes an archive of what there is.
+func backUp(t *testing.T, p *controlplane.Plane) *ferry {
+	t.Helper()
 	dir := t.TempDir()
 	f := &ferry{t: t, program: os.Getenv("KUBEFERRY"), identity: filepath.Join(dir, "id"), endpoint: p.Etcd.Endpoint, archive: filepath.Join(dir, "a.zip.age")}
 	code, recipient := f.run("keygen", "--out", f.identity)
@@ -117,6 +119,15 @@ func TestRestoresIntoALivingClusterStay(t *testing.T) {
 	if code, said := f.run("backup", "--to", f.archive, "-r", strings.Fields(recipient)[0], "--endpoints", f.endpoint); code != 0 {
 		t.Fatal(said)
 	}
+	return f
+}
+
+// TestRestoresIntoALivingClusterStay: what was lost by a restore, and what stays now
+// (KUBERNETES.md 13), RUNS times each.
+func TestRestoresIntoALivingClusterStay(t *testing.T) {
+	p := controlplane.Start(t)
+	populate(p)
+	runs, f := runs(), backUp(t, p)
 	first := map[string]string{}
 	for _, c := range []struct {
 		name    string
