@@ -95,7 +95,7 @@ func TestOldStoreTakesNoBinary(t *testing.T) {
 	archive := strings.TrimSpace(must(t, exitDone, "backup", "--endpoints", source.Endpoint, "--to", folder, "-r", keys.recipient).stdout)
 	old, tree := startV2(t)
 	must(t, exitGuard, "restore", "--from", archive, "-i", keys.identity, "--endpoints", old.Endpoint, "--api=v2", "--scenario=new", "--yes", "--raw").
-		says(t, "nothing was written", "/registry/secrets/shop/binary", "UTF-8")
+		says(t, "nothing was written", "secret shop/binary", "UTF-8")
 	answer, err := tree.Get(t.Context(), "/", nil)
 	if err != nil || len(answer.Node.Nodes) != 0 {
 		t.Errorf("the tree holds %+v, %v", answer, err)

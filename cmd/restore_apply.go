@@ -53,7 +53,8 @@ func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r fe
 	stop()
 	o.unmarked(planned)
 	written := done.Counts[replay.Created] + done.Counts[replay.Replaced]
-	result := restoreResult{Target: planned.Target, Plan: planned.Tally, Applied: &done, Steps: o.steps, Keys: noteworthy(done.Tally), Shares: o.shares.sorted()}
+	result := o.result(planned, done.Tally)
+	result.Applied = &done
 	o.s.Result = result
 	if err != nil {
 		return o.explain(planned, done, written, err)

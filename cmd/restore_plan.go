@@ -15,7 +15,7 @@ import (
 
 // show prints the plan, with the target it is for.
 func (o *restoreOptions) show(cluster *flags.Cluster, planned *ferry.Planned) {
-	o.s.Result = restoreResult{Target: planned.Target, Plan: planned.Tally, Steps: o.steps, Keys: noteworthy(planned.Tally), Shares: o.shares.sorted()}
+	o.s.Result = o.result(planned, planned.Tally)
 	say := o.s.Data
 	if !o.yes && !o.dryRun && planned.Counts[replay.Created]+planned.Counts[replay.Replaced] > 0 { // a question follows, and nobody is to answer it blindly
 		say = o.s.Notice
@@ -54,6 +54,21 @@ func (o *restoreOptions) show(cluster *flags.Cluster, planned *ferry.Planned) {
 	o.tellSilence(planned)
 }
 
+// mostAlong bounds the keys that --json names.
+const mostAlong = 1000
+
+// result is what scripts are told of a plan and of what became of it so far.
+func (o *restoreOptions) result(planned *ferry.Planned, of replay.Tally) restoreResult {
+	r := restoreResult{Target: planned.Target, Plan: planned.Tally, Steps: o.steps, Keys: noteworthy(of), Shares: o.shares.sorted(), NodePorts: planned.Ports}
+	for _, key := range planned.Along[:min(mostAlong, len(planned.Along))] {
+		r.Along = append(r.Along, string(key))
+	}
+	for _, u := range planned.Unmarked {
+		r.Unmarked = append(r.Unmarked, u.Ports...)
+	}
+	return r
+}
+
 // tellShares counts what is to be written, a namespace a line, where it is too much to be named.
 func (o *restoreOptions) tellShares(say func(format string, args ...any), planned *ferry.Planned) {
 	if planned.Counts[replay.Created] <= int64(len(planned.Examples[replay.Created])) && planned.Counts[replay.Replaced] <= int64(len(planned.Examples[replay.Replaced])) {
@@ -71,11 +86,11 @@ func (o *restoreOptions) tellShares(say func(format string, args ...any), planne
 	for _, ns := range namespaces[:min(lines, len(namespaces))] {
 		texts := of[ns]
 		if len(texts) > kinds {
-			texts = append(slices.Clone(texts[:kinds]), fmt.Sprintf("and %d kinds more", len(texts)-kinds))
+			texts = append(slices.Clone(texts[:kinds]), "and "+console.Count(int64(len(texts)-kinds), "kind")+" more")
 		}
 		say("  in %s: %s", console.Printable(cmp.Or(ns, "no namespace")), console.Printable(strings.Join(texts, ", ")))
 	}
 	if more := len(namespaces) - lines; more > 0 {
-		say("  … and in %d namespaces more", more)
+		say("  … and in %s more", console.Count(int64(more), "namespace"))
 	}
 }

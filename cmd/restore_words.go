@@ -19,6 +19,11 @@ type restoreResult struct {
 	Steps   steps           `json:"steps"`
 	Keys    []line          `json:"keys,omitempty"`
 	Shares  []share         `json:"by_kind,omitempty"` // of what would be written
+	// NodePorts are to be marked as taken; of Unmarked an apply did not.
+	NodePorts []int `json:"node_ports,omitempty"`
+	Unmarked  []int `json:"node_ports_unmarked,omitempty"`
+	// Along are the first 1,000 keys that come along with the selection.
+	Along []string `json:"along,omitempty"`
 	// Back is absent if nothing was read back.
 	Back *ferry.Aftermath `json:"read_back,omitempty"`
 	// Watched is absent if nothing was looked at again.

@@ -3,6 +3,7 @@ package ferry
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -35,9 +36,9 @@ type Aftermath struct {
 // maxLosses bounds what is remembered by name.
 const maxLosses = 1000
 
-// looks are the moments after an apply at which what was written is looked at. The
+// lookAt are the moments after an apply at which what was written is looked at. The
 // garbage collector took up to six seconds, controllers one.
-var looks = [...]time.Duration{time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second}
+var lookAt = [...]time.Duration{time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second}
 
 // Alive tells whether API servers keep signs of life in the target. That there are none
 // proves nothing.
@@ -49,20 +50,25 @@ func (p *Planned) Alive(ctx context.Context) (bool, error) {
 // what did not stay. What it has seen by then it tells with an error as well.
 func (r Restore) Watch(ctx context.Context, p *Planned, during time.Duration) (Aftermath, error) {
 	w := &watching{r: r, p: p, lost: map[string]loss{}, expected: map[string]loss{}, counted: map[uint64]bool{}}
-	begun := time.Now()
-	moments := slices.DeleteFunc(slices.Clone(looks[:]), func(at time.Duration) bool { return at >= during })
+	begun, looks := time.Now(), 0
+	moments := slices.DeleteFunc(slices.Clone(lookAt[:]), func(at time.Duration) bool { return at >= during })
 	for i, at := range append(moments, during) {
 		told(r.Progress)(Watching, int64(time.Since(begun)/time.Second), int64(during/time.Second))
 		select {
 		case <-ctx.Done():
-			return w.told(time.Since(begun), i), ctx.Err()
+			return w.told(time.Since(begun), looks), ctx.Err()
 		case <-time.After(time.Until(begun.Add(at))):
 		}
-		if err := w.look(ctx, i > 0); err != nil {
-			return w.told(time.Since(begun), i), fmt.Errorf("look again at what was written: %w", err)
+		err := w.look(ctx, looks > 0)
+		switch {
+		case errors.Is(err, etcdwalk.ErrUnavailable) && i < len(moments):
+			continue // the last look counts
+		case err != nil:
+			return w.told(time.Since(begun), looks), fmt.Errorf("look again at what was written: %w", err)
 		}
+		looks++
 	}
-	aftermath := w.told(time.Since(begun), len(moments)+1)
+	aftermath := w.told(time.Since(begun), looks)
 	if aftermath.Count > 0 {
 		return aftermath, fmt.Errorf("%d of what was written did not stay%.0w", aftermath.Count, ErrIncomplete)
 	}

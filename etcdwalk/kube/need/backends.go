@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 )
 
@@ -47,13 +48,25 @@ func (j *judgement) conversion(ctx context.Context, definition field) (string, [
 	return "", wants, err
 }
 
-// backend is the Service that a configuration refers to, if it does.
+// backend is the Service that a configuration refers to, if it does. If the source has none
+// either, the configuration was as dead before, and that is only warned of.
 func (j *judgement) backend(ctx context.Context, service field) ([]want, error) {
 	namespace, name := service.text("namespace"), service.text("name")
 	if name == "" || !j.Rules.Binds(kube.DeadWebhooks) || j.Selected("services", namespace+"/"+name) {
 		return nil, nil
 	}
 	key, err := j.keyOf(ctx, j.class.Prefix, kube.Reference{Kind: "Service", Namespace: namespace, Name: name})
-	return []want{{rule: kube.DeadWebhooks, any: []candidate{{key: key}},
-		miss: fmt.Sprintf("its Service %s/%s is not in the cluster and not selected: requests that need it would fail", namespace, name)}}, err
+	if err != nil {
+		return nil, err
+	}
+	one := want{rule: kube.DeadWebhooks, any: []candidate{{key: key}},
+		miss: fmt.Sprintf("its Service %s/%s is not in the cluster and not selected: requests that need it would fail", namespace, name)}
+	before, err := etcdwalk.Any(ctx, j.Source, etcdwalk.Selection{Ranges: etcdwalk.Ranges{etcdwalk.Key(key)}})
+	if err != nil {
+		return nil, fmt.Errorf("look for service %s/%s in the source: %w", namespace, name, err)
+	}
+	if !before {
+		one.warn = fmt.Sprintf("%s %s needs Service %s/%s, which is in neither the cluster nor the source: requests that need it fail", j.class.Kind, j.class.Name, namespace, name)
+	}
+	return []want{one}, nil
 }

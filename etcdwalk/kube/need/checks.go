@@ -72,6 +72,7 @@ type want struct {
 	rule string
 	any  []candidate
 	miss string // why the object must not be written, if none is there
+	warn string // what is to be said instead, if that forbids nothing
 }
 
 // Judge says of each write why it must not be made, or nothing.
@@ -130,11 +131,10 @@ func (c *Checks) missing(ctx context.Context, writes []etcdwalk.Write, reasons [
 	for i := range wants {
 		wants[i] = slices.DeleteFunc(wants[i], func(w want) bool {
 			there := c.there(w)
-			if !there && w.rule == kube.AbsentOwners {
-				c.warn(w.rule, w.miss)
-				return true
+			if !there && w.warn != "" {
+				c.warn(w.rule, w.warn)
 			}
-			return there
+			return there || w.warn != ""
 		})
 	}
 	return wants, nil

@@ -76,17 +76,18 @@ const (
 	shop   = "Namespace /registry/namespaces/shop"
 )
 
-// TestWhatObjectsNeed: each case is written twice: as it stands it breaks the rule, and with
-// what mends it, it does not.
-func TestWhatObjectsNeed(t *testing.T) {
-	shown := map[string]bool{}
-	for name, c := range map[string]struct {
-		write  string
-		target string // beside the namespace shop
-		mended string // what more the target or the selection needs to have; empty: nothing helps
-		rule   string
-		says   string
-	}{
+// A needing is an object that breaks a rule, as it stands.
+type needing struct {
+	write  string
+	target string // beside the namespace shop
+	mended string // what more the target or the selection needs to have; empty: nothing helps
+	rule   string
+	says   string
+}
+
+// needing objects, each by what it lacks.
+func needings() map[string]needing {
+	return map[string]needing{
 		"no namespace":           {"ConfigMap /registry/configmaps/lost/a", "", "Namespace /registry/namespaces/lost", kube.Closure, "namespace lost is not"},
 		"one that is going":      {"ConfigMap /registry/configmaps/lost/a", `Namespace /registry/namespaces/lost {"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"}}`, "-", kube.Closure, "being deleted"},
 		"no owner":               {"ReplicaSet /registry/replicasets/shop/web-1 " + owned, "", "Deployment /registry/deployments/shop/web", kube.Closure, "its owner Deployment web (uid web)"},
@@ -135,7 +136,14 @@ func TestWhatObjectsNeed(t *testing.T) {
 			"", kube.Addresses, "its health-check node port 29999 is none"},
 		"another range": {`Service /registry/services/specs/shop/new {"spec":{"ports":[{"nodePort":30001,"protocol":"TCP"}]}}`, ports("30000-30999"),
 			"", kube.Addresses, "the node ports of the cluster are 30000-30999, which were 30000-32767"},
-	} {
+	}
+}
+
+// TestWhatObjectsNeed: each case is written twice: as it stands it breaks the rule, and with
+// what mends it, it does not.
+func TestWhatObjectsNeed(t *testing.T) {
+	shown := map[string]bool{}
+	for name, c := range needings() {
 		t.Run(name, func(t *testing.T) {
 			layout, err := kube.NewLayout()
 			if err != nil {
@@ -161,7 +169,7 @@ func TestWhatObjectsNeed(t *testing.T) {
 					t.Fatal(err)
 				}
 				checks := need.Checks{Rules: rules, Layout: layout, Survey: survey, Target: held, View: held.View(),
-					Selected: func(kind, name string) bool { return named[kind+"/"+name] }, Source: walktest.NewView(objects(t, layout, ports("30000-32767"))...),
+					Selected: func(kind, name string) bool { return named[kind+"/"+name] }, Source: walktest.NewView(objects(t, layout, ports("30000-32767")+"\nService /registry/services/specs/shop/hook")...),
 					Finders: []*kube.Finder{query.Finder(held.View())}}
 				e := objects(t, layout, c.write)[0]
 				reasons, err := checks.Judge(t.Context(), []etcdwalk.Write{{Key: e.Key, Value: e.Value}})
@@ -252,6 +260,7 @@ func TestWhatIsToBeExpectedIsSaid(t *testing.T) {
 		{`CronJob /registry/cronjobs/shop/nightly {"spec":{}}`, "", "missed-schedules: cronjob shop/nightly may run at once"},
 		{`CronJob /registry/cronjobs/shop/nightly {"spec":{"suspend":true}}`, "", ""},
 		{`CronJob /registry/cronjobs/shop/nightly {"spec":{}}`, kube.MissedSchedules, ""},
+		{`APIService /registry/apiregistration.k8s.io/apiservices/v1.example.io {"spec":{"service":{"namespace":"shop","name":"never"}}}`, "", "dead-webhooks: apiservices.apiregistration.k8s.io v1.example.io needs Service shop/never, which is in neither"},
 		{"ReplicaSet /registry/replicasets/shop/web-1 " + either, "", "absent-owners: replicasets.apps shop/web-1 names Deployment gone (uid g)"},
 		{"ReplicaSet /registry/replicasets/shop/web-1 " + either, kube.AbsentOwners, ""},
 		{"ReplicaSet /registry/replicasets/shop/web-1 " + owned, "", ""},
