@@ -10,6 +10,7 @@ import (
 const rulesIntro = `A restore keeps rules, before --on-conflict is asked about anything. The first
 that covers an object decides:
 
+  warn   it is said, and nothing more
   skip   the object is left out, and counted
   check  nothing is written if the object would be, until that is mended
   never  left out or checked, whatever anybody says
