@@ -86,6 +86,7 @@ type crowded struct {
 	etcdwalk.Target
 	t      *testing.T
 	random *rand.Rand
+	steps  int // at most, between two writes
 	others *kubetest.Controllers
 }
 
@@ -100,7 +101,7 @@ func (c *crowded) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk
 }
 
 func (c *crowded) some(ctx context.Context) {
-	for range c.random.IntN(4) {
+	for range c.random.IntN(c.steps + 1) {
 		if err := c.others.Step(ctx); err != nil {
 			c.t.Error(err)
 		}
@@ -151,11 +152,16 @@ func pathOf(i int) string { return []string{"configmaps", "secrets", "serviceacc
 
 func classOf(t *testing.T, key string) etcdwalk.Class {
 	t.Helper()
+	return theLayout(t).Classify([]byte(key))
+}
+
+func theLayout(t *testing.T) *kube.Layout {
+	t.Helper()
 	layout, err := kube.NewLayout()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return layout.Classify([]byte(key))
+	return layout
 }
 
 // An accident is what is deleted, and what is asked for to have it back.
@@ -252,7 +258,7 @@ func livingRound(t *testing.T, s *store, a accident, seed uint64) (string, *kube
 	settle()
 	r := ferry.Restore{Source: archive, Query: query(t, a.filter), Cluster: s.Source, Policy: replay.Skip,
 		ClusterIs: []string{"uid-namespaces-kube-system"},
-		Target:    &crowded{Target: s.Target, t: t, random: random, others: others}}
+		Target:    &crowded{Target: s.Target, t: t, random: random, steps: 3, others: others}}
 	if a.change != nil {
 		a.change(&r)
 	}
