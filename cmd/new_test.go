@@ -85,7 +85,7 @@ func TestANewEtcdIsWatched(t *testing.T) {
 		s, _ := step["seconds"].(float64)
 		return s
 	}
-	if watch := seconds("watch"); watch <= 0 || watch > 1.5 || seconds("plan") <= 0 {
+	if watch := seconds("signs"); watch <= 0 || watch > 1.5 || seconds("plan") <= 0 {
 		t.Errorf("steps: %v", steps)
 	}
 	must(t, exitDone, append(restore, "-v")...).says(t, "Restart, and do not only start", "1. restart every kube-apiserver", "3. then restart the kubelets")

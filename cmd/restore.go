@@ -131,7 +131,7 @@ func (o *restoreOptions) run(ctx context.Context, query kube.Query) (err error) 
 	planned, err := r.Plan(ctx)
 	stop()
 	if o.steps.Plan = watch.lap(); planned != nil {
-		o.steps.Plan, o.steps.Watch = o.steps.Plan.split(planned.Waited)
+		o.steps.Plan, o.steps.Signs = o.steps.Plan.split(planned.Waited)
 		o.show(cluster.Cluster, planned)
 	}
 	if err != nil || o.dryRun {

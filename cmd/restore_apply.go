@@ -61,12 +61,19 @@ func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r fe
 	}
 	o.s.Data("Done:   %s", countsText(done.Counts))
 	o.s.Talk("%s written, %s, %.1f s, %s granted.", console.Count(written, "key"), console.Bytes(done.Bytes), o.steps.Apply.took.Seconds(), console.Count(int64(done.Leases), "lease"))
-	if result.Back, err = o.readBack(ctx, r, planned, written); err == nil {
+	if result.Back, err = o.readBack(ctx, r, planned, written); result.Back != nil {
+		o.steps.Back = watch.lap()
+	}
+	if err == nil {
 		result.Watched, err = o.watch(ctx, r, planned, written)
+	}
+	if result.Watched != nil {
+		o.steps.Watch = watch.lap()
 	}
 	if err == nil {
 		o.tellNext(&result)
 	}
+	result.Steps = o.steps
 	o.s.Result = result
 	return err
 }

@@ -3,13 +3,16 @@ package cmd
 import "time"
 
 // steps tell scripts what the steps of a restore cost, as far as they were
-// taken. Verify includes the opening of the archive. Watch is what of the watch over a
-// target nothing else was done in.
+// taken. Verify includes the opening of the archive. Signs is what of the watch for signs of
+// API servers nothing else was done in.
 type steps struct {
 	Verify *step `json:"verify,omitempty"`
 	Plan   *step `json:"plan,omitempty"`
-	Watch  *step `json:"watch,omitempty"`
+	Signs  *step `json:"signs,omitempty"`
 	Apply  *step `json:"apply,omitempty"`
+	// Back and Watch are the looks at what was written: they are no part of Apply.
+	Back  *step `json:"read_back,omitempty"`
+	Watch *step `json:"watch,omitempty"`
 }
 
 // A step is the time that one took, and how many bytes of the archive, as it

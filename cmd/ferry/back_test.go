@@ -68,3 +68,30 @@ func TestReadBackTellsWhatDiffers(t *testing.T) {
 		})
 	}
 }
+
+// TestReadBackMissesNoLease: a key that has lost its lease would never go.
+func TestReadBackMissesNoLease(t *testing.T) {
+	event := etcdwalk.Entry{Key: []byte("/registry/events/a/e"), Value: []byte(`{"apiVersion":"v1","kind":"Event","metadata":{"name":"e","namespace":"a"}}`), Lease: 7, CreateRevision: 1, ModRevision: 1, Version: 1}
+	archive := walktest.NewView(event)
+	archive.TTLs = map[int64]etcdwalk.Lease{7: {ID: 7, State: etcdwalk.LeaseLive, Granted: 3600, Remaining: 1800}}
+	s := storeInMemory(t)
+	s.empty(t)
+	r := ferry.Restore{Source: archive, Query: query(t, kube.Filter{}), Cluster: s.Source, Target: s.Target, Scenario: kube.ScenarioNew, Regrant: true}
+	planned, err := r.Plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Apply(t.Context(), planned); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.ReadBack(t.Context(), planned); err != nil {
+		t.Errorf("as it was written: %v", err)
+	}
+	there := s.entries(t)[0]
+	if r := s.Apply(t.Context(), []etcdwalk.Write{{Key: there.Key, Value: there.Value, Seen: there.ModRevision}})[0]; r.State != etcdwalk.WriteApplied {
+		t.Fatal(r.Err)
+	}
+	if back, err := r.ReadBack(t.Context(), planned); !errors.Is(err, etcdwalk.ErrInvariant) || back.Count != 1 || back.Lost[0].What != "its lease" {
+		t.Errorf("without its lease: %v, %+v", err, back)
+	}
+}

@@ -244,7 +244,11 @@ func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, e
 	if err := r.adopt(ctx, planned); err != nil {
 		return unreached(planned), err
 	}
-	done, err := planned.job.Apply(ctx, planned.Plan)
+	job := planned.job
+	if r.Scenario == kube.ScenarioNew { // where nobody else writes, what is read back is what was written
+		job.Source = fingerprinting{job.Source, planned.written}
+	}
+	done, err := job.Apply(ctx, planned.Plan)
 	marks.mark(ctx)
 	if err == nil && !done.Complete() {
 		err = fmt.Errorf("some keys were not restored: %w", ErrIncomplete)

@@ -1,9 +1,13 @@
 package ferry
 
 import (
+	"cmp"
+	"context"
 	"hash/maphash"
+	"iter"
 	"slices"
 
+	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
 
@@ -14,6 +18,49 @@ type written struct {
 	hashes []uint64
 	sorted bool
 	last   int64 // the highest revision of a write
+
+	read []fingerprint // of what the apply read
+}
+
+// A fingerprint tells of an entry what a restore carries: 16 bytes, by which what is read
+// back is compared. That another value under the key has the same one happens once in 2⁶⁴.
+type fingerprint struct{ key, content uint64 }
+
+// fingerprint is that of an entry.
+func (w *written) fingerprint(e etcdwalk.Entry) fingerprint {
+	content := maphash.Bytes(w.seed, e.Value)
+	if e.Lease != 0 {
+		content = ^content
+	}
+	return fingerprint{w.hash(e.Key), content}
+}
+
+// fingerprinting is a view whose walks leave fingerprints.
+type fingerprinting struct {
+	etcdwalk.View
+	written *written
+}
+
+// Walk implements [etcdwalk.View].
+func (v fingerprinting) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[etcdwalk.Entry, error] {
+	return func(yield func(etcdwalk.Entry, error) bool) {
+		for e, err := range v.View.Walk(ctx, sel) {
+			if err == nil {
+				v.written.read = append(v.written.read, v.written.fingerprint(e))
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// wanted are the fingerprints of what was written, by key; none if they were not taken.
+func (w *written) wanted() []fingerprint {
+	slices.SortFunc(w.read, func(a, b fingerprint) int { return cmp.Compare(a.key, b.key) })
+	w.read = slices.CompactFunc(w.read, func(a, b fingerprint) bool { return a == b }) // a batch may be read again
+	w.read = slices.DeleteFunc(w.read, func(f fingerprint) bool { return !w.holds(f.key) })
+	return w.read
 }
 
 func newWritten() *written { return &written{seed: maphash.MakeSeed()} }
@@ -30,11 +77,13 @@ func (w *written) add(line replay.Line) {
 }
 
 // has tells whether a key was written.
-func (w *written) has(key []byte) bool {
+func (w *written) has(key []byte) bool { return w.holds(w.hash(key)) }
+
+func (w *written) holds(hash uint64) bool {
 	if !w.sorted {
 		slices.Sort(w.hashes)
 		w.sorted = true
 	}
-	_, found := slices.BinarySearch(w.hashes, w.hash(key))
+	_, found := slices.BinarySearch(w.hashes, hash)
 	return found
 }
