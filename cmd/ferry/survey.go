@@ -82,13 +82,13 @@ func (r Restore) allowed(ctx context.Context, p *Planned, source etcdwalk.View, 
 // see surveys what may be written, and tells which keys of it are Namespace objects'.
 func (r Restore) see(ctx context.Context, p *Planned, source etcdwalk.View) (_ *order.Survey, namespaces [][]byte, _ error) {
 	seen, selected := order.NewSurvey(cmp.Or(r.MaxMemory, maxSurvey)), map[string]bool{}
-	meta := p.metaOf(ctx)
+	meta, byName := p.metaOf(ctx), need.ByName()
 	for e, err := range r.allowed(ctx, p, source, p.sel) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("find out who owns whom: %w", err)
 		}
 		class := p.layout.Classify(e.Key)
-		if slices.Contains(need.ByName(), class.Kind) {
+		if slices.Contains(byName, class.Kind) {
 			selected[class.Kind+"/"+strings.TrimPrefix(class.Namespace+"/"+class.Name, "/")] = true
 		}
 		if class.Kind == "namespaces" {

@@ -19,19 +19,22 @@ type Reference struct {
 // A Finder finds the keys of objects that others refer to. It may be used by several at
 // once.
 type Finder struct {
+	known   []Kind     // that are compiled in
 	mu      sync.Mutex // of catalog
 	catalog catalog
 }
 
 // Finder makes a Finder for a view, out of which it reads the definitions of custom
 // resources once it has to.
-func (q Query) Finder(view etcdwalk.View) *Finder { return &Finder{catalog: newCatalog(q, view)} }
+func (q Query) Finder(view etcdwalk.View) *Finder {
+	return &Finder{known: Known(), catalog: newCatalog(q, view)}
+}
 
 // Key is the key of the object that one under a prefix refers to; nil if its kind is not
 // known, or has a namespace where there is none.
 func (f *Finder) Key(ctx context.Context, prefix string, r Reference) ([]byte, error) {
 	is := func(k Kind) bool { return k.Kind == r.Kind && k.inGroup(r.Group) }
-	kinds := Known()
+	kinds := f.known
 	i := slices.IndexFunc(kinds, is)
 	if i < 0 {
 		f.mu.Lock()

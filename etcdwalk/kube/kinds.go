@@ -45,8 +45,9 @@ func Known() []Kind {
 
 // KindNamed finds a kind that is compiled in by its name, as a key's class has it.
 func KindNamed(name string) (Kind, bool) {
+	plural, group, _ := strings.Cut(name, ".")
 	for _, kinds := range [][]Kind{table, openshift} {
-		if i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name() == name }); i >= 0 {
+		if i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Plural == plural && k.Group == group }); i >= 0 {
 			return kinds[i], true
 		}
 	}

@@ -20,16 +20,12 @@ var families = map[string][]string{
 	"pods":                     {"replicasets.apps", "replicationcontrollers", "statefulsets.apps", "daemonsets.apps"},
 }
 
-// adopt finds out whether a write comes back together with its controller, into a
+// adopt finds out whether an object comes back together with its controller, into a
 // namespace that the target has. Then it goes first, without its owner, who adopts it.
-func (c *Checks) adopt(ctx context.Context, w etcdwalk.Write) (reason string, err error) {
-	j := &judgement{Checks: c, class: c.Layout.Classify(w.Key)}
+func (j *judgement) adopt(ctx context.Context) (reason string, err error) {
 	owners, family := families[j.class.Kind]
-	if !family || w.Seen != 0 {
+	if !family || !j.anew {
 		return "", nil
-	}
-	if j.meta, err = c.Opener.Read(ctx, w.Key, w.Value); err != nil {
-		return "", nil //nolint:nilerr // nobody knows whose it is
 	}
 	i := slices.IndexFunc(j.meta.Owners, func(o object.Owner) bool { return o.Controller })
 	if i < 0 || !j.Survey.Holds(j.class.Namespace, j.meta.Owners[i]) {
@@ -47,7 +43,7 @@ func (c *Checks) adopt(ctx context.Context, w etcdwalk.Write) (reason string, er
 	if j.there(want{any: []candidate{{key: key}}}) || !j.there(want{any: []candidate{{key: namespace}}}) {
 		return "", nil // who owns it lives; or nobody can interfere
 	}
-	if _, err := object.WithoutOwners(w.Value); err != nil {
+	if _, err := object.WithoutOwners(j.write.Value); err != nil {
 		return "", nil //nolint:nilerr // it is written after its owner, as all else is
 	}
 	if j.Rules.Binds(kube.Adoption) {
@@ -61,7 +57,7 @@ func (c *Checks) adopt(ctx context.Context, w etcdwalk.Write) (reason string, er
 	if j.adopted == nil {
 		j.adopted = map[string]bool{}
 	}
-	j.adopted[string(w.Key)] = true
+	j.adopted[string(j.write.Key)] = true
 	return "", nil
 }
 

@@ -77,20 +77,21 @@ type want struct {
 
 // Judge says of each write why it must not be made, or nothing.
 func (c *Checks) Judge(ctx context.Context, writes []etcdwalk.Write) ([]string, error) {
-	reasons := make([]string, len(writes))
-	missing, err := c.missing(ctx, writes, reasons)
+	judged, err := c.judgeAll(ctx, writes)
 	if err != nil {
 		return nil, err
 	}
-	for i, w := range writes {
-		if reasons[i] == "" && len(missing[i]) > 0 {
-			reasons[i] = missing[i][0].rule + ": " + missing[i][0].miss
-		}
-		if reasons[i] == "" {
-			if reasons[i], err = c.adopt(ctx, w); err != nil {
+	reasons := make([]string, len(writes))
+	for i, j := range judged {
+		switch {
+		case j.reason == "" && len(j.wants) > 0:
+			j.reason = j.wants[0].rule + ": " + j.wants[0].miss
+		case j.reason == "" && j.known:
+			if j.reason, err = j.adopt(ctx); err != nil {
 				return nil, err
 			}
 		}
+		reasons[i] = j.reason
 	}
 	return reasons, nil
 }
@@ -98,38 +99,37 @@ func (c *Checks) Judge(ctx context.Context, writes []etcdwalk.Write) ([]string, 
 // Missing are the keys of what the objects of writes need and nobody has: it may be taken
 // along.
 func (c *Checks) Missing(ctx context.Context, writes []etcdwalk.Write) ([][]byte, error) {
-	missing, err := c.missing(ctx, writes, make([]string, len(writes)))
+	judged, err := c.judgeAll(ctx, writes)
 	if err != nil {
 		return nil, err
 	}
 	var keys [][]byte
-	for _, wants := range missing {
-		for _, w := range wants {
+	for _, j := range judged {
+		for _, w := range j.wants {
 			keys = append(keys, w.keys()...)
 		}
 	}
 	return keys, nil
 }
 
-// missing is what is wanted for each write and not there. Why a write must not be made
-// all the same goes into reasons.
-func (c *Checks) missing(ctx context.Context, writes []etcdwalk.Write, reasons []string) ([][]want, error) {
-	wants := make([][]want, len(writes))
+// judgeAll judges writes, and of what they want leaves what is missing.
+func (c *Checks) judgeAll(ctx context.Context, writes []etcdwalk.Write) ([]*judgement, error) {
+	judged := make([]*judgement, len(writes))
 	var keys [][]byte
 	for i, w := range writes {
 		var err error
-		if reasons[i], wants[i], err = c.judge(ctx, w); err != nil {
+		if judged[i], err = c.judge(ctx, w); err != nil {
 			return nil, err
 		}
-		for _, w := range wants[i] {
+		for _, w := range judged[i].wants {
 			keys = append(keys, w.keys()...)
 		}
 	}
 	if err := c.fetch(ctx, keys); err != nil {
 		return nil, err
 	}
-	for i := range wants {
-		wants[i] = slices.DeleteFunc(wants[i], func(w want) bool {
+	for _, j := range judged {
+		j.wants = slices.DeleteFunc(j.wants, func(w want) bool {
 			there := c.there(w)
 			if !there && w.warn != "" {
 				c.warn(w.rule, w.warn)
@@ -137,7 +137,7 @@ func (c *Checks) missing(ctx context.Context, writes []etcdwalk.Write, reasons [
 			return there || w.warn != ""
 		})
 	}
-	return wants, nil
+	return judged, nil
 }
 
 // keys are those that one who is wanted can have.

@@ -10,48 +10,60 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 )
 
+// judgement is an object before its judge.
+type judgement struct {
+	*Checks
+	write etcdwalk.Write
+	class etcdwalk.Class
+	meta  object.Meta
+	known bool // the metadata could be read
+	anew  bool // the target does not hold it
+
+	reason string // why it must not be written
+	wants  []want // what it needs; of that, in the end, what is missing
+}
+
 // judge says why a write must not be made, or what its object needs.
-func (c *Checks) judge(ctx context.Context, w etcdwalk.Write) (reason string, wants []want, err error) {
-	e, class := etcdwalk.Entry{Key: w.Key, Value: w.Value}, c.Layout.Classify(w.Key)
-	if class.Name == "" {
-		return "", nil, nil
+func (c *Checks) judge(ctx context.Context, w etcdwalk.Write) (*judgement, error) {
+	j := &judgement{Checks: c, write: w, class: c.Layout.Classify(w.Key), anew: w.Seen == 0}
+	e := etcdwalk.Entry{Key: w.Key, Value: w.Value}
+	if j.class.Name == "" {
+		return j, nil
 	}
-	if reason, err := c.sealed(ctx, class, e); reason != "" || err != nil {
-		return reason, nil, err
+	var err error
+	if j.reason, err = c.sealed(ctx, j.class, e); j.reason != "" || err != nil {
+		return j, err
 	}
-	j := &judgement{Checks: c, class: class, anew: w.Seen == 0}
 	if j.meta, err = c.Opener.Read(ctx, e.Key, e.Value); err != nil {
 		c.mu.Lock()
 		c.unknown++
 		c.mu.Unlock()
-		return "", j.places(), nil
+		j.wants = j.places()
+		return j, nil
 	}
+	j.known = true
 	if c.Rules.Binds(kube.Deleting) && j.meta.Deleting {
-		return kube.Deleting + ": it has a deletionTimestamp, and would be deleted at once", nil, nil
+		j.reason = kube.Deleting + ": it has a deletionTimestamp, and would be deleted at once"
+		return j, nil
 	}
 	if owner := j.operator(); owner != "" {
-		return kube.Operators + ": " + owner + " controls it, whose operator may be running: stop or pause that first", nil, nil
+		j.reason = kube.Operators + ": " + owner + " controls it, whose operator may be running: stop or pause that first"
+		return j, nil
 	}
-	if reason, err := j.version(ctx); reason != "" || err != nil {
-		return reason, nil, err
+	if j.reason, err = j.version(ctx); j.reason != "" || err != nil {
+		return j, err
 	}
-	wants = j.places()
-	if wants, err = j.owners(ctx, wants); err != nil {
-		return "", nil, err
+	j.wants = j.places()
+	if j.wants, err = j.owners(ctx, j.wants); err != nil {
+		return j, err
 	}
-	if wants, err = j.eachOwner(ctx, wants); err != nil {
-		return "", nil, err
+	if j.wants, err = j.eachOwner(ctx, j.wants); err != nil {
+		return j, err
 	}
-	reason, own, err := j.kind(ctx, e)
-	return reason, append(wants, own...), err
-}
-
-// judgement is an object before its judge.
-type judgement struct {
-	*Checks
-	class etcdwalk.Class
-	meta  object.Meta
-	anew  bool // the target does not hold it
+	var own []want
+	j.reason, own, err = j.kind(ctx, e)
+	j.wants = append(j.wants, own...)
+	return j, err
 }
 
 // places are the namespace that the object lies in, and the definition of its kind.

@@ -1,39 +1,46 @@
 package need
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 )
 
+// kinds are the rules about objects of one kind.
+var kinds = map[string]func(*judgement, context.Context, field) (string, []want, error){
+	"secrets":                            (*judgement).token,
+	"persistentvolumeclaims":             (*judgement).claim,
+	"persistentvolumes":                  (*judgement).volume,
+	"jobs.batch":                         (*judgement).job,
+	"services":                           (*judgement).service,
+	"pods":                               (*judgement).homeless,
+	"cronjobs.batch":                     (*judgement).schedule,
+	definitions:                          (*judgement).conversion,
+	"apiservices.apiregistration.k8s.io": (*judgement).aggregated,
+	"mutatingwebhookconfigurations.admissionregistration.k8s.io":   (*judgement).webhooks,
+	"validatingwebhookconfigurations.admissionregistration.k8s.io": (*judgement).webhooks,
+}
+
 // kind says what an object of its kind needs, or why it must not be written. A value that
 // cannot be decoded needs nothing that is known.
 func (j *judgement) kind(ctx context.Context, e etcdwalk.Entry) (reason string, wants []want, err error) {
-	rules := map[string]func(context.Context, field) (string, []want, error){
-		"secrets":                            j.token,
-		"persistentvolumeclaims":             j.claim,
-		"persistentvolumes":                  j.volume,
-		"jobs.batch":                         j.job,
-		"services":                           j.service,
-		"pods":                               j.homeless,
-		"cronjobs.batch":                     j.schedule,
-		definitions:                          j.conversion,
-		"apiservices.apiregistration.k8s.io": j.aggregated,
-		"mutatingwebhookconfigurations.admissionregistration.k8s.io":   j.webhooks,
-		"validatingwebhookconfigurations.admissionregistration.k8s.io": j.webhooks,
-	}
-	rule, has := rules[j.class.Kind]
-	if !has {
+	rule, has := kinds[j.class.Kind]
+	switch {
+	case !has, j.class.Kind == "secrets" && noToken(e.Value):
 		return "", nil, nil
+	case j.class.Kind == "pods" && slices.ContainsFunc(j.meta.Owners, func(o object.Owner) bool { return o.Controller }):
+		return "", nil, nil // its controller sees to it
 	}
 	o, err := j.Opener.Decode(ctx, e.Key, e.Value)
 	if err != nil {
 		return "", nil, nil //nolint:nilerr // what it needs is not known; its metadata has been judged
 	}
-	return rule(ctx, field(o.Tree()))
+	return rule(j, ctx, field(o.Tree()))
 }
 
 // A field reads members of an object.
@@ -50,10 +57,19 @@ func (f field) text(name string) string { s, _ := f[name].(string); return s }
 
 func (f field) list(name string) []any { l, _ := f[name].([]any); return l }
 
+// accountToken is the type of Secrets that are tokens of an account.
+const accountToken = "kubernetes.io/service-account-token"
+
+// noToken tells of the value of a Secret, without decoding it, that it is no token. It is
+// sure only where texts are stored as they are.
+func noToken(value []byte) bool {
+	return object.EncodingOf(value) == object.Protobuf && !bytes.Contains(value, []byte(accountToken))
+}
+
 // token: a token Secret is deleted with its account (kubernetes:
 // pkg/controller/serviceaccount/tokens_controller.go).
 func (j *judgement) token(ctx context.Context, secret field) (string, []want, error) {
-	if secret.text("type") != "kubernetes.io/service-account-token" || !j.Rules.Binds(kube.Closure) {
+	if secret.text("type") != accountToken || !j.Rules.Binds(kube.Closure) {
 		return "", nil, nil
 	}
 	notes := secret.in("metadata", "annotations")
