@@ -52,6 +52,8 @@ const (
 	verify    = "verify"     // the steps of a restore, in seconds
 	plan      = "plan"
 	apply     = "apply"
+	back      = "back"    // what was written is read back
+	watched   = "watched" // and looked at again
 	planned   = "planned" // bytes of the archive that the plan decrypted
 	read      = "read"    // bytes of the archive that were read
 	flow      = "flow"    // stored bytes a second

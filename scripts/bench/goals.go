@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"strings"
 )
 
 // A goal is a promise about one figure.
@@ -52,6 +53,7 @@ func allGoals() []goal {
 		plain("peak RSS, backup of M on 3.7", 96<<20, mib, "backup-m-3.7", ours, rss),
 		plain("peak RSS, default restore of M", 96<<20, mib, "live-restore-m", restoreDefault, rss),
 		plain("peak RSS, restore of M, 16 in flight", 96<<20, mib, "restore-m", restoreFast, rss),
+		plain("peak RSS, restore of M into a cluster that lives", 128<<20, mib, "living-m", restoreLiving, rss),
 		growing("peak RSS, M / S, backup on 3.6", 1.2, "backup-s-3.6", "backup-m-3.6", ours, rss),
 		growing("peak RSS, M / S, backup on 3.7", 1.2, "backup-s-3.7", "backup-m-3.7", ours, rss),
 		growing("peak RSS, M / S, default restore", 1.2, "restore-s", "live-restore-m", restoreDefault, rss),
@@ -67,6 +69,9 @@ func allGoals() []goal {
 		faster("restore keys/s, whole / make-mirror, S", 15, times, rate, mirror),
 		faster("restore keys/s, apply / bare load, S", 0.90, ratioOf, applyRate, bareMany, bareOne),
 		faster("restore keys/s, whole / bare load, S", 0.70, ratioOf, rate, bareMany, bareOne),
+		{"restore wall, with order and rules / without, S", 1.20, false, ratioOf, "living-s", restoreLiving, func(r *results) spread { return r.ratio("living-s", restoreLiving, restorePlain, wall) }},
+		readingBack("s"),
+		readingBack("m"),
 		plain("live put p99, beside a default restore of M", 0.025, ms, "live-restore-m", restoreDefault, putP99),
 		plain("\"took too long\" lines, default restore of M", 0, lines, "live-restore-m", restoreDefault, slow),
 		inProportion(),
@@ -153,6 +158,14 @@ func faster(text string, limit float64, u unit, figure string, peers ...string) 
 			}
 		}
 		return pairwise(r.series(group, restoreFast, figure), best)
+	}}
+}
+
+// readingBack asks what it costs to read back what was written.
+func readingBack(name string) goal {
+	group := "restore-" + name
+	return goal{"read back / apply, " + strings.ToUpper(name), 0.35, false, ratioOf, group, restoreFast, func(r *results) spread {
+		return pairwise(r.series(group, restoreFast, back), r.series(group, restoreFast, apply))
 	}}
 }
 

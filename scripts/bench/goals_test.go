@@ -11,7 +11,7 @@ import (
 func everything() *results {
 	r := &results{Skipped: map[string]string{}, Facts: map[string]float64{"s keys": 1, "m keys": 10, "m configmaps share": 0.5}}
 	for _, g := range allGroups() {
-		for _, c := range []string{ours, configMaps, pipeFiles, piped, snapshot, restoreFast, restoreDefault, mirror, bareOne, bareMany, idle, dryRun, oursToS3, oursListed, getAll, getOne, listOne, walkAll, walkLabels, versionRun, etcdctlRun} {
+		for _, c := range []string{ours, configMaps, pipeFiles, piped, snapshot, restoreFast, restoreDefault, restoreLiving, restorePlain, mirror, bareOne, bareMany, idle, dryRun, oursToS3, oursListed, getAll, getOne, listOne, walkAll, walkLabels, versionRun, etcdctlRun} {
 			for round := range 3 {
 				f := figures{applyRate: 1}
 				for _, column := range columns {

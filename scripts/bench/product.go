@@ -84,7 +84,10 @@ type summary struct {
 	Result struct {
 		Plan    struct{ Counts map[string]int64 }
 		Applied struct{ Counts map[string]int64 }
-		Steps   struct{ Verify, Plan, Apply step }
+		Steps   struct {
+			Verify, Plan, Apply, Watch step
+			Back                       step `json:"read_back"`
+		}
 	}
 }
 
@@ -96,9 +99,9 @@ type step struct {
 // addTo adds the steps that were told.
 func (s summary) addTo(f figures) {
 	told := s.Result.Steps
-	for name, seconds := range map[string]float64{verify: told.Verify.Seconds, plan: told.Plan.Seconds, apply: told.Apply.Seconds} {
-		if seconds > 0 {
-			f[name] = seconds
+	for name, taken := range map[string]step{verify: told.Verify, plan: told.Plan, apply: told.Apply, back: told.Back, watched: told.Watch} {
+		if taken.Seconds > 0 {
+			f[name] = taken.Seconds
 		}
 	}
 	if told.Plan.ArchiveBytes > 0 {

@@ -27,6 +27,8 @@ var columns = []column{
 	{verify, "verify s", unit{1, "%.3f"}},
 	{plan, "plan s", unit{1, "%.3f"}},
 	{apply, "apply s", unit{1, "%.3f"}},
+	{back, "back s", unit{1, "%.3f"}},
+	{watched, "watch s", unit{1, "%.3f"}},
 	{rate, "keys/s", unit{1, "%.0f"}},
 	{planned, "planned MB", unit{1e-6, "%.2f"}},
 	{read, "read MB", unit{1e-6, "%.2f"}},

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,7 +80,7 @@ func (b *bench) intoEmpty(name string, most int, fill filler) contender {
 			return nil, err
 		}
 		if f[keys] > 0 {
-			f[rate] = f[keys] / f[wall]
+			f[rate] = f[keys] / (f[wall] - f[back] - f[watched])
 		}
 		if f[apply] > 0 {
 			f[applyRate] = f[keys] / f[apply]
@@ -90,10 +91,14 @@ func (b *bench) intoEmpty(name string, most int, fill filler) contender {
 
 // restoring is the product, verification and plan included.
 func (b *bench) restoring(d *dataset, archive string, flags ...string) filler {
+	return b.creating(d.Keys, archive, append([]string{"--scenario=new"}, flags...)...)
+}
+
+// creating is the product, which must create so many keys.
+func (b *bench) creating(want int, archive string, flags ...string) filler {
 	return func(ctx context.Context, to *server) (figures, error) {
-		c := command{b.programs.kubeferry, "restore", "--from", archive, "-i", b.identity, "--endpoints", to.endpoint,
-			"--scenario=new", "--leases=regrant", "--yes", "--json"}
-		if b.takes(ctx, "restore", "--no-watch") { // the time that it waits for signs of API servers is no work
+		c := command{b.programs.kubeferry, "restore", "--from", archive, "-i", b.identity, "--endpoints", to.endpoint, "--leases=regrant", "--yes", "--json"}
+		if !slices.Contains(flags, "--no-watch") && b.takes(ctx, "restore", "--no-watch") { // the time that it waits for signs of API servers is no work
 			c = append(c, "--no-watch")
 		}
 		f, printed, err := job{{append(c, flags...)}}.run(ctx)
@@ -105,8 +110,8 @@ func (b *bench) restoring(d *dataset, archive string, flags ...string) filler {
 			return nil, err
 		}
 		f[keys] = float64(s.Result.Applied.Counts["created"])
-		if f[keys] != float64(d.Keys) {
-			return nil, fmt.Errorf("kubeferry restore created not %d keys: %s", d.Keys, printed)
+		if f[keys] != float64(want) {
+			return nil, fmt.Errorf("kubeferry restore created not %d keys: %s", want, printed)
 		}
 		s.addTo(f)
 		return f, nil
