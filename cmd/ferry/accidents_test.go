@@ -315,7 +315,10 @@ func regain(t *testing.T, s *store, m mishap, before []etcdwalk.Entry, others *k
 	if told, err := r.Watch(t.Context(), planned, time.Millisecond); err != nil {
 		t.Errorf("watch: %v\n%v", err, told.Lost)
 	}
-	t.Log(done.Counts)
+	// What its controller has adopted counts as created, too: it was written, and is looked after.
+	if c := done.Counts; c[replay.Created] == 0 || c[replay.Created]+c[replay.Skipped] != planned.Counts[replay.Created] {
+		t.Errorf("created %v, planned %v", c, planned.Counts)
+	}
 }
 
 // differences are the keys that are not as they were.

@@ -1,6 +1,7 @@
 package ferry
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -61,6 +62,9 @@ func (r Restore) ours(ctx context.Context, p *Planned) func(want, have etcdwalk.
 		return nil
 	}
 	return func(want, have etcdwalk.Entry) bool {
+		if bytes.Equal(want.Value, have.Value) {
+			return p.checks.Adopted(want.Key) // and its controller has taken it already
+		}
 		if p.madeMeanwhile(have) {
 			return true
 		}

@@ -97,9 +97,9 @@ func (it *item) decide(j *Job, have *etcdwalk.Entry) {
 		it.arrived, it.lost, it.Revision = true, false, have.ModRevision
 		return
 	}
-	if it.ours = have != nil && action != Same && j.Ours != nil && j.Ours(it.want, *have); it.ours {
+	if it.ours = have != nil && j.Ours != nil && j.Ours(it.want, *have); it.ours {
 		it.Line, it.lost = Line{Fate: Created, Revision: have.ModRevision}, false
-		it.seen, it.arrived = have.ModRevision, alike
+		it.seen, it.arrived = have.ModRevision, alike || action == Same
 		return
 	}
 	if alike {

@@ -37,10 +37,10 @@ type Job struct {
 	// one object all the same, which only those that look after it have moved. Such a
 	// key is unchanged. It must not keep the bytes of the entries.
 	Alike func(want, have etcdwalk.Entry) bool
-	// Ours, which may be nil, tells whether what the target holds under a key, which is
-	// another value, was made by this job, or by one that was interrupted: a form of the
-	// entry that comes before it. Then the entry is written whatever the policy, and
-	// counts as created.
+	// Ours, which may be nil, tells whether what the target holds under a key was made by
+	// this job, or by one that was interrupted: a form of the entry that comes before it, or
+	// what others have made of that. Then the entry is written whatever the policy, if it is
+	// not what is there, and counts as created.
 	Ours func(want, have etcdwalk.Entry) bool
 	// Additions, which may be nil, tells of keys that are only ever added: what the target
 	// holds under one stays and is no conflict, whatever the policy.

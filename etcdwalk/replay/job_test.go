@@ -101,7 +101,9 @@ func TestASecondRunFindsEverythingTheSame(t *testing.T) {
 
 func TestRecordsTellReasonsAndRevisions(t *testing.T) {
 	target := walktest.NewTarget(kv("/same", "v"), kv("/skipped", "theirs"))
-	j := job(target, replay.Skip, kv("/created", "v"), kv("/excluded", "v"), leased(kv("/leased", "v"), 7), kv("/same", "v"), kv("/skipped", "ours"))
+	created := kv("/created", "v")
+	created.ModRevision = 77
+	j := job(target, replay.Skip, created, kv("/excluded", "v"), leased(kv("/leased", "v"), 7), kv("/same", "v"), kv("/skipped", "ours"))
 	j.Rule = func(e etcdwalk.Entry) (replay.Fate, string) {
 		if string(e.Key) == "/excluded" {
 			return replay.Excluded, "never restored"
@@ -113,11 +115,11 @@ func TestRecordsTellReasonsAndRevisions(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := report{
-		"/created":  {Fate: replay.Created, Revision: 4},
-		"/excluded": {Fate: replay.Excluded, Reason: "never restored"},
-		"/leased":   {Fate: replay.Leased, Reason: "it is under a lease"},
-		"/same":     {Fate: replay.Unchanged, Revision: 2},
-		"/skipped":  {Fate: replay.Skipped, Reason: "the target holds another value", Revision: 3},
+		"/created":  {Fate: replay.Created, Revision: 4, Bytes: 9, Since: 77},
+		"/excluded": {Fate: replay.Excluded, Reason: "never restored", Bytes: 10},
+		"/leased":   {Fate: replay.Leased, Reason: "it is under a lease", Bytes: 8},
+		"/same":     {Fate: replay.Unchanged, Revision: 2, Bytes: 6},
+		"/skipped":  {Fate: replay.Skipped, Reason: "the target holds another value", Revision: 3, Bytes: 12},
 	}
 	if diff := cmp.Diff(records, want); diff != "" {
 		t.Errorf("records (-got +want):\n%s", diff)
