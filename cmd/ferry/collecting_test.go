@@ -52,7 +52,7 @@ func TestWhatIsBeingCollectedIsNotRestoredAround(t *testing.T) {
 	}
 	r.Allow = nil
 	_, err := r.Plan(t.Context())
-	if !errors.Is(err, etcdwalk.ErrRefused) || !strings.Contains(err.Error(), "collecting: 1 of the selected objects") || !strings.Contains(err.Error(), "/registry/configmaps/b/other") {
+	if !errors.Is(err, etcdwalk.ErrRefused) || !strings.Contains(err.Error(), "collecting: there is still what belongs to owners that are gone, of 1 of them") || !strings.Contains(err.Error(), "/registry/configmaps/b/other") {
 		t.Fatalf("got %v", err)
 	}
 	remove("other")

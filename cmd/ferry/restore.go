@@ -110,6 +110,7 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	planned.job.Selections, planned.Ports = planned.ranks, planned.allotted.marked()
 	if planned.checks != nil {
 		planned.job.Check, planned.job.Ours, planned.job.Additions = planned.checks.Judge, r.ours(ctx, planned), planned.rules.Allotted
+		planned.job.Found = func(have etcdwalk.Entry) { planned.checks.Found(ctx, have) }
 	}
 	report, tries := r.counting(Planning, planned.total), newProbes(planned)
 	planned.job.Report = func(line replay.Line) error {
@@ -140,7 +141,7 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	if err := planned.Err(); err != nil {
 		return planned, err
 	}
-	if err := r.collected(ctx, planned); err != nil {
+	if err := planned.collected(ctx); err != nil {
 		return planned, err
 	}
 	if err := r.room(ctx, planned); err != nil {
@@ -240,7 +241,7 @@ func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, e
 	if err := planned.stillSilent(ctx); err != nil {
 		return unreached(planned), err
 	}
-	planned.job.Rule, planned.job.Check = r.rule(planned, false), nil // the plan would have refused
+	planned.job.Rule, planned.job.Check, planned.job.Found = r.rule(planned, false), nil, nil // the plan would have refused
 	if err := r.adopt(ctx, planned); err != nil {
 		return unreached(planned), err
 	}

@@ -45,6 +45,9 @@ type Job struct {
 	// Additions, which may be nil, tells of keys that are only ever added: what the target
 	// holds under one stays and is no conflict, whatever the policy.
 	Additions func(key []byte) bool
+	// Found, which may be nil, is told of what the target holds under each key, as often as
+	// that is read. It is called by several at once, and must not keep the bytes.
+	Found func(have etcdwalk.Entry)
 	// Check, which may be nil, has the last word of a plan about what would be written: for
 	// each the reason why it must not be, or nothing. Such a key is Refused. It is asked by
 	// several at once, and must not keep the bytes of the writes.

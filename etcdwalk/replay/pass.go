@@ -232,6 +232,9 @@ func (p *pass) look(ctx context.Context, b *batch, items []*item) error {
 			return fmt.Errorf("the target tells of %d keys, asked for %d%.0w", len(found), len(some), etcdwalk.ErrInvariant)
 		}
 		for i, it := range some {
+			if found[i] != nil && p.Found != nil {
+				p.Found(*found[i])
+			}
 			it.decide(&p.Job, found[i])
 		}
 	}

@@ -37,6 +37,7 @@ type Checks struct {
 	adopted   map[string]bool            // keys
 	selecting map[string][]controller    // by what their keys begin with
 	versions  map[string][]string        // of definitions in the target, by kind
+	found     map[string]*orphans        // by their owners
 	warnings  []string
 	unknown   int64
 }

@@ -1,75 +1,81 @@
 package need
 
 import (
+	"bytes"
 	"context"
+	"slices"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
-	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 )
 
-// Collecting are those of some entries, by their places, that the target still holds while
-// all of their owners are gone. The garbage collector has them on its list, and never
-// forgets that it found an owner gone, by its UID: it deletes them although the owner comes
-// back (kubernetes: pkg/controller/garbagecollector, absentOwnerCache).
-func (c *Checks) Collecting(ctx context.Context, entries []etcdwalk.Entry) (places []int, err error) {
-	if !c.Rules.Binds(kube.Collecting) {
-		return nil, nil
-	}
-	var orphans [][]byte
-	for i, e := range entries {
-		m, err := c.Opener.Read(ctx, e.Key, e.Value)
-		if err != nil || len(m.Owners) == 0 {
-			continue // who owns it is not known
-		}
-		gone, err := c.ownersGone(ctx, e, m)
-		if err != nil {
-			return nil, err
-		}
-		if gone {
-			orphans, places = append(orphans, e.Key), append(places, i)
-		}
-	}
-	if len(orphans) == 0 {
-		return nil, nil
-	}
-	have, err := c.Target.Lookup(ctx, orphans)
-	if err != nil {
-		return nil, err
-	}
-	var still []int
-	for at, e := range have {
-		if e == nil {
-			continue
-		}
-		m, err := c.Opener.Read(ctx, e.Key, e.Value)
-		if err != nil || len(m.Owners) == 0 {
-			continue
-		}
-		gone, err := c.ownersGone(ctx, *e, m)
-		if err != nil {
-			return nil, err
-		}
-		if gone {
-			still = append(still, places[at])
-		}
-	}
-	return still, nil
+// orphans are objects of the target that have the same owners.
+type orphans struct {
+	refs  []kube.Reference
+	uids  []string // of the owners
+	first []byte   // key
 }
 
-// ownersGone tells whether the target has none of an object's owners.
-func (c *Checks) ownersGone(ctx context.Context, e etcdwalk.Entry, m object.Meta) (bool, error) {
-	class := c.Layout.Classify(e.Key)
-	var w want
+// Found takes what the target holds under a key that is selected. It does not keep its bytes.
+func (c *Checks) Found(ctx context.Context, have etcdwalk.Entry) {
+	if !c.Rules.Binds(kube.Collecting) {
+		return
+	}
+	m, err := c.Opener.Read(ctx, have.Key, have.Value)
+	if err != nil || len(m.Owners) == 0 {
+		return // who owns it is not known, or nobody does
+	}
+	class := c.Layout.Classify(have.Key)
+	id := class.Prefix + class.Namespace
 	for _, o := range m.Owners {
-		key, err := c.keyOf(ctx, class.Prefix, refer(class.Namespace, o))
+		id += "/" + o.UID
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.found == nil {
+		c.found = map[string]*orphans{}
+	}
+	if c.found[id] != nil {
+		return
+	}
+	those := &orphans{first: bytes.Clone(have.Key)}
+	for _, o := range m.Owners {
+		those.refs = append(those.refs, refer(class.Namespace, o))
+		those.uids = append(those.uids, o.UID)
+	}
+	c.found[id] = those
+}
+
+// Collecting are the keys of some of the objects found that the target still holds while all
+// of their owners are gone, one for each. The garbage collector has them on its list, and
+// never forgets that it found an owner gone, by its UID: it deletes them although the owner
+// comes back (kubernetes: pkg/controller/garbagecollector, absentOwnerCache).
+func (c *Checks) Collecting(ctx context.Context) (keys [][]byte, err error) {
+	for _, those := range c.found {
+		gone, err := c.gone(ctx, those)
+		if err != nil {
+			return nil, err
+		}
+		if gone {
+			keys = append(keys, those.first)
+		}
+	}
+	slices.SortFunc(keys, bytes.Compare)
+	return keys, nil
+}
+
+// gone tells whether the target has none of the owners.
+func (c *Checks) gone(ctx context.Context, those *orphans) (bool, error) {
+	var w want
+	for i, r := range those.refs {
+		key, err := c.keyOf(ctx, c.Layout.Classify(those.first).Prefix, r)
 		if err != nil {
 			return false, err
 		}
 		if key == nil {
 			return false, nil // one that nobody knows the place of
 		}
-		w.any = append(w.any, candidate{key, o.UID})
+		w.any = append(w.any, candidate{key, those.uids[i]})
 	}
 	if err := c.fetch(ctx, w.keys()); err != nil {
 		return false, err
