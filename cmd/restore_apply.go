@@ -16,7 +16,7 @@ func (o *restoreOptions) story(target reached, query kube.Query) ferry.Restore {
 	r := ferry.Restore{
 		Query: query, Cluster: target.Source, Target: target.Target, Begun: target.begun,
 		Policy: o.rules.Policy, Scenario: o.rules.Scenario, ClusterIs: o.rules.ClusterIs, Allow: o.rules.Allow, Regrant: o.rules.Regrant,
-		WithOwners: o.rules.WithOwners, WithOwned: o.rules.WithOwned, Quota: o.rules.Quota, MaxMemory: o.rules.MaxMemory,
+		WithOwners: o.rules.WithOwners, WithOwned: o.rules.WithOwned, RetainVolumes: o.rules.RetainVolumes, Quota: o.rules.Quota, MaxMemory: o.rules.MaxMemory,
 		Raw: o.rules.Raw, InFlight: o.rules.InFlight, AllowEmpty: o.allowEmpty,
 	}
 	if !o.watching.never {

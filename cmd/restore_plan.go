@@ -38,6 +38,7 @@ func (o *restoreOptions) show(cluster *flags.Cluster, planned *ferry.Planned) {
 	for _, doubt := range planned.Doubts {
 		o.s.Warn("%s", doubt)
 	}
+	tellRetained(say, planned)
 	if n := len(planned.Along); n > 0 {
 		say("  + along     %s that the selection did not name, such as %s", console.Count(int64(n), "key"), console.Printable(planned.Name(planned.Along[0])))
 	}
@@ -59,7 +60,7 @@ const mostAlong = 1000
 
 // result is what scripts are told of a plan and of what became of it so far.
 func (o *restoreOptions) result(planned *ferry.Planned, of replay.Tally) restoreResult {
-	r := restoreResult{Target: planned.Target, Plan: planned.Tally, Steps: o.steps, Keys: noteworthy(of), Shares: o.shares.sorted(), NodePorts: planned.Ports}
+	r := restoreResult{Target: planned.Target, Plan: planned.Tally, Steps: o.steps, Keys: noteworthy(of), Shares: o.shares.sorted(), NodePorts: planned.Ports, Retained: retainedKeys(planned)}
 	for _, key := range planned.Along[:min(mostAlong, len(planned.Along))] {
 		r.Along = append(r.Along, string(key))
 	}

@@ -24,6 +24,8 @@ type restoreResult struct {
 	Unmarked  []int `json:"node_ports_unmarked,omitempty"`
 	// Along are the first 1,000 keys that come along with the selection.
 	Along []string `json:"along,omitempty"`
+	// Retained are the keys of volumes that come back with reclaim policy Retain, not Delete.
+	Retained []string `json:"retained,omitempty"`
 	// Back is absent if nothing was read back.
 	Back *ferry.Aftermath `json:"read_back,omitempty"`
 	// Watched is absent if nothing was looked at again.

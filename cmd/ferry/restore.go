@@ -32,10 +32,12 @@ type Restore struct {
 	Allow      []string // rules of package kube that may be broken, by name
 	WithOwners bool     // what the selection needs and the target has not comes along
 	WithOwned  bool     // what the selection owns comes along
-	Regrant    bool     // leases; else keys under a lease are passed over
-	Raw        bool     // values that no kube-apiserver would read are let through
-	AllowEmpty bool
-	Quota      int64 // of the target's database, in bytes, if it does not tell; 0: not known
+	// RetainVolumes: those whose disk would be deleted come back with reclaim policy Retain.
+	RetainVolumes bool
+	Regrant       bool // leases; else keys under a lease are passed over
+	Raw           bool // values that no kube-apiserver would read are let through
+	AllowEmpty    bool
+	Quota         int64 // of the target's database, in bytes, if it does not tell; 0: not known
 	// WatchSigns is how long a target of etcd v3 in which no API server may live is watched
 	// for signs of them before the first write. 0: they are looked for once.
 	WatchSigns time.Duration
@@ -61,6 +63,9 @@ type Planned struct {
 	Ports []int
 	// Unmarked are those of which an apply did not.
 	Unmarked []unmarked
+	// Retained are the volumes that would come back with another reclaim policy than they
+	// had, Retain: else their disks would be deleted.
+	Retained [][]byte
 	// Doubts say what may be wrong with the target, or is to be expected, one by one.
 	Doubts []string
 	// Watched is for how long no API server gave a sign of life in the target, Waited what of
@@ -80,6 +85,7 @@ type Planned struct {
 	checks   *need.Checks         // nil: nobody looks after the target
 	comeback *comeback
 	allotted allotted
+	retained map[string][]byte // volumes with reclaim policy Retain, by key
 	job      replay.Job
 	total    int64
 
@@ -107,6 +113,9 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	if err := r.survey(ctx, planned, planned.job.Source); err != nil {
 		return planned, err
 	}
+	if err := r.retain(ctx, planned); err != nil {
+		return planned, err
+	}
 	planned.job.Selections, planned.Ports = planned.ranks, planned.allotted.marked()
 	if planned.checks != nil {
 		planned.job.Check, planned.job.Ours, planned.job.Additions = planned.checks.Judge, r.ours(ctx, planned), planned.rules.Allotted
@@ -115,6 +124,7 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	report, tries := r.counting(Planning, planned.total), newProbes(planned)
 	planned.job.Report = func(line replay.Line) error {
 		tries.add(line)
+		planned.retains(line)
 		return report(line)
 	}
 	plan, err := planned.job.Plan(ctx)

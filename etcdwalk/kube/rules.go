@@ -141,7 +141,7 @@ func Hazards() []Rule {
 		{TurnedBack, Check, "everything, where the target's revision is below the archive's and API servers live", "API servers that ran before then serve the old world, and lists without what is restored, until they are restarted", same(), "", nil},
 		{Deleting, Check, "objects with a deletionTimestamp", "it would be deleted at once, or wait for a finalizer that nobody takes off", same(), "", nil},
 		{Collecting, Check, "objects that are still there while their owners, which come back, are gone", "the garbage collector is at work on them, and goes on although the owners come back", same(), "", nil},
-		{Reclaimed, Never, "persistentvolumes with policy Delete, without their claim or in phase Released or Failed", "the disk behind it would be deleted", same(), "", nil},
+		{Reclaimed, Never, "persistentvolumes with policy Delete, without their claim or in phase Released or Failed", "the disk behind it would be deleted; --retain-volumes brings it back with policy Retain", same(), "", nil},
 		{RunningJobs, Check, "jobs that have not finished", "it would run again from the beginning", same(), "", nil},
 		{Operators, Check, "custom resources that another one controls", "the operator that made it may be running, and answers while it is written: stop it first", same(), "", nil},
 		{Sealed, Check, "values sealed at rest by what seals no value of the kind in the cluster", "the API server could not read it, and then cannot list the kind", same(), "", nil},

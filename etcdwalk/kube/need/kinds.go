@@ -93,30 +93,6 @@ func (j *judgement) claim(ctx context.Context, claim field) (string, []want, err
 		"its volume, persistentvolume/%s, is not in the cluster and not selected: the claim would be Lost; --with-owners takes it along", volume)}}, err
 }
 
-// volume: one whose claim is not there is released, and with policy Delete its disk is
-// deleted (kubernetes: pkg/controller/volume/persistentvolume/pv_controller.go).
-func (j *judgement) volume(ctx context.Context, volume field) (string, []want, error) {
-	spec, phase := volume.in("spec"), volume.in("status").text("phase")
-	if spec.text("persistentVolumeReclaimPolicy") != "Delete" {
-		return "", nil, nil
-	}
-	if phase == "Released" || phase == "Failed" {
-		return fmt.Sprintf("%s: it is %s with reclaim policy Delete: its disk would be deleted", kube.Reclaimed, phase), nil, nil
-	}
-	ref := spec.in("claimRef")
-	if ref.text("uid") == "" {
-		return "", nil, nil
-	}
-	claim := object.Owner{APIVersion: "v1", Kind: "PersistentVolumeClaim", Name: ref.text("name"), UID: ref.text("uid")}
-	if j.Survey.Holds(ref.text("namespace"), claim) {
-		return "", nil, nil
-	}
-	key, err := j.keyOf(ctx, j.class.Prefix, refer(ref.text("namespace"), claim))
-	return "", []want{{rule: kube.Reclaimed, any: []candidate{{key, claim.UID}}, miss: fmt.Sprintf(
-		"its claim %s/%s (uid %s) is not in the cluster and not selected, and its reclaim policy is Delete: its disk would be deleted; select the claim too",
-		ref.text("namespace"), claim.Name, claim.UID)}}, err
-}
-
 // job: one that comes back without its pods begins again.
 func (j *judgement) job(_ context.Context, job field) (string, []want, error) {
 	if !j.anew || !j.Rules.Binds(kube.RunningJobs) {
