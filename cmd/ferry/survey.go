@@ -27,11 +27,15 @@ func (r Restore) survey(ctx context.Context, p *Planned, source etcdwalk.View) e
 		p.ranks, p.comeback = []etcdwalk.Selection{p.sel}, newComeback(p, nil)
 		return nil
 	}
+	spaces, err := p.spacesOf(ctx)
+	if err != nil {
+		return err
+	}
 	for {
 		if err := r.allot(ctx, p, source); err != nil {
 			return err
 		}
-		seen, namespaces, err := r.see(ctx, p, source)
+		seen, namespaces, err := r.see(ctx, p, source, spaces)
 		if err != nil {
 			return err
 		}
@@ -44,10 +48,8 @@ func (r Restore) survey(ctx context.Context, p *Planned, source etcdwalk.View) e
 			p.sel = with(p.sel, along)
 			continue
 		}
-		absent, err := r.absentNamespaces(ctx, p)
-		if err != nil {
-			return err
-		}
+		spaces.tell(p, namespaces)
+		absent := func(key []byte) bool { return !spaces.there[string(key)] }
 		p.comeback = newComeback(p, slices.DeleteFunc(namespaces, func(key []byte) bool { return !absent(key) }))
 		p.ranks, err = seen.Ranks(ctx, order.Plan{View: source, Selection: p.sel, Absent: absent, Meta: p.metaOf(ctx)})
 		return err
@@ -80,7 +82,7 @@ func (r Restore) allowed(ctx context.Context, p *Planned, source etcdwalk.View, 
 }
 
 // see surveys what may be written, and tells which keys of it are Namespace objects'.
-func (r Restore) see(ctx context.Context, p *Planned, source etcdwalk.View) (_ *order.Survey, namespaces [][]byte, _ error) {
+func (r Restore) see(ctx context.Context, p *Planned, source etcdwalk.View, target spaces) (_ *order.Survey, namespaces [][]byte, _ error) {
 	seen, selected := order.NewSurvey(cmp.Or(r.MaxMemory, maxSurvey)), map[string]bool{}
 	meta, byName := p.metaOf(ctx), need.ByName()
 	for e, err := range r.allowed(ctx, p, source, p.sel) {
@@ -88,7 +90,7 @@ func (r Restore) see(ctx context.Context, p *Planned, source etcdwalk.View) (_ *
 			return nil, nil, fmt.Errorf("find out who owns whom: %w", err)
 		}
 		class := p.layout.Classify(e.Key)
-		if slices.Contains(byName, class.Kind) {
+		if slices.Contains(byName, class.Kind) && !target.stays(r.Policy, e, meta(e)) {
 			selected[class.Kind+"/"+strings.TrimPrefix(class.Namespace+"/"+class.Name, "/")] = true
 		}
 		if class.Kind == "namespaces" {
@@ -102,17 +104,4 @@ func (r Restore) see(ctx context.Context, p *Planned, source etcdwalk.View) (_ *
 		Selected: func(kind, name string) bool { return selected[kind+"/"+name] },
 		Target:   r.Target, View: p.target, Source: source, Finders: []*kube.Finder{p.query.Finder(p.target), p.query.Finder(p.source)}}
 	return seen, namespaces, p.sel.Err()
-}
-
-// absentNamespaces tells of the key of a Namespace object whether the target has none.
-func (r Restore) absentNamespaces(ctx context.Context, p *Planned) (func(key []byte) bool, error) {
-	there := map[string]bool{}
-	sel := etcdwalk.Selection{Ranges: p.layout.Namespaces()}
-	for e, err := range p.target.Walk(ctx, sel) {
-		if err != nil {
-			return nil, fmt.Errorf("look which namespaces the cluster has: %w", err)
-		}
-		there[string(e.Key)] = true
-	}
-	return func(key []byte) bool { return !there[string(key)] }, nil
 }

@@ -140,6 +140,7 @@ func Hazards() []Rule {
 		{Closure, Check, "what needs an owner, a namespace, a definition, an account or a volume", "without it, controllers delete the object or nobody can reach it; what is meant must be in the cluster or selected too", same(), "", nil},
 		{TurnedBack, Check, "everything, where the target's revision is below the archive's and API servers live", "API servers that ran before then serve the old world, and lists without what is restored, until they are restarted", same(), "", nil},
 		{Deleting, Check, "objects with a deletionTimestamp", "it would be deleted at once, or wait for a finalizer that nobody takes off", same(), "", nil},
+		{Deleting, Check, "objects of a namespace that is being deleted in the cluster", "they would be deleted with it; its Namespace object, restored too with --on-conflict=overwrite, stops that", same(), "", nil},
 		{Collecting, Check, "objects that are still there while their owners, which come back, are gone", "the garbage collector is at work on them, and goes on although the owners come back", same(), "", nil},
 		{Reclaimed, Never, "persistentvolumes with policy Delete, without their claim or in phase Released or Failed", "the disk behind it would be deleted; --retain-volumes brings it back with policy Retain", same(), "", nil},
 		{RunningJobs, Check, "jobs that have not finished", "it would run again from the beginning", same(), "", nil},

@@ -36,6 +36,7 @@ type Checks struct {
 	bitmaps   map[bitmap]nodePorts       // which node ports there are
 	adopted   map[string]bool            // keys
 	selecting map[string][]controller    // by what their keys begin with
+	alive     map[string]bool            // which Namespace objects the archive holds living, by key
 	versions  map[string][]string        // of definitions in the target, by kind
 	found     map[string]*orphans        // by their owners
 	warnings  []string
@@ -74,6 +75,9 @@ type want struct {
 	any  []candidate
 	miss string // why the object must not be written, if none is there
 	warn string // what is to be said instead, if that forbids nothing
+	// namespace is the one that the object lies in, if that is wanted. While that is being
+	// deleted, so is what is in it, by another rule.
+	namespace string
 }
 
 // Judge says of each write why it must not be made, or nothing.
@@ -130,6 +134,10 @@ func (c *Checks) judgeAll(ctx context.Context, writes []etcdwalk.Write) ([]*judg
 		return nil, err
 	}
 	for _, j := range judged {
+		var err error
+		if j.wants, err = c.dying(ctx, j.wants); err != nil {
+			return nil, err
+		}
 		j.wants = slices.DeleteFunc(j.wants, func(w want) bool {
 			there := c.there(w)
 			if !there && w.warn != "" {

@@ -68,11 +68,8 @@ func (c *Checks) judge(ctx context.Context, w etcdwalk.Write) (*judgement, error
 
 // places are the namespace that the object lies in, and the definition of its kind.
 func (j *judgement) places() (wants []want) {
-	if !j.Rules.Binds(kube.Closure) {
-		return nil
-	}
 	if ns := j.class.Namespace; ns != "" && !j.Selected("namespaces", ns) {
-		w := want{rule: kube.Closure, miss: fmt.Sprintf("namespace %s is not in the cluster, or is being deleted, and is not selected; --with-owners takes it along", ns)}
+		w := want{rule: kube.Closure, namespace: ns, miss: fmt.Sprintf("namespace %s is not in the cluster and not selected; --with-owners takes it along", ns)}
 		for _, prefix := range j.Layout.Prefixes() {
 			if prefix == j.class.Prefix || strings.HasPrefix(j.class.Prefix, "/openshift.io/") {
 				w.any = append(w.any, candidate{key: []byte(prefix + "namespaces/" + ns)})
@@ -80,7 +77,7 @@ func (j *judgement) places() (wants []want) {
 		}
 		wants = append(wants, w)
 	}
-	if key := kube.DefinitionKey(j.class); key != nil && kube.IsCustom(j.class.Kind) && !strings.HasSuffix(j.class.Kind, ".k8s.io") && !j.Selected(definitions, j.class.Kind) {
+	if key := kube.DefinitionKey(j.class); key != nil && j.Rules.Binds(kube.Closure) && kube.IsCustom(j.class.Kind) && !strings.HasSuffix(j.class.Kind, ".k8s.io") && !j.Selected(definitions, j.class.Kind) {
 		wants = append(wants, want{rule: kube.Closure, any: []candidate{{key: key}},
 			miss: fmt.Sprintf("the definition %s is not in the cluster and not selected: nobody could see the object; --with-owners takes it along", j.class.Kind)})
 	}

@@ -89,7 +89,7 @@ type needing struct {
 func needings() map[string]needing {
 	return map[string]needing{
 		"no namespace":           {"ConfigMap /registry/configmaps/lost/a", "", "Namespace /registry/namespaces/lost", kube.Closure, "namespace lost is not"},
-		"one that is going":      {"ConfigMap /registry/configmaps/lost/a", `Namespace /registry/namespaces/lost {"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"}}`, "-", kube.Closure, "being deleted"},
+		"one that is going":      {"ConfigMap /registry/configmaps/lost/a", `Namespace /registry/namespaces/lost {"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"}}`, "-", kube.Deleting, "namespace lost is being deleted in the cluster, and all that is in it; the archive does not hold it living"},
 		"no owner":               {"ReplicaSet /registry/replicasets/shop/web-1 " + owned, "", "Deployment /registry/deployments/shop/web", kube.Closure, "its owner Deployment web (uid web)"},
 		"another owner":          {"ReplicaSet /registry/replicasets/shop/web-1 " + owned, `Deployment /registry/deployments/shop/web {"metadata":{"uid":"other"}}`, "-", kube.Closure, "its owner"},
 		"none of two owners":     {"ReplicaSet /registry/replicasets/shop/web-1 " + either, "", "Deployment /registry/deployments/shop/web", kube.Closure, "Deployment gone (uid g), Deployment web"},
