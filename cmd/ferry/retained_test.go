@@ -162,6 +162,44 @@ func TestAVolumeThatIsThereKeepsItsPolicy(t *testing.T) {
 	}
 }
 
+// TestAClaimThatIsKeptIsNotTheVolumes: a claim that is selected, and stays another's or on its
+// way out since the policy says so, keeps no disk.
+func TestAClaimThatIsKeptIsNotTheVolumes(t *testing.T) {
+	const key = "/registry/persistentvolumes/claimed"
+	claimKey, was := claim("there")
+	another := strings.Replace(was, "uid-of-there", "another", 1)
+	for name, c := range map[string]struct {
+		there   string // the claim in the cluster
+		policy  replay.Policy
+		refused bool
+	}{
+		"no claim, and skip":        {"", replay.Skip, false},
+		"its claim":                 {was, replay.Skip, false},
+		"another claim":             {another, replay.Skip, true},
+		"its claim is being let go": {beingDeleted(was), replay.Skip, true},
+		"another, to replace":       {another, replay.Overwrite, false},
+	} {
+		h := cellar(t, "Delete", nil)
+		h.del(key, claimKey)
+		if c.there != "" {
+			put(t, h.client, claimKey, c.there)
+		}
+		r := h.restore(kube.Filter{Include: []string{"pv/claimed", "pvc/there"}, Namespaces: []string{"shop"}})
+		r.Policy = c.policy
+		planned, err := r.Plan(t.Context())
+		if errors.Is(err, etcdwalk.ErrRefused) != c.refused || !c.refused && err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if lines := planned.Examples[replay.Refused]; c.refused && (len(lines) != 1 || !strings.Contains(lines[0].Reason, "its claim shop/there (uid uid-of-there) would stay another's, or on its way out")) {
+			t.Errorf("%s: %+v", name, lines)
+		}
+		r.RetainVolumes = true
+		if planned, _ = mustRestore(t, r); len(planned.Retained) > 0 != c.refused {
+			t.Errorf("%s: retained %q", name, planned.Retained)
+		}
+	}
+}
+
 // TestTheDiskOfARetainedVolumeStays: with the controller at work that deletes such disks.
 func TestTheDiskOfARetainedVolumeStays(t *testing.T) {
 	h := cellar(t, "Delete", nil)

@@ -14,6 +14,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/need"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/order"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
 
 // maxSurvey bounds, in bytes, what is remembered of who owns whom, where nothing else is said.
@@ -102,6 +103,7 @@ func (r Restore) see(ctx context.Context, p *Planned, source etcdwalk.View, targ
 	}
 	p.checks = &need.Checks{Rules: p.rules, Layout: p.layout, Opener: p.query.Opener(), Survey: seen,
 		Selected: func(kind, name string) bool { return selected[kind+"/"+name] },
+		Keeps:    r.Policy == replay.Skip || r.Policy == replay.Newer,
 		Target:   r.Target, View: p.target, Source: source, Finders: []*kube.Finder{p.query.Finder(p.target), p.query.Finder(p.source)}}
 	return seen, namespaces, p.sel.Err()
 }

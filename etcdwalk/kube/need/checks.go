@@ -22,6 +22,8 @@ type Checks struct {
 	// [ByName] are: by kind, and namespace/name or name.
 	Survey   *order.Survey
 	Selected func(kind, name string) bool
+	// Keeps: where the target holds another object under a key that is selected, it stays.
+	Keeps bool
 	// Target is asked for what is not selected, and View for what all of its objects have.
 	Target etcdwalk.Target
 	View   etcdwalk.View
@@ -75,6 +77,8 @@ type want struct {
 	any  []candidate
 	miss string // why the object must not be written, if none is there
 	warn string // what is to be said instead, if that forbids nothing
+	// orNone: it suffices that the target holds nothing under the key.
+	orNone bool
 	// namespace is the one that the object lies in, if that is wanted. While that is being
 	// deleted, so is what is in it, by another rule.
 	namespace string
@@ -216,6 +220,9 @@ func (c *Checks) there(w want) bool {
 	defer c.mu.Unlock()
 	for _, one := range w.any {
 		h := c.heads[string(one.key)] // of nil there is none
+		if !h.there && w.orNone {
+			return true
+		}
 		if h.there && !h.deleting && (one.uid == "" || h.uid == "" || h.uid == one.uid) {
 			return true
 		}

@@ -25,13 +25,18 @@ func (j *judgement) volume(ctx context.Context, volume field) (string, []want, e
 		return "", nil, nil
 	}
 	claim := object.Owner{APIVersion: "v1", Kind: "PersistentVolumeClaim", Name: ref.text("name"), UID: ref.text("uid")}
-	if j.Survey.Holds(ref.text("namespace"), claim) {
+	selected := j.Survey.Holds(ref.text("namespace"), claim)
+	if selected && !j.Keeps {
 		return "", nil, nil
 	}
+	what := "is not in the cluster and not selected"
+	if selected {
+		what = "would stay another's, or on its way out, since the policy on conflicts keeps that"
+	}
 	key, err := j.keyOf(ctx, j.class.Prefix, refer(ref.text("namespace"), claim))
-	return "", []want{{rule: kube.Reclaimed, any: []candidate{{key, claim.UID}}, miss: fmt.Sprintf(
-		"its claim %s/%s (uid %s) is not in the cluster and not selected, and its reclaim policy is Delete: its disk would be deleted; select the claim too (--with-owners takes it along), or %s",
-		ref.text("namespace"), claim.Name, claim.UID, offer)}}, err
+	return "", []want{{rule: kube.Reclaimed, any: []candidate{{key, claim.UID}}, orNone: selected, miss: fmt.Sprintf(
+		"its claim %s/%s (uid %s) %s, and its reclaim policy is Delete: its disk would be deleted; select the claim too (--with-owners takes it along), or %s",
+		ref.text("namespace"), claim.Name, claim.UID, what, offer)}}, err
 }
 
 // Reclaimed tells of volumes whether the disk behind each would be deleted, if it were
