@@ -13,7 +13,8 @@ const (
 )
 
 // livingGroup restores into a cluster that lives, and so in order and by rules. What that
-// costs is told by a restore into an empty etcd, where nobody needs either.
+// costs is told by a restore into an empty etcd, where nobody needs either. Both write one
+// batch at a time, as a restore does by default.
 func livingGroup(name string, most int) group {
 	return group{
 		name:  "living-" + name,
@@ -30,7 +31,7 @@ func livingGroup(name string, most int) group {
 				return nil, err
 			}
 			// Pods come along, so that both write as many keys, but for one that is left.
-			living := b.creating(d.Keys-1, archive, fastFlag, "16", "--no-watch", "--allow", "derived")
+			living := b.creating(d.Keys-1, archive, "--no-watch", "--allow", "derived")
 			all := []contender{b.intoEmpty(restoreLiving, 0, func(ctx context.Context, to *server) (figures, error) {
 				if err := putAll(ctx, to, left); err != nil {
 					return nil, err
@@ -38,7 +39,7 @@ func livingGroup(name string, most int) group {
 				return living(ctx, to)
 			})}
 			if name == "s" {
-				all = append(all, b.intoEmpty(restorePlain, 0, b.restoring(d, archive, fastFlag, "16", "--read-back=false", "--no-watch")))
+				all = append(all, b.intoEmpty(restorePlain, 0, b.restoring(d, archive, "--read-back=false", "--no-watch")))
 			}
 			return all, nil
 		},
