@@ -82,17 +82,6 @@ func (j *judgement) token(ctx context.Context, secret field) (string, []want, er
 		"its account, serviceaccount/%s (uid %s), is not in the cluster and not selected: the token would be deleted; --with-owners takes it along", account.Name, account.UID)}}, err
 }
 
-// claim: a claim that is bound to a volume that is not there is Lost.
-func (j *judgement) claim(ctx context.Context, claim field) (string, []want, error) {
-	volume := claim.in("spec").text("volumeName")
-	if volume == "" || !j.Rules.Binds(kube.Closure) || j.Selected("persistentvolumes", volume) {
-		return "", nil, nil
-	}
-	key, err := j.keyOf(ctx, j.class.Prefix, kube.Reference{Kind: "PersistentVolume", Name: volume})
-	return "", []want{{rule: kube.Closure, any: []candidate{{key: key}}, miss: fmt.Sprintf(
-		"its volume, persistentvolume/%s, is not in the cluster and not selected: the claim would be Lost; --with-owners takes it along", volume)}}, err
-}
-
 // job: one that comes back without its pods begins again.
 func (j *judgement) job(_ context.Context, job field) (string, []want, error) {
 	if !j.anew || !j.Rules.Binds(kube.RunningJobs) {

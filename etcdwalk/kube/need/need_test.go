@@ -88,15 +88,17 @@ type needing struct {
 // needing objects, each by what it lacks.
 func needings() map[string]needing {
 	return map[string]needing{
-		"no namespace":           {"ConfigMap /registry/configmaps/lost/a", "", "Namespace /registry/namespaces/lost", kube.Closure, "namespace lost is not"},
-		"one that is going":      {"ConfigMap /registry/configmaps/lost/a", `Namespace /registry/namespaces/lost {"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"}}`, "-", kube.Deleting, "namespace lost is being deleted in the cluster, and all that is in it; the archive does not hold it living"},
-		"no owner":               {"ReplicaSet /registry/replicasets/shop/web-1 " + owned, "", "Deployment /registry/deployments/shop/web", kube.Closure, "its owner Deployment web (uid web)"},
-		"another owner":          {"ReplicaSet /registry/replicasets/shop/web-1 " + owned, `Deployment /registry/deployments/shop/web {"metadata":{"uid":"other"}}`, "-", kube.Closure, "its owner"},
-		"none of two owners":     {"ReplicaSet /registry/replicasets/shop/web-1 " + either, "", "Deployment /registry/deployments/shop/web", kube.Closure, "Deployment gone (uid g), Deployment web"},
-		"no cluster-wide owner":  {"Lease /registry/pods/shop/mirror " + node, "", "Node /registry/minions/n1", kube.Closure, "its owner Node n1"},
-		"an owner elsewhere":     {"ReplicaSet /registry/replicasets/shop/web-1 " + owned, "Deployment /registry/deployments/there/web", "-", kube.Closure, "its owner"},
-		"no definition":          {"Widget /registry/example.io/widgets/shop/w", "", "CustomResourceDefinition /registry/apiextensions.k8s.io/customresourcedefinitions/widgets.example.io", kube.Closure, "widgets.example.io is not"},
-		"no account":             {`Secret /registry/secrets/shop/token ` + token, "", "ServiceAccount /registry/serviceaccounts/shop/robot", kube.Closure, "serviceaccount/robot (uid robot)"},
+		"no namespace":          {"ConfigMap /registry/configmaps/lost/a", "", "Namespace /registry/namespaces/lost", kube.Closure, "namespace lost is not"},
+		"one that is going":     {"ConfigMap /registry/configmaps/lost/a", `Namespace /registry/namespaces/lost {"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"}}`, "-", kube.Deleting, "namespace lost is being deleted in the cluster, and all that is in it; the archive does not hold it living"},
+		"no owner":              {"ReplicaSet /registry/replicasets/shop/web-1 " + owned, "", "Deployment /registry/deployments/shop/web", kube.Closure, "its owner Deployment web (uid web)"},
+		"another owner":         {"ReplicaSet /registry/replicasets/shop/web-1 " + owned, `Deployment /registry/deployments/shop/web {"metadata":{"uid":"other"}}`, "-", kube.Closure, "its owner"},
+		"none of two owners":    {"ReplicaSet /registry/replicasets/shop/web-1 " + either, "", "Deployment /registry/deployments/shop/web", kube.Closure, "Deployment gone (uid g), Deployment web"},
+		"no cluster-wide owner": {"Lease /registry/pods/shop/mirror " + node, "", "Node /registry/minions/n1", kube.Closure, "its owner Node n1"},
+		"an owner elsewhere":    {"ReplicaSet /registry/replicasets/shop/web-1 " + owned, "Deployment /registry/deployments/there/web", "-", kube.Closure, "its owner"},
+		"no definition":         {"Widget /registry/example.io/widgets/shop/w", "", "CustomResourceDefinition /registry/apiextensions.k8s.io/customresourcedefinitions/widgets.example.io", kube.Closure, "widgets.example.io is not"},
+		"no account":            {`Secret /registry/secrets/shop/token ` + token, "", "ServiceAccount /registry/serviceaccounts/shop/robot", kube.Closure, "serviceaccount/robot (uid robot)"},
+		"a volume that goes": {`PersistentVolumeClaim /registry/persistentvolumeclaims/shop/data {"spec":{"volumeName":"pv"}}`,
+			`PersistentVolume /registry/persistentvolumes/pv {"spec":{"persistentVolumeReclaimPolicy":"Delete"},"status":{"phase":"Released"}}`, "", kube.Collecting, "a controller deletes its disk"},
 		"no volume":              {`PersistentVolumeClaim /registry/persistentvolumeclaims/shop/data {"spec":{"volumeName":"pv"}}`, "", "PersistentVolume /registry/persistentvolumes/pv", kube.Closure, "persistentvolume/pv"},
 		"on its way out":         {`ConfigMap /registry/configmaps/shop/a {"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"}}`, "", "", kube.Deleting, "at once"},
 		"a volume without claim": {`PersistentVolume /registry/persistentvolumes/pv {"spec":{"persistentVolumeReclaimPolicy":"Delete","claimRef":{"namespace":"shop","name":"data","uid":"data"}}}`, "", "PersistentVolumeClaim /registry/persistentvolumeclaims/shop/data", kube.Reclaimed, "its disk would be deleted"},
@@ -208,7 +210,7 @@ func TestWhatObjectsNeed(t *testing.T) {
 			}
 		})
 	}
-	for _, rule := range []string{kube.Closure, kube.Deleting, kube.Reclaimed, kube.RunningJobs, kube.Operators, kube.Sealed, kube.Addresses, kube.HomelessPods, kube.DeadWebhooks, kube.StoredVersions} {
+	for _, rule := range []string{kube.Closure, kube.Deleting, kube.Collecting, kube.Reclaimed, kube.RunningJobs, kube.Operators, kube.Sealed, kube.Addresses, kube.HomelessPods, kube.DeadWebhooks, kube.StoredVersions} {
 		if !shown[rule] {
 			t.Errorf("nothing shows rule %s", rule)
 		}

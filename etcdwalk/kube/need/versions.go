@@ -40,15 +40,11 @@ func (j *judgement) versionsOf(ctx context.Context) ([]string, error) {
 	}
 	var known []string
 	if key := kube.DefinitionKey(j.class); key != nil {
-		found, err := j.Target.Lookup(ctx, [][]byte{key})
+		definition, err := j.tree(ctx, key)
 		if err != nil {
 			return nil, fmt.Errorf("look which versions %s has, under key %q: %w", j.class.Kind, key, err)
 		}
-		if found[0] != nil {
-			if o, err := j.Opener.Decode(ctx, found[0].Key, found[0].Value); err == nil {
-				known = versionsIn(field(o.Tree()).in("spec"))
-			}
-		}
+		known = versionsIn(definition.in("spec"))
 	}
 	if j.versions == nil {
 		j.versions = map[string][]string{}

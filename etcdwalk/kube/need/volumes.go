@@ -70,3 +70,44 @@ func (c *Checks) Reclaimed(ctx context.Context, volumes []etcdwalk.Entry) ([]boo
 	}
 	return reclaimed, nil
 }
+
+// claim: a claim that is bound to a volume that is not there is Lost. One of which the volume
+// is released already loses its disk, whether the claim comes back or not.
+func (j *judgement) claim(ctx context.Context, claim field) (string, []want, error) {
+	name := claim.in("spec").text("volumeName")
+	if name == "" || j.Selected("persistentvolumes", name) {
+		return "", nil, nil
+	}
+	key, err := j.keyOf(ctx, j.class.Prefix, kube.Reference{Kind: "PersistentVolume", Name: name})
+	if err != nil || key == nil {
+		return "", nil, err
+	}
+	if j.anew && j.Rules.Binds(kube.Collecting) {
+		volume, err := j.tree(ctx, key)
+		if err != nil {
+			return "", nil, fmt.Errorf("look at the volume of claim %q: %w", j.write.Key, err)
+		}
+		if phase := volume.in("status").text("phase"); volume.in("spec").text("persistentVolumeReclaimPolicy") == "Delete" && (phase == "Released" || phase == "Failed") {
+			return fmt.Sprintf("%s: its volume, persistentvolume/%s, is %s in the cluster with reclaim policy Delete: a controller deletes its disk. "+
+				"Give it the policy Retain (kubectl patch), or wait until it is gone and take it along with --with-owners", kube.Collecting, name, phase), nil, nil
+		}
+	}
+	if !j.Rules.Binds(kube.Closure) {
+		return "", nil, nil
+	}
+	return "", []want{{rule: kube.Closure, any: []candidate{{key: key}}, miss: fmt.Sprintf(
+		"its volume, persistentvolume/%s, is not in the cluster and not selected: the claim would be Lost; --with-owners takes it along", name)}}, nil
+}
+
+// tree is what the target holds under a key; nothing if that is nothing, or cannot be read.
+func (j *judgement) tree(ctx context.Context, key []byte) (field, error) {
+	found, err := j.Target.Lookup(ctx, [][]byte{key})
+	if err != nil || found[0] == nil {
+		return nil, err
+	}
+	o, err := j.Opener.Decode(ctx, key, found[0].Value)
+	if err != nil {
+		return nil, nil //nolint:nilerr // what it says is not known, as where it is not there
+	}
+	return field(o.Tree()), nil
+}
