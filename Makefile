@@ -32,7 +32,7 @@ test-long: race build # the sweeps, which take up to an hour
 	$(WITH_SERVERS) \
 	KUBEFERRY_LONG=1 go -C scripts/bench test ./...
 
-test-controlplane: build # restores into a real control plane, of whoever has one: KUBE_APISERVER=… KUBE_CONTROLLER_MANAGER=…, RUNS each
+test-controlplane: build # restores into a real control plane, of whoever has one: KUBE_APISERVER=… KUBE_CONTROLLER_MANAGER=…, RUNS each, ROWS by name
 	$(WITH_SERVERS) \
 	KUBEFERRY=$(CURDIR)/bin/kubeferry go test -count=1 -v -timeout 120m ./scripts/controlplane
 

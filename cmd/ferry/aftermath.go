@@ -110,7 +110,7 @@ func (w *watching) look(ctx context.Context, again bool) error {
 			if err != nil {
 				return err
 			}
-			if !w.p.written.has(e.Key) || again && w.p.passive(e) {
+			if !w.p.written.watched(e.Key) || again && w.p.passive(e) {
 				continue
 			}
 			if len(batch) == watchKeys || len(batch) > 0 && size+e.Size() > watchBytes {

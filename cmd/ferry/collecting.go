@@ -26,3 +26,15 @@ func (p *Planned) collected(ctx context.Context) error {
 	return fmt.Errorf("%s: there is still what belongs to owners that are gone, of %d of them, such as %s: the garbage collector is at work on them, and goes on although the owners come back. "+
 		"Wait until they are gone, and run the same command again; where no controller manager runs, --allow %s%.0w", kube.Collecting, len(keys), quoted(keys[0]), kube.Collecting, etcdwalk.ErrRefused)
 }
+
+// besides notes what is there already and has owners, if something comes back.
+func (p *Planned) besides(ctx context.Context) func(have etcdwalk.Entry) {
+	if p.checks == nil || p.Counts[replay.Created] == 0 {
+		return nil
+	}
+	return func(have etcdwalk.Entry) {
+		if m, err := p.meta(ctx, have); err == nil && len(m.Owners) > 0 {
+			p.written.stand(have.Key)
+		}
+	}
+}

@@ -251,7 +251,7 @@ func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, e
 	if err := planned.stillSilent(ctx); err != nil {
 		return unreached(planned), err
 	}
-	planned.job.Rule, planned.job.Check, planned.job.Found = r.rule(planned, false), nil, nil // the plan would have refused
+	planned.job.Rule, planned.job.Check, planned.job.Found = r.rule(planned, false), nil, planned.besides(ctx) // the plan would have refused
 	if err := r.adopt(ctx, planned); err != nil {
 		return unreached(planned), err
 	}

@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"iter"
 	"slices"
+	"sync"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
@@ -20,7 +21,24 @@ type written struct {
 	last   int64 // the highest revision of a write
 
 	read []fingerprint // of what the apply read
+
+	mu     sync.Mutex
+	beside map[uint64]bool // what was there and has owners, by the hashes of its keys
 }
+
+// stand notes what was there. Where its owner comes back, controllers may still have it on
+// their lists.
+func (w *written) stand(key []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.beside == nil {
+		w.beside = map[uint64]bool{}
+	}
+	w.beside[w.hash(key)] = true
+}
+
+// watched tells whether a key is to be looked at again: it was written, or stood beside.
+func (w *written) watched(key []byte) bool { return w.has(key) || w.beside[w.hash(key)] }
 
 // A fingerprint tells of an entry what a restore carries: 16 bytes, by which what is read
 // back is compared. That another value under the key has the same one happens once in 2⁶⁴.

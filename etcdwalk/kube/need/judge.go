@@ -77,7 +77,7 @@ func (j *judgement) places() (wants []want) {
 		}
 		wants = append(wants, w)
 	}
-	if key := kube.DefinitionKey(j.class); key != nil && j.Rules.Binds(kube.Closure) && kube.IsCustom(j.class.Kind) && !strings.HasSuffix(j.class.Kind, ".k8s.io") && !j.Selected(definitions, j.class.Kind) {
+	if key := definitionOf(j.class); key != nil && j.Rules.Binds(kube.Closure) && !j.Selected(definitions, j.class.Kind) {
 		wants = append(wants, want{rule: kube.Closure, any: []candidate{{key: key}},
 			miss: fmt.Sprintf("the definition %s is not in the cluster and not selected: nobody could see the object; --with-owners takes it along", j.class.Kind)})
 	}

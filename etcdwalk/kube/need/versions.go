@@ -6,11 +6,21 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 )
 
 // definitions is the kind of what defines custom resources.
 const definitions = "customresourcedefinitions.apiextensions.k8s.io"
+
+// definitionOf is the key of what defines a kind; nil: it needs no definition. Groups of
+// Kubernetes itself may have kinds that are compiled into API servers of another version.
+func definitionOf(class etcdwalk.Class) []byte {
+	if !kube.IsCustom(class.Kind) || strings.HasSuffix(class.Kind, ".k8s.io") {
+		return nil
+	}
+	return kube.DefinitionKey(class)
+}
 
 // version says why a custom resource could not be read: its definition in the target has no
 // such version any more (apiextensions-apiserver: the version of a stored object must be one
