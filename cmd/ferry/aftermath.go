@@ -43,7 +43,12 @@ var lookAt = [...]time.Duration{time.Second, 5 * time.Second, 10 * time.Second, 
 // Alive tells whether API servers keep signs of life in the target. That there are none
 // proves nothing.
 func (p *Planned) Alive(ctx context.Context) (bool, error) {
-	return holds(ctx, p.target, etcdwalk.Selection{Ranges: p.layout.LiveSigns()})
+	signs := p.layout.LiveSigns()
+	now, err := p.cluster.Open(ctx, etcdwalk.Newest, signs) // what the plan saw may be compacted
+	if err != nil {
+		return false, fmt.Errorf("look for signs of API servers: %w", err)
+	}
+	return holds(ctx, now, etcdwalk.Selection{Ranges: signs})
 }
 
 // Watch looks again, until the time is over, at what an apply has just written, and tells
@@ -143,7 +148,7 @@ func (w *watching) compare(ctx context.Context, batch []etcdwalk.Entry) error {
 			if err := w.gone(ctx, e); err != nil {
 				return err
 			}
-		case heads[i] > w.p.written.last:
+		case heads[i] > w.p.written.revision(e.Key):
 			moved = append(moved, e)
 		}
 	}

@@ -34,6 +34,9 @@ func (p *Planned) meta(ctx context.Context, e etcdwalk.Entry) (object.Meta, erro
 // stayed.
 func (p *Planned) expected(ctx context.Context, e etcdwalk.Entry) string {
 	kind := p.layout.Classify(e.Key).Kind
+	if e.Lease != 0 {
+		return "its lease has run out"
+	}
 	if kind == "nodes" {
 		return "the machine of a node that is gone"
 	}
@@ -44,7 +47,7 @@ func (p *Planned) expected(ctx context.Context, e etcdwalk.Entry) string {
 	field := func(path ...string) (any, bool) { return at(o.Tree(), path...) }
 	switch kind {
 	case "jobs.batch":
-		_, done := field("status", "completionTime")
+		done := isOver(o.Tree())
 		if _, limited := field("spec", "ttlSecondsAfterFinished"); done && limited {
 			return "a Job that has ended is removed after its ttlSecondsAfterFinished"
 		}
@@ -61,6 +64,19 @@ func (p *Planned) expected(ctx context.Context, e etcdwalk.Entry) string {
 		}
 	}
 	return ""
+}
+
+// isOver tells whether a Job is over: one that has failed has no completionTime.
+func isOver(job map[string]any) bool {
+	if _, done := at(job, "status", "completionTime"); done {
+		return true
+	}
+	all, _ := at(job, "status", "conditions")
+	conditions, _ := all.([]any)
+	return slices.ContainsFunc(conditions, func(c any) bool {
+		condition, _ := c.(map[string]any)
+		return condition["type"] == "Failed" && condition["status"] == "True"
+	})
 }
 
 // at finds what lies at a path in a tree.

@@ -34,7 +34,7 @@ func (p *Planned) besides(ctx context.Context) func(have etcdwalk.Entry) {
 	}
 	return func(have etcdwalk.Entry) {
 		if m, err := p.meta(ctx, have); err == nil && len(m.Owners) > 0 {
-			p.written.stand(have.Key)
+			p.written.stand(have)
 		}
 	}
 }

@@ -79,6 +79,7 @@ type Planned struct {
 	source   etcdwalk.View
 	sel      etcdwalk.Selection
 	target   etcdwalk.View
+	cluster  etcdwalk.Source
 	vigil    *vigil // nil: API servers may live there, or were looked for once
 	rules    *kube.Rules
 	ranks    []etcdwalk.Selection // in the order in which they are written
@@ -185,6 +186,7 @@ func (r Restore) open(ctx context.Context, p *Planned) (err error) {
 			return err
 		}
 	}
+	p.cluster = r.Cluster
 	p.target, err = r.Cluster.Open(ctx, etcdwalk.Newest, p.layout.Scope())
 	return err
 }

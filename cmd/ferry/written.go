@@ -12,33 +12,48 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
 
-// written remembers the keys that an apply wrote, 8 bytes for each: a hash under a seed of
-// this run. That two keys have the same one only means that one more is looked at.
+// written remembers the keys that an apply wrote, 16 bytes for each: a hash under a seed of
+// this run, and the revision. That two keys have the same hash only means that one more is
+// looked at.
 type written struct {
 	seed   maphash.Seed
-	hashes []uint64
+	keys   []revised
 	sorted bool
-	last   int64 // the highest revision of a write
 
 	read []fingerprint // of what the apply read
 
 	mu     sync.Mutex
-	beside map[uint64]bool // what was there and has owners, by the hashes of its keys
+	beside map[uint64]int64 // what was there and has owners: its revisions, by the hashes of its keys
+}
+
+// revised is a key that was written at a revision.
+type revised struct {
+	hash     uint64
+	revision int64
 }
 
 // stand notes what was there. Where its owner comes back, controllers may still have it on
 // their lists.
-func (w *written) stand(key []byte) {
+func (w *written) stand(have etcdwalk.Entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.beside == nil {
-		w.beside = map[uint64]bool{}
+		w.beside = map[uint64]int64{}
 	}
-	w.beside[w.hash(key)] = true
+	w.beside[w.hash(have.Key)] = have.ModRevision
 }
 
 // watched tells whether a key is to be looked at again: it was written, or stood beside.
-func (w *written) watched(key []byte) bool { return w.has(key) || w.beside[w.hash(key)] }
+func (w *written) watched(key []byte) bool { return w.has(key) || w.beside[w.hash(key)] != 0 }
+
+// revision is the one at which a key was written, or was there.
+func (w *written) revision(key []byte) int64 {
+	hash := w.hash(key)
+	if i, found := w.find(hash); found {
+		return w.keys[i].revision
+	}
+	return w.beside[hash]
+}
 
 // A fingerprint tells of an entry what a restore carries: 16 bytes, by which what is read
 // back is compared. That another value under the key has the same one happens once in 2⁶⁴.
@@ -90,18 +105,24 @@ func (w *written) add(line replay.Line) {
 	if line.Fate != replay.Created && line.Fate != replay.Replaced {
 		return
 	}
-	w.hashes, w.sorted = append(w.hashes, w.hash(line.Key)), false
-	w.last = max(w.last, line.Revision)
+	w.keys, w.sorted = append(w.keys, revised{w.hash(line.Key), line.Revision}), false
 }
 
 // has tells whether a key was written.
 func (w *written) has(key []byte) bool { return w.holds(w.hash(key)) }
 
 func (w *written) holds(hash uint64) bool {
+	_, found := w.find(hash)
+	return found
+}
+
+// find finds the first of a hash.
+func (w *written) find(hash uint64) (at int, found bool) {
 	if !w.sorted {
-		slices.Sort(w.hashes)
+		slices.SortFunc(w.keys, func(a, b revised) int {
+			return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.revision, b.revision))
+		})
 		w.sorted = true
 	}
-	_, found := slices.BinarySearch(w.hashes, hash)
-	return found
+	return slices.BinarySearchFunc(w.keys, hash, func(k revised, hash uint64) int { return cmp.Compare(k.hash, hash) })
 }

@@ -61,9 +61,13 @@ func (j *judgement) adopt(ctx context.Context) (reason string, err error) {
 	return "", nil
 }
 
-// Adopted tells whether the object under a key is to be written without its owner first.
-// Nothing is to be judged any more.
-func (c *Checks) Adopted(key []byte) bool { return c.adopted[string(key)] }
+// Adopted tells whether the object under a key is to be written without its owner first, as
+// far as that is known.
+func (c *Checks) Adopted(key []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.adopted[string(key)]
+}
 
 // Adoptions are the keys of such objects.
 func (c *Checks) Adoptions() etcdwalk.Ranges {

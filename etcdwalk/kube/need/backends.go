@@ -44,7 +44,12 @@ func (j *judgement) aggregated(ctx context.Context, service field) (string, []wa
 
 // conversion: without its webhook, objects of a kind cannot be read.
 func (j *judgement) conversion(ctx context.Context, definition field) (string, []want, error) {
-	wants, err := j.backend(ctx, definition.in("spec", "conversion", "webhook", "clientConfig", "service"))
+	conversion := definition.in("spec", "conversion")
+	service := conversion.in("webhookClientConfig", "service") // as definitions are stored: v1beta1
+	if service == nil {
+		service = conversion.in("webhook", "clientConfig", "service")
+	}
+	wants, err := j.backend(ctx, service)
 	return "", wants, err
 }
 

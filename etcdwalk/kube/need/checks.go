@@ -68,6 +68,8 @@ func (c *Checks) Unknown() int64 {
 type candidate struct {
 	key []byte // nil: it cannot be in the target
 	uid string
+	// orNone: it suffices that the target holds nothing under the key.
+	orNone bool
 }
 
 // want is something that an object needs, if none of it is selected: one of these must be
@@ -77,8 +79,6 @@ type want struct {
 	any  []candidate
 	miss string // why the object must not be written, if none is there
 	warn string // what is to be said instead, if that forbids nothing
-	// orNone: it suffices that the target holds nothing under the key.
-	orNone bool
 	// namespace is the one that the object lies in, if that is wanted. While that is being
 	// deleted, so is what is in it, by another rule.
 	namespace string
@@ -220,7 +220,7 @@ func (c *Checks) there(w want) bool {
 	defer c.mu.Unlock()
 	for _, one := range w.any {
 		h := c.heads[string(one.key)] // of nil there is none
-		if !h.there && w.orNone {
+		if !h.there && one.orNone {
 			return true
 		}
 		if h.there && !h.deleting && (one.uid == "" || h.uid == "" || h.uid == one.uid) {

@@ -79,7 +79,7 @@ func (c *Checks) gone(ctx context.Context, those *orphans) (bool, error) {
 		if key == nil {
 			return false, nil // one that nobody knows the place of
 		}
-		w.any = append(w.any, candidate{key, those.uids[i]})
+		w.any = append(w.any, candidate{key: key, uid: those.uids[i]})
 	}
 	if err := c.fetch(ctx, w.keys()); err != nil {
 		return false, err

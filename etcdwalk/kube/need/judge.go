@@ -89,22 +89,31 @@ func (j *judgement) owners(ctx context.Context, wants []want) ([]want, error) {
 	if !j.Rules.Binds(kube.Closure) || len(j.meta.Owners) == 0 {
 		return wants, nil
 	}
-	w := want{rule: kube.Closure}
+	w, kept := want{rule: kube.Closure}, false
 	var names []string
 	for _, o := range j.meta.Owners {
-		if j.Survey.Holds(j.class.Namespace, o) {
+		selected := j.Survey.Holds(j.class.Namespace, o)
+		if selected && !j.Keeps {
 			return wants, nil
 		}
 		key, err := j.keyOf(ctx, j.class.Prefix, refer(j.class.Namespace, o))
 		if err != nil {
 			return nil, err
 		}
+		if key == nil && selected {
+			return wants, nil // wherever it lies
+		}
+		kept = kept || selected
 		if key != nil {
-			w.any = append(w.any, candidate{key, o.UID})
+			w.any = append(w.any, candidate{key, o.UID, selected})
 		}
 		names = append(names, fmt.Sprintf("%s %s (uid %s)", o.Kind, o.Name, o.UID))
 	}
-	w.miss = "its owner " + strings.Join(names, ", ") + " is not in the cluster and not selected: the garbage collector would delete the object; --with-owners takes the owner along"
+	what := "is not in the cluster and not selected: the garbage collector would delete the object; --with-owners takes the owner along"
+	if kept {
+		what = "would stay another's, since the policy on conflicts keeps that: the garbage collector would delete the object"
+	}
+	w.miss = "its owner " + strings.Join(names, ", ") + " " + what
 	return append(wants, w), nil
 }
 

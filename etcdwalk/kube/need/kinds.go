@@ -74,12 +74,17 @@ func (j *judgement) token(ctx context.Context, secret field) (string, []want, er
 	}
 	notes := secret.in("metadata", "annotations")
 	account := object.Owner{APIVersion: "v1", Kind: "ServiceAccount", Name: notes.text("kubernetes.io/service-account.name"), UID: notes.text("kubernetes.io/service-account.uid")}
-	if j.Survey.Holds(j.class.Namespace, account) {
+	selected := j.Survey.Holds(j.class.Namespace, account)
+	if selected && !j.Keeps {
 		return "", nil, nil
 	}
+	what := "is not in the cluster and not selected: the token would be deleted; --with-owners takes it along"
+	if selected {
+		what = "would stay another's, since the policy on conflicts keeps that: the token would be deleted"
+	}
 	key, err := j.keyOf(ctx, j.class.Prefix, refer(j.class.Namespace, account))
-	return "", []want{{rule: kube.Closure, any: []candidate{{key, account.UID}}, miss: fmt.Sprintf(
-		"its account, serviceaccount/%s (uid %s), is not in the cluster and not selected: the token would be deleted; --with-owners takes it along", account.Name, account.UID)}}, err
+	return "", []want{{rule: kube.Closure, any: []candidate{{key, account.UID, selected}}, miss: fmt.Sprintf(
+		"its account, serviceaccount/%s (uid %s), %s", account.Name, account.UID, what)}}, err
 }
 
 // job: one that comes back without its pods begins again.

@@ -26,7 +26,7 @@ func definitionOf(class etcdwalk.Class) []byte {
 // such version any more (apiextensions-apiserver: the version of a stored object must be one
 // of the definition's).
 func (j *judgement) version(ctx context.Context) (string, error) {
-	if !kube.IsCustom(j.class.Kind) || !j.Rules.Binds(kube.StoredVersions) || j.Selected(definitions, j.class.Kind) {
+	if !kube.IsCustom(j.class.Kind) || !j.Rules.Binds(kube.StoredVersions) || j.Selected(definitions, j.class.Kind) && !j.Keeps {
 		return "", nil
 	}
 	known, err := j.versionsOf(ctx)

@@ -34,7 +34,7 @@ func (j *judgement) volume(ctx context.Context, volume field) (string, []want, e
 		what = "would stay another's, or on its way out, since the policy on conflicts keeps that"
 	}
 	key, err := j.keyOf(ctx, j.class.Prefix, refer(ref.text("namespace"), claim))
-	return "", []want{{rule: kube.Reclaimed, any: []candidate{{key, claim.UID}}, orNone: selected, miss: fmt.Sprintf(
+	return "", []want{{rule: kube.Reclaimed, any: []candidate{{key: key, uid: claim.UID, orNone: selected}}, miss: fmt.Sprintf(
 		"its claim %s/%s (uid %s) %s, and its reclaim policy is Delete: its disk would be deleted; select the claim too (--with-owners takes it along), or %s",
 		ref.text("namespace"), claim.Name, claim.UID, what, offer)}}, err
 }
@@ -72,10 +72,11 @@ func (c *Checks) Reclaimed(ctx context.Context, volumes []etcdwalk.Entry) ([]boo
 }
 
 // claim: a claim that is bound to a volume that is not there is Lost. One of which the volume
-// is released already loses its disk, whether the claim comes back or not.
+// is released already loses its disk, whether the claim comes back or not; that the volume is
+// selected changes nothing, since only its status differs.
 func (j *judgement) claim(ctx context.Context, claim field) (string, []want, error) {
 	name := claim.in("spec").text("volumeName")
-	if name == "" || j.Selected("persistentvolumes", name) {
+	if name == "" {
 		return "", nil, nil
 	}
 	key, err := j.keyOf(ctx, j.class.Prefix, kube.Reference{Kind: "PersistentVolume", Name: name})
@@ -92,7 +93,7 @@ func (j *judgement) claim(ctx context.Context, claim field) (string, []want, err
 				"Give it the policy Retain (kubectl patch), or wait until it is gone and take it along with --with-owners", kube.Collecting, name, phase), nil, nil
 		}
 	}
-	if !j.Rules.Binds(kube.Closure) {
+	if !j.Rules.Binds(kube.Closure) || j.Selected("persistentvolumes", name) {
 		return "", nil, nil
 	}
 	return "", []want{{rule: kube.Closure, any: []candidate{{key: key}}, miss: fmt.Sprintf(

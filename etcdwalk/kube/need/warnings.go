@@ -50,7 +50,7 @@ func (j *judgement) eachOwner(ctx context.Context, wants []want) ([]want, error)
 		if err != nil {
 			return nil, err
 		}
-		wants = append(wants, want{rule: kube.AbsentOwners, any: []candidate{{key, o.UID}}, warn: fmt.Sprintf(
+		wants = append(wants, want{rule: kube.AbsentOwners, any: []candidate{{key: key, uid: o.UID}}, warn: fmt.Sprintf(
 			"%s %s/%s names %s %s (uid %s), which is not in the cluster and not selected: the garbage collector takes the reference off", j.class.Kind, j.class.Namespace, j.class.Name, o.Kind, o.Name, o.UID)})
 	}
 	return wants, nil
