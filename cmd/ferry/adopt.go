@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/need"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
@@ -14,13 +15,13 @@ import (
 // adopt writes what its controllers are to adopt: without owners, so that nobody collects
 // it, and before the controllers are there, so that they need not make it anew. What it
 // leaves behind if it is interrupted, the same restore finishes.
-func (r Restore) adopt(ctx context.Context, p *Planned) error {
+func (r Restore) adopt(ctx context.Context, p *Planned) (written int64, err error) {
 	if p.checks == nil {
-		return nil
+		return 0, nil
 	}
 	adoptions := p.checks.Adoptions()
 	if len(adoptions) == 0 {
-		return nil
+		return 0, nil
 	}
 	first := p.job
 	first.Selections, first.Policy, first.Report, first.Ours = nil, replay.Skip, nil, nil
@@ -34,13 +35,13 @@ func (r Restore) adopt(ctx context.Context, p *Planned) error {
 	}
 	plan, err := first.Plan(ctx)
 	if err != nil {
-		return fmt.Errorf("look for what is to be adopted: %w", err)
+		return 0, fmt.Errorf("look for what is to be adopted: %w", err)
 	}
 	done, err := first.Apply(ctx, plan)
-	if err != nil && done.Counts[replay.Created] > 0 {
-		err = fmt.Errorf("%d objects are there without their owners until the same command is run again: %w", done.Counts[replay.Created], err)
+	if written = done.Counts[replay.Created]; err != nil && written > 0 {
+		err = fmt.Errorf("%d objects are there without their owners until the same command is run again: %w", written, err)
 	}
-	return err
+	return written, err
 }
 
 // madeMeanwhile tells whether a controller has made an object since the plan looked, as it
@@ -67,6 +68,9 @@ func (r Restore) ours(ctx context.Context, p *Planned) func(want, have etcdwalk.
 		}
 		if p.madeMeanwhile(have) {
 			return true
+		}
+		if !need.Adoptable(p.layout.Classify(want.Key).Kind) {
+			return false // of others nobody makes such a form but on purpose
 		}
 		a, errWant := p.meta(ctx, want)
 		b, errHave := p.meta(ctx, have)

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
 
 // absent is a Target that is unavailable for so many looks.
@@ -41,5 +44,55 @@ func TestALookThatFailsIsNotTheLast(t *testing.T) {
 		if errors.Is(err, etcdwalk.ErrUnavailable) != unknown || !unknown && err != nil || away.looks > 0 {
 			t.Errorf("away for %d looks: %+v, %v", looks, a, err)
 		}
+	}
+}
+
+// deleting is a Target in which somebody deletes a key as soon as it was written: it stays,
+// with a deletionTimestamp, while others are written.
+type deleting struct {
+	etcdwalk.Target
+	key   string
+	value string
+	done  bool
+}
+
+func (m *deleting) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk.Result {
+	results := m.Target.Apply(ctx, writes)
+	for i, w := range writes {
+		if string(w.Key) == m.key && results[i].State == etcdwalk.WriteApplied && !m.done {
+			m.done = true
+			m.Target.Apply(ctx, []etcdwalk.Write{{Key: w.Key, Value: []byte(m.value), Seen: results[i].Revision}})
+		}
+	}
+	return results
+}
+
+// TestWhatMovesWhileOthersAreWrittenIsSeen: each key is held against its own revision, and not
+// against the last of the apply.
+func TestWhatMovesWhileOthersAreWrittenIsSeen(t *testing.T) {
+	s, r := comingBack(t)
+	const key = "/registry/deployments/a/web0"
+	view, err := r.Source.Open(t.Context(), etcdwalk.Newest, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := ""
+	for e, err := range view.Walk(t.Context(), etcdwalk.Selection{Ranges: etcdwalk.Ranges{etcdwalk.Key([]byte(key))}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		value = strings.Replace(string(e.Value), `"metadata":{`, `"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z",`, 1)
+	}
+	m := &deleting{Target: s.Target, key: key, value: value}
+	r.Target = m
+	planned, err := r.Plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done, err := r.Apply(t.Context(), planned); err != nil || done.Counts[replay.Created] < 3 || !m.done {
+		t.Fatalf("%v, %v, %v", done.Counts, err, m.done)
+	}
+	if a, err := r.Watch(t.Context(), planned, time.Millisecond); !errors.Is(err, ferry.ErrIncomplete) || len(a.Lost) != 1 || a.Lost[0].Key != key {
+		t.Errorf("%+v, %v", a, err)
 	}
 }

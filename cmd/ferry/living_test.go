@@ -364,3 +364,33 @@ func TestAnInterruptedAdoptionIsFinished(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnersThatSomebodyTookOffStayOff: that is no form which a restore leaves behind, but of
+// what is adopted.
+func TestOwnersThatSomebodyTookOffStayOff(t *testing.T) {
+	s := storeInMemory(t)
+	s.empty(t)
+	inhabit(t, s, rand.New(rand.NewPCG(1, 3)))
+	const key = "/registry/configmaps/a/kept"
+	put := func(value string, seen int64) int64 {
+		t.Helper()
+		r := s.Apply(t.Context(), []etcdwalk.Write{{Key: []byte(key), Value: []byte(value), Seen: seen}})[0]
+		if r.State != etcdwalk.WriteApplied {
+			t.Fatal(r.Err)
+		}
+		return r.Revision
+	}
+	owned := `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"kept","namespace":"a","uid":"k","ownerReferences":[{"apiVersion":"apps/v1","kind":"Deployment","name":"web0","uid":"uid-deployments-a-web0"}]}}`
+	revision := put(owned, 0)
+	archive := walktest.NewView(s.entries(t)...)
+	archive.About.Revision = 1
+	left, err := values.WithoutOwners([]byte(owned))
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(string(left), revision)
+	r := ferry.Restore{Source: archive, Query: query(t, kube.Filter{Include: []string{"cm/kept"}, Namespaces: []string{"a"}}), Cluster: s.Source, Target: s.Target, ClusterIs: []string{"uid-namespaces-kube-system"}}
+	if planned, err := r.Plan(t.Context()); !errors.Is(err, replay.ErrConflict) {
+		t.Errorf("%v, %v", planned.Counts, err)
+	}
+}

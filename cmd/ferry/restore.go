@@ -248,16 +248,17 @@ func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, e
 		return report(line)
 	}
 	if err := planned.comeback.look(ctx, r.Target); err != nil {
-		return unreached(planned), err
+		return unreached(planned, 0), err
 	}
 	if err := planned.stillSilent(ctx); err != nil {
-		return unreached(planned), err
+		return unreached(planned, 0), err
 	}
 	planned.job.Rule, planned.job.Check, planned.job.Found = r.rule(planned, false), nil, planned.besides(ctx) // the plan would have refused
-	if err := r.adopt(ctx, planned); err != nil {
-		return unreached(planned), err
+	if written, err := r.adopt(ctx, planned); err != nil {
+		return unreached(planned, written), err
 	}
 	job := planned.job
+	job.Planned = planned.Target.Revision
 	if r.Scenario == kube.ScenarioNew { // where nobody else writes, what is read back is what was written
 		job.Source = fingerprinting{job.Source, planned.written}
 	}
@@ -269,9 +270,13 @@ func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, e
 	return done, planned.comeback.end(err)
 }
 
-// unreached is the summary of an apply that has not begun.
-func unreached(planned *Planned) replay.Summary {
-	return replay.Summary{Tally: replay.Tally{Counts: replay.Counts{replay.Unreached: planned.Counts.Total()}}}
+// unreached is the summary of an apply that has not begun, but for what is to be adopted.
+func unreached(planned *Planned, written int64) replay.Summary {
+	counts := replay.Counts{replay.Unreached: planned.Counts.Total() - written}
+	if written > 0 {
+		counts[replay.Created] = written
+	}
+	return replay.Summary{Tally: replay.Tally{Counts: counts}}
 }
 
 // counting tells the progress of a pass, and the caller's Report of each key.

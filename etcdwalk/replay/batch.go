@@ -102,8 +102,12 @@ func (it *item) decide(j *Job, have *etcdwalk.Entry) {
 		it.seen, it.arrived = have.ModRevision, alike || action == Same
 		return
 	}
-	if alike {
+	moved := have != nil && j.Planned > 0 && have.ModRevision > j.Planned && action == Replace
+	switch {
+	case alike:
 		action = Same
+	case moved:
+		action = Conflict
 	}
 	it.Line = Line{Fate: fates[action]}
 	it.seen, it.lost = 0, false
@@ -114,6 +118,8 @@ func (it *item) decide(j *Job, have *etcdwalk.Entry) {
 	switch {
 	case alike:
 		it.Reason = "only its status differs"
+	case moved:
+		it.Reason = "it was written since the plan was made"
 	case action == Keep, action == Conflict:
 		it.Reason = difference(policy, it.want, *have)
 	}

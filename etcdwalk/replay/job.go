@@ -62,6 +62,9 @@ type Job struct {
 	// Since is a revision that the target had before the apply. It tells a write
 	// of the apply's own from what was there before. 0: the apply looks first.
 	Since int64
+	// Planned is the revision at which a plan saw the target. What was written since is
+	// somebody's, whom the plan did not show: it is not replaced, but Conflicting. 0: it is.
+	Planned int64
 	// Patience is how long a batch waits for a target that is unavailable;
 	// 0: half a minute.
 	Patience time.Duration

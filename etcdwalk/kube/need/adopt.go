@@ -20,6 +20,10 @@ var families = map[string][]string{
 	"pods":                     {"replicasets.apps", "replicationcontrollers", "statefulsets.apps", "daemonsets.apps"},
 }
 
+// Adoptable tells whether objects of a kind are written without their owners first, if these
+// come back.
+func Adoptable(kind string) bool { return families[kind] != nil }
+
 // adopt finds out whether an object comes back together with its controller, into a
 // namespace that the target has. Then it goes first, without its owner, who adopts it.
 func (j *judgement) adopt(ctx context.Context) (reason string, err error) {

@@ -40,6 +40,7 @@ type Checks struct {
 	selecting map[string][]controller    // by what their keys begin with
 	alive     map[string]bool            // which Namespace objects the archive holds living, by key
 	versions  map[string][]string        // of definitions in the target, by kind
+	defined   map[string]bool            // which kinds of Kubernetes' groups the source defines
 	found     map[string]*orphans        // by their owners
 	warnings  []string
 	unknown   int64

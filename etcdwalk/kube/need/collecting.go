@@ -67,8 +67,17 @@ func (c *Checks) Collecting(ctx context.Context) (keys [][]byte, err error) {
 // gone tells whether the target has none of the owners. Of a kind without a definition
 // nobody sees the objects, nor collects them.
 func (c *Checks) gone(ctx context.Context, those *orphans) (bool, error) {
-	if defined, err := c.defined(ctx, c.Layout.Classify(those.first)); !defined || err != nil {
+	definition, err := c.definitionOf(ctx, c.Layout.Classify(those.first))
+	if err != nil {
 		return false, err
+	}
+	if definition != nil {
+		if err := c.fetch(ctx, [][]byte{definition}); err != nil {
+			return false, err
+		}
+		if !c.there(want{any: []candidate{{key: definition}}}) {
+			return false, nil
+		}
 	}
 	var w want
 	for i, r := range those.refs {
@@ -85,16 +94,4 @@ func (c *Checks) gone(ctx context.Context, those *orphans) (bool, error) {
 		return false, err
 	}
 	return !c.there(w), nil
-}
-
-// defined tells whether the target has the definition of a kind that needs one.
-func (c *Checks) defined(ctx context.Context, class etcdwalk.Class) (bool, error) {
-	key := definitionOf(class)
-	if key == nil {
-		return true, nil
-	}
-	if err := c.fetch(ctx, [][]byte{key}); err != nil {
-		return false, err
-	}
-	return c.there(want{any: []candidate{{key: key}}}), nil
 }

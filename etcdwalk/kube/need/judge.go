@@ -38,8 +38,8 @@ func (c *Checks) judge(ctx context.Context, w etcdwalk.Write) (*judgement, error
 		c.mu.Lock()
 		c.unknown++
 		c.mu.Unlock()
-		j.wants = j.places()
-		return j, nil
+		j.wants, err = j.places(ctx)
+		return j, err
 	}
 	j.known = true
 	if c.Rules.Binds(kube.Deleting) && j.meta.Deleting {
@@ -53,7 +53,9 @@ func (c *Checks) judge(ctx context.Context, w etcdwalk.Write) (*judgement, error
 	if j.reason, err = j.version(ctx); j.reason != "" || err != nil {
 		return j, err
 	}
-	j.wants = j.places()
+	if j.wants, err = j.places(ctx); err != nil {
+		return j, err
+	}
 	if j.wants, err = j.owners(ctx, j.wants); err != nil {
 		return j, err
 	}
@@ -67,7 +69,7 @@ func (c *Checks) judge(ctx context.Context, w etcdwalk.Write) (*judgement, error
 }
 
 // places are the namespace that the object lies in, and the definition of its kind.
-func (j *judgement) places() (wants []want) {
+func (j *judgement) places(ctx context.Context) (wants []want, err error) {
 	if ns := j.class.Namespace; ns != "" && !j.Selected("namespaces", ns) {
 		w := want{rule: kube.Closure, namespace: ns, miss: fmt.Sprintf("namespace %s is not in the cluster and not selected; --with-owners takes it along", ns)}
 		for _, prefix := range j.Layout.Prefixes() {
@@ -77,11 +79,15 @@ func (j *judgement) places() (wants []want) {
 		}
 		wants = append(wants, w)
 	}
-	if key := definitionOf(j.class); key != nil && j.Rules.Binds(kube.Closure) && !j.Selected(definitions, j.class.Kind) {
+	if j.Selected(definitions, j.class.Kind) || !j.Rules.Binds(kube.Closure) {
+		return wants, nil
+	}
+	key, err := j.definitionOf(ctx, j.class)
+	if key != nil {
 		wants = append(wants, want{rule: kube.Closure, any: []candidate{{key: key}},
 			miss: fmt.Sprintf("the definition %s is not in the cluster and not selected: nobody could see the object; --with-owners takes it along", j.class.Kind)})
 	}
-	return wants
+	return wants, err
 }
 
 // owners adds the object's owners, one of which has to be there.

@@ -14,12 +14,39 @@ import (
 const definitions = "customresourcedefinitions.apiextensions.k8s.io"
 
 // definitionOf is the key of what defines a kind; nil: it needs no definition. Groups of
-// Kubernetes itself may have kinds that are compiled into API servers of another version.
-func definitionOf(class etcdwalk.Class) []byte {
-	if !kube.IsCustom(class.Kind) || strings.HasSuffix(class.Kind, ".k8s.io") {
-		return nil
+// Kubernetes itself have kinds that are compiled into API servers of another version, and
+// others that are defined, as the source or the target shows.
+func (c *Checks) definitionOf(ctx context.Context, class etcdwalk.Class) ([]byte, error) {
+	if !kube.IsCustom(class.Kind) {
+		return nil, nil
 	}
-	return kube.DefinitionKey(class)
+	key := kube.DefinitionKey(class)
+	if key == nil || !strings.HasSuffix(class.Kind, ".k8s.io") {
+		return key, nil
+	}
+	if err := c.fetch(ctx, [][]byte{key}); err != nil {
+		return nil, err
+	}
+	if c.there(want{any: []candidate{{key: key}}}) {
+		return key, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defined, known := c.defined[class.Kind]
+	if !known {
+		var err error
+		if defined, err = etcdwalk.Any(ctx, c.Source, etcdwalk.Selection{Ranges: etcdwalk.Ranges{etcdwalk.Key(key)}}); err != nil {
+			return nil, fmt.Errorf("look for the definition %s in the source: %w", class.Kind, err)
+		}
+		if c.defined == nil {
+			c.defined = map[string]bool{}
+		}
+		c.defined[class.Kind] = defined
+	}
+	if !defined {
+		return nil, nil
+	}
+	return key, nil
 }
 
 // version says why a custom resource could not be read: its definition in the target has no
