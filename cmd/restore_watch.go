@@ -44,6 +44,7 @@ func (o *restoreOptions) watch(ctx context.Context, r ferry.Restore, planned *fe
 	}
 	alive, err := planned.Alive(ctx)
 	if err == nil && !alive && !o.s.Typed("watch-for") {
+		o.s.Talk("No API server gives a sign of life there: what was written is not looked at again.")
 		return nil, nil
 	}
 	if err != nil {
@@ -61,7 +62,7 @@ func (o *restoreOptions) watch(ctx context.Context, r ferry.Restore, planned *fe
 	o.losses(a, true)
 	switch {
 	case err == nil:
-		o.s.Talk("%s written, and all stayed as they were for %s.", wereKeys(written), o.watching.during)
+		o.s.Talk("%s written, and all stayed as they were for %s; what no controller looks after was looked at once.", wereKeys(written), o.watching.during)
 	case errors.Is(err, ferry.ErrIncomplete):
 		err = fmt.Errorf("%s written: %w", wereKeys(written), err)
 	default:

@@ -61,11 +61,11 @@ func (c *comeback) end(err error) error {
 	var words []string
 	for _, key := range slices.Sorted(maps.Keys(c.waiting)) {
 		if n := c.waiting[key]; n > 0 {
-			words = append(words, fmt.Sprintf("%d objects are unreachable until namespace/%s exists, which the same command makes", n, c.p.layout.Classify([]byte(key)).Name))
+			words = append(words, fmt.Sprintf("%d objects are unreachable until namespace/%s exists", n, c.p.layout.Classify([]byte(key)).Name))
 		}
 	}
 	if len(words) == 0 {
 		return err
 	}
-	return errors.Join(err, fmt.Errorf("%s%.0w", strings.Join(words, "; "), ErrIncomplete))
+	return errors.Join(err, fmt.Errorf("%s; the same command makes it%.0w", strings.Join(words, ", "), ErrIncomplete))
 }

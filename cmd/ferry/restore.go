@@ -147,7 +147,7 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 		return planned, fmt.Errorf("every key that is selected is under an etcd lease, which --leases=regrant brings back: %w", ErrIncomplete)
 	}
 	if planned.checks != nil && planned.Counts[replay.Refused] > 0 {
-		return planned, fmt.Errorf("%w: select what they need too, or leave them out with --exclude, or break a rule with --allow", planned.Err())
+		return planned, fmt.Errorf("%w: take along what is needed (--with-owners), leave out what cannot be (--exclude), or break a rule by its name (--allow RULE)", planned.Err())
 	}
 	if err := planned.Err(); err != nil {
 		return planned, err

@@ -54,6 +54,6 @@ func (s spaces) tell(p *Planned, selected [][]byte) {
 		names = append(names[:mostNamed], fmt.Sprintf("%d others", n-mostNamed))
 	}
 	if len(names) > 0 {
-		p.Doubts = append(p.Doubts, fmt.Sprintf("being deleted in the cluster, which ends where the Namespace object is replaced: namespace %s", strings.Join(names, ", ")))
+		p.Doubts = append(p.Doubts, fmt.Sprintf("namespace %s: being deleted in the cluster; that the Namespace object is replaced stops it", strings.Join(names, ", ")))
 	}
 }

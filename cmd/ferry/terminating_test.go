@@ -83,7 +83,7 @@ func TestATerminationIsStopped(t *testing.T) {
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
-		if !strings.Contains(strings.Join(planned.Doubts, "\n"), "Namespace object is replaced: namespace a") {
+		if !strings.Contains(strings.Join(planned.Doubts, "\n"), "namespace a: being deleted in the cluster") {
 			t.Errorf("seed %d: the plan says %q", seed, planned.Doubts)
 		}
 		order = nil
