@@ -95,11 +95,13 @@ func (j *judgement) owners(ctx context.Context, wants []want) ([]want, error) {
 	if !j.Rules.Binds(kube.Closure) || len(j.meta.Owners) == 0 {
 		return wants, nil
 	}
-	w, kept := want{rule: kube.Closure}, false
+	w := want{rule: kube.Closure}
+	what := "is not in the cluster and not selected: the garbage collector would delete the object; --with-owners takes the owner along"
 	var names []string
 	for _, o := range j.meta.Owners {
 		selected := j.Survey.Holds(j.class.Namespace, o)
-		if selected && !j.Keeps {
+		last := selected && o.Kind == "Namespace" && o.APIVersion == "v1" // if it comes back; see package order
+		if selected && !j.Keeps && !last {
 			return wants, nil
 		}
 		key, err := j.keyOf(ctx, j.class.Prefix, refer(j.class.Namespace, o))
@@ -109,15 +111,16 @@ func (j *judgement) owners(ctx context.Context, wants []want) ([]want, error) {
 		if key == nil && selected {
 			return wants, nil // wherever it lies
 		}
-		kept = kept || selected
 		if key != nil {
-			w.any = append(w.any, candidate{key, o.UID, selected})
+			w.any = append(w.any, candidate{key, o.UID, selected && !last})
+		}
+		switch {
+		case last:
+			what = "comes back after the object, which the garbage collector would delete until then: leave that out (--exclude), and restore it when the namespace is there"
+		case selected:
+			what = "would stay another's, since the policy on conflicts keeps that: the garbage collector would delete the object"
 		}
 		names = append(names, fmt.Sprintf("%s %s (uid %s)", o.Kind, o.Name, o.UID))
-	}
-	what := "is not in the cluster and not selected: the garbage collector would delete the object; --with-owners takes the owner along"
-	if kept {
-		what = "would stay another's, since the policy on conflicts keeps that: the garbage collector would delete the object"
 	}
 	w.miss = "its owner " + strings.Join(names, ", ") + " " + what
 	return append(wants, w), nil

@@ -26,7 +26,9 @@ func TestWhatIsSelectedIsNotAlwaysWritten(t *testing.T) {
 		route   = `HTTPRoute /registry/gateway.networking.k8s.io/httproutes/shop/r {"apiVersion":"gateway.networking.k8s.io/v1"}`
 		routes  = "CustomResourceDefinition /registry/apiextensions.k8s.io/customresourcedefinitions/httproutes.gateway.networking.k8s.io"
 		old     = `CustomResourceDefinition /registry/apiextensions.k8s.io/customresourcedefinitions/widgets.example.io {"spec":{"conversion":{"strategy":"Webhook","webhookClientConfig":{"service":{"namespace":"shop","name":"hook"}}}}}`
-		hook    = "Service /registry/services/specs/shop/hook"
+
+		byNamespace = `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Namespace","name":"lost","uid":"lost"}]}}`
+		hook        = "Service /registry/services/specs/shop/hook"
 	)
 	for name, c := range map[string]struct {
 		write, selected, target, source string
@@ -36,6 +38,8 @@ func TestWhatIsSelectedIsNotAlwaysWritten(t *testing.T) {
 		"an owner that stays another's":       {"ReplicaSet /registry/replicasets/shop/web-1 " + owned, web, other, "", true, "closure: its owner Deployment web (uid web) would stay another's"},
 		"an owner that is replaced":           {"ReplicaSet /registry/replicasets/shop/web-1 " + owned, web, other, "", false, ""},
 		"an owner that comes back":            {"ReplicaSet /registry/replicasets/shop/web-1 " + owned, web, "", "", true, ""},
+		"an owner that comes back last":       {"ClusterRole /registry/clusterroles/r " + byNamespace, "Namespace /registry/namespaces/lost", "", "", false, "closure: its owner Namespace lost (uid lost) comes back after the object"},
+		"a namespace that is there":           {"ClusterRole /registry/clusterroles/r " + byNamespace, "Namespace /registry/namespaces/lost", "Namespace /registry/namespaces/lost", "", false, ""},
 		"an account that stays another's":     {"Secret /registry/secrets/shop/token " + token, robot, `ServiceAccount /registry/serviceaccounts/shop/robot {"metadata":{"uid":"other"}}`, "", true, "closure: its account, serviceaccount/robot (uid robot), would stay another's"},
 		"an account that comes back":          {"Secret /registry/secrets/shop/token " + token, robot, "", "", true, ""},
 		"a definition that stays as it is":    {widget, widgets, widgets, "", true, "stored-versions: it is stored as example.io/v1alpha1"},
