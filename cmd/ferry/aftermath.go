@@ -184,9 +184,7 @@ func (w *watching) lose(e etcdwalk.Entry, what, reason string) {
 // gone notes that a key is not there any more.
 func (w *watching) gone(ctx context.Context, e etcdwalk.Entry) error {
 	if reason := w.p.expected(ctx, e); reason != "" {
-		if key := quoted(e.Key); len(w.expected) < maxLosses {
-			w.expected[key] = loss{key, "gone", reason}
-		}
+		w.expect(e, "gone", reason)
 		return nil
 	}
 	reason, err := w.whyGone(ctx, e)
@@ -194,6 +192,13 @@ func (w *watching) gone(ctx context.Context, e etcdwalk.Entry) error {
 		w.lose(e, "gone", reason)
 	}
 	return err
+}
+
+// expect notes what goes as its kind goes.
+func (w *watching) expect(e etcdwalk.Entry, what, reason string) {
+	if key := quoted(e.Key); len(w.expected) < maxLosses {
+		w.expected[key] = loss{key, what, reason}
+	}
 }
 
 // replaced notes that another object has the place of one, or that it is being deleted.
@@ -204,6 +209,8 @@ func (w *watching) replaced(ctx context.Context, want, have etcdwalk.Entry) {
 	switch {
 	case errOurs != nil || errTheirs != nil:
 		// a value that cannot be read may have been encrypted anew
+	case ours.UID != theirs.UID && w.p.layout.Classify(want.Key).Kind == addressKind:
+		w.expect(want, "made anew", addressAnew)
 	case ours.UID != theirs.UID:
 		w.lose(want, "another is in its place", "its UID is "+theirs.UID+", and "+ours.UID+" was restored: a controller, or somebody, made it anew")
 	case theirs.Deleting && !ours.Deleting:

@@ -16,6 +16,14 @@ var passives = []string{
 	"rolebindings.rbac.authorization.k8s.io", "roles.rbac.authorization.k8s.io", "runtimeclasses.node.k8s.io", "storageclasses.storage.k8s.io",
 }
 
+// An API server that sees an address before its Service deletes it, if it is old, and makes it
+// anew as soon as it sees the Service (kubernetes: pkg/registry/core/service/ipallocator/
+// controller/repairip.go).
+const (
+	addressKind = "ipaddresses.networking.k8s.io"
+	addressAnew = "the API server makes an address anew for its Service"
+)
+
 // passive tells whether one look at an object is enough.
 func (p *Planned) passive(e etcdwalk.Entry) bool {
 	if !slices.Contains(passives, p.layout.Classify(e.Key).Kind) {
@@ -36,6 +44,9 @@ func (p *Planned) expected(ctx context.Context, e etcdwalk.Entry) string {
 	kind := p.layout.Classify(e.Key).Kind
 	if e.Lease != 0 {
 		return "its lease has run out"
+	}
+	if kind == addressKind {
+		return addressAnew
 	}
 	if kind == "nodes" {
 		return "the machine of a node that is gone"

@@ -10,7 +10,9 @@ import (
 
 	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 )
 
 // absent is a Target that is unavailable for so many looks.
@@ -95,4 +97,39 @@ func TestWhatMovesWhileOthersAreWrittenIsSeen(t *testing.T) {
 	if a, err := r.Watch(t.Context(), planned, time.Millisecond); !errors.Is(err, ferry.ErrIncomplete) || len(a.Lost) != 1 || a.Lost[0].Key != key {
 		t.Errorf("%+v, %v", a, err)
 	}
+}
+
+// TestAnAddressThatIsMadeAnewIsNoLoss: API servers do that, before they see its Service.
+func TestAnAddressThatIsMadeAnewIsNoLoss(t *testing.T) {
+	s, r := comingBack(t)
+	const key = "/registry/ipaddresses/10.0.0.9"
+	address := func(uid string) []byte {
+		return []byte(`{"kind":"IPAddress","apiVersion":"networking.k8s.io/v1","metadata":{"name":"10.0.0.9","uid":"` + uid + `"},"spec":{"parentRef":{"resource":"services","namespace":"a","name":"web"}}}`)
+	}
+	archive := walktest.NewView(etcdwalk.Entry{Key: []byte(key), Value: address("then"), ModRevision: 1, CreateRevision: 1, Version: 1})
+	archive.About.Revision = 1
+	r.Source, r.Query, r.Allow = archive, query(t, kube.Filter{Include: []string{"ipaddresses"}}), []string{"derived"}
+	planned, err := r.Plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := r.Apply(t.Context(), planned)
+	if err != nil || done.Counts[replay.Created] != 1 {
+		t.Fatalf("%v, %v", done.Counts, err)
+	}
+	have, err := s.Lookup(t.Context(), [][]byte{[]byte(key)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect := func(what string) {
+		t.Helper()
+		a, err := r.Watch(t.Context(), planned, time.Millisecond)
+		if err != nil || len(a.Expected) != 1 || a.Expected[0].What != what {
+			t.Errorf("%s: %+v, %v", what, a, err)
+		}
+	}
+	s.Apply(t.Context(), []etcdwalk.Write{{Key: []byte(key), Seen: have[0].ModRevision, Delete: true}})
+	expect("gone")
+	s.Apply(t.Context(), []etcdwalk.Write{{Key: []byte(key), Value: address("now")}})
+	expect("made anew")
 }
