@@ -311,8 +311,8 @@ func TestPoliciesAgainstOtherWriters(t *testing.T) {
 		}, nil, each},
 		replay.Overwrite: {map[string]replay.Fate{
 			"equal": replay.Unchanged, "gone": replay.Created, "changed": replay.Replaced,
-			"gone-then-written": replay.Replaced, "changed-and-written-on": replay.Conflicting,
-		}, ferry.ErrIncomplete, 5 * each},
+			"gone-then-written": replay.Conflicting, "changed-and-written-on": replay.Conflicting,
+		}, ferry.ErrIncomplete, 2 * each},
 		replay.Newer: {map[string]replay.Fate{
 			"equal": replay.Unchanged, "gone": replay.Created, "changed": replay.Skipped,
 			"gone-then-written": replay.Skipped, "changed-and-written-on": replay.Skipped,
