@@ -43,7 +43,7 @@ func (o *restoreOptions) show(cluster *flags.Cluster, planned *ferry.Planned) {
 		say("  + along     %s that the selection did not name, such as %s", console.Count(int64(n), "key"), console.Printable(planned.Name(planned.Along[0])))
 	}
 	if len(planned.Ports) > 0 {
-		say("  + ports     %s marked as taken once their Services are there", portsText(planned.Ports, "is", "are"))
+		say("  + ports     %s marked as taken once their Services are there", portsText(planned.Ports))
 	}
 	if planned.Unknown > 0 {
 		say("  ? unknown   what %s may need, whose metadata cannot be read", console.Count(planned.Unknown, "object"))
@@ -60,10 +60,8 @@ const mostAlong = 1000
 
 // result is what scripts are told of a plan and of what became of it so far.
 func (o *restoreOptions) result(planned *ferry.Planned, of replay.Tally) restoreResult {
-	r := restoreResult{Target: planned.Target, Plan: planned.Tally, Steps: o.steps, Keys: noteworthy(of), Shares: o.shares.sorted(), NodePorts: planned.Ports, Retained: retainedKeys(planned)}
-	for _, key := range planned.Along[:min(mostAlong, len(planned.Along))] {
-		r.Along = append(r.Along, string(key))
-	}
+	r := restoreResult{Target: planned.Target, Plan: planned.Tally, Steps: o.steps, Keys: noteworthy(of), Shares: o.shares.sorted(), NodePorts: planned.Ports, Retained: keyTexts(planned.Retained),
+		Along: keyTexts(planned.Along[:min(mostAlong, len(planned.Along))])}
 	for _, u := range planned.Unmarked {
 		r.Unmarked = append(r.Unmarked, u.Ports...)
 	}

@@ -12,15 +12,15 @@ import (
 // unmarked warns of node ports that others could still be given.
 func (o *restoreOptions) unmarked(planned *ferry.Planned) {
 	for _, u := range planned.Unmarked {
-		o.s.Warn("%s not marked as taken in %s (%v): the API server finds that out and does it within minutes; make no Service with a node port until then", portsText(u.Ports, "is", "are"), console.Printable(u.Key), u.Err)
+		o.s.Warn("%s not marked as taken in %s (%v): the API server finds that out and does it within minutes; make no Service with a node port until then", portsText(u.Ports), console.Printable(u.Key), u.Err)
 	}
 }
 
 // mostPorts is how many node ports are named.
 const mostPorts = 10
 
-// portsText names node ports, with the verb that fits.
-func portsText(ports []int, one, more string) string {
+// portsText names node ports, with the verb that fits: is or are.
+func portsText(ports []int) string {
 	var names []string
 	for _, port := range ports[:min(len(ports), mostPorts)] {
 		names = append(names, strconv.Itoa(port))
@@ -29,7 +29,7 @@ func portsText(ports []int, one, more string) string {
 		names = append(names, fmt.Sprintf("%d others", rest))
 	}
 	if len(names) == 1 {
-		return "node port " + names[0] + " " + one
+		return "node port " + names[0] + " is"
 	}
-	return "node ports " + strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1] + " " + more
+	return "node ports " + strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1] + " are"
 }

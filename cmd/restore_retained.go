@@ -18,10 +18,10 @@ func tellRetained(say func(format string, args ...any), planned *ferry.Planned) 
 	}
 }
 
-// retainedKeys are the keys of those volumes, for scripts.
-func retainedKeys(planned *ferry.Planned) (keys []string) {
-	for _, key := range planned.Retained {
-		keys = append(keys, string(key))
+// keyTexts are keys for scripts.
+func keyTexts(keys [][]byte) (texts []string) {
+	for _, key := range keys {
+		texts = append(texts, string(key))
 	}
-	return keys
+	return texts
 }

@@ -1,11 +1,5 @@
 package ferry
 
-import (
-	"strings"
-
-	"github.com/kubeferry/kubeferry/etcdwalk/kube"
-)
-
 // Name is how kubectl calls what lies under a key, such as "configmap shop/app"; the key
 // itself if it is no object's.
 func (p *Planned) Name(key []byte) string {
@@ -17,11 +11,5 @@ func (p *Planned) Name(key []byte) string {
 	if class.Namespace != "" {
 		name = class.Namespace + "/" + name
 	}
-	kind := class.Kind
-	if k, known := kube.KindNamed(kind); known && k.Kind != "" {
-		if kind = strings.ToLower(k.Kind); k.Group != "" {
-			kind += "." + k.Group
-		}
-	}
-	return kind + " " + name
+	return metaOf(class).GroupKind() + " " + name
 }

@@ -215,7 +215,15 @@ func (c *Checks) headOf(ctx context.Context, e *etcdwalk.Entry) head {
 	return head{there: true, deleting: m.Deleting, uid: m.UID}
 }
 
-// there tells whether the target holds one of what is wanted.
+// holds asks the target whether it holds one of what is wanted.
+func (c *Checks) holds(ctx context.Context, w want) (bool, error) {
+	if err := c.fetch(ctx, w.keys()); err != nil {
+		return false, err
+	}
+	return c.there(w), nil
+}
+
+// there tells whether the target holds one of what is wanted, which was fetched.
 func (c *Checks) there(w want) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -72,11 +72,8 @@ func (c *Checks) gone(ctx context.Context, those *orphans) (bool, error) {
 		return false, err
 	}
 	if definition != nil {
-		if err := c.fetch(ctx, [][]byte{definition}); err != nil {
+		if defined, err := c.holds(ctx, want{any: []candidate{{key: definition}}}); !defined || err != nil {
 			return false, err
-		}
-		if !c.there(want{any: []candidate{{key: definition}}}) {
-			return false, nil
 		}
 	}
 	var w want
@@ -90,8 +87,6 @@ func (c *Checks) gone(ctx context.Context, those *orphans) (bool, error) {
 		}
 		w.any = append(w.any, candidate{key: key, uid: those.uids[i]})
 	}
-	if err := c.fetch(ctx, w.keys()); err != nil {
-		return false, err
-	}
-	return !c.there(w), nil
+	there, err := c.holds(ctx, w)
+	return !there && err == nil, err
 }

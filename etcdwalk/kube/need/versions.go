@@ -24,11 +24,8 @@ func (c *Checks) definitionOf(ctx context.Context, class etcdwalk.Class) ([]byte
 	if key == nil || !strings.HasSuffix(class.Kind, ".k8s.io") {
 		return key, nil
 	}
-	if err := c.fetch(ctx, [][]byte{key}); err != nil {
-		return nil, err
-	}
-	if c.there(want{any: []candidate{{key: key}}}) {
-		return key, nil
+	if there, err := c.holds(ctx, want{any: []candidate{{key: key}}}); there || err != nil {
+		return key, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

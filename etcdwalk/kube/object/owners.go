@@ -73,11 +73,16 @@ func members(object []byte, change func(name string, member []byte) ([]byte, err
 }
 
 func protobufWithoutOwners(value []byte) ([]byte, error) {
-	envelope, err := edited(value[len(protobufMagic):], unknownRaw, func(raw []byte) ([]byte, error) {
+	return inEnvelope(value, func(raw []byte) ([]byte, error) {
 		return edited(raw, objectMetadata, func(about []byte) ([]byte, error) {
 			return edited(about, metaOwners, nil)
 		})
 	})
+}
+
+// inEnvelope is a stored value in protobuf with another object in its envelope.
+func inEnvelope(value []byte, change func(raw []byte) ([]byte, error)) ([]byte, error) {
+	envelope, err := edited(value[len(protobufMagic):], unknownRaw, change)
 	if err != nil {
 		return nil, err
 	}

@@ -140,14 +140,10 @@ func (p *nodePorts) with(ports []int) ([]byte, error) {
 	if encodingByMark(p.value) == JSON {
 		return jsonWithData(p.value, taken.Bytes())
 	}
-	envelope, err := edited(p.value[len(protobufMagic):], unknownRaw, func(raw []byte) ([]byte, error) {
+	return inEnvelope(p.value, func(raw []byte) ([]byte, error) {
 		rest, err := edited(raw, allocationData, nil)
 		return protowire.AppendBytes(protowire.AppendTag(rest, allocationData, protowire.BytesType), taken.Bytes()), err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return append([]byte(protobufMagic), envelope...), nil
 }
 
 // jsonWithData is a JSON object with another member data, the last.

@@ -83,15 +83,11 @@ func jsonRetained(value []byte, retain func(policy string) error) ([]byte, error
 
 // protobufRetained asks of the policy that it replaces.
 func protobufRetained(value []byte, retain func(policy string) error) ([]byte, error) {
-	envelope, err := edited(value[len(protobufMagic):], unknownRaw, func(raw []byte) ([]byte, error) {
+	return inEnvelope(value, func(raw []byte) ([]byte, error) {
 		return edited(raw, volumeSpec, func(spec []byte) ([]byte, error) {
 			return edited(spec, volumePolicy, func(policy []byte) ([]byte, error) {
 				return []byte(policyRetain), retain(string(policy))
 			})
 		})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return append([]byte(protobufMagic), envelope...), nil
 }
