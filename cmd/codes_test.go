@@ -21,6 +21,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 	"github.com/kubeferry/kubeferry/remote/dir"
@@ -89,6 +90,8 @@ var sentinels = map[string]struct {
 	"crypt.ErrDamaged":      {crypt.ErrDamaged, 13},
 	"crypt.ErrNotEncrypted": {crypt.ErrNotEncrypted, 13},
 	"archive.ErrDamaged":    {archive.ErrDamaged, 13},
+	"journal.ErrDamaged":    {journal.ErrDamaged, 13},
+	"journal.ErrNoSpace":    {journal.ErrNoSpace, 20},
 	"archive.ErrTooNew":     {archive.ErrTooNew, 13},
 	"archive.ErrLimit":      {archive.ErrLimit, 19},
 

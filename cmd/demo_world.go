@@ -44,7 +44,7 @@ func (d *demo) step(ctx context.Context, what string, args ...string) (string, e
 
 // load fills the empty cluster with the sample, leases included, and returns the
 // number of keys.
-func (d *demo) load(ctx context.Context) (int64, error) {
+func (d *demo) load(ctx context.Context) (keys int64, err error) {
 	reader, err := archive.Open(strings.NewReader(sample), int64(len(sample)))
 	if err != nil {
 		return 0, err
@@ -54,6 +54,7 @@ func (d *demo) load(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	defer func() { err = errors.Join(err, planned.Close()) }()
 	done, err := r.Apply(ctx, planned)
 	return done.Counts[replay.Created], err
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 )
@@ -64,11 +65,11 @@ var exits = []exit{
 	{exitUsage, "wrong usage", []error{console.ErrUsage, kube.ErrFilter, kube.ErrUnknownKind, catalog.ErrLabel, catalog.ErrKeepsNothing, catalog.ErrAmbiguous, ferry.ErrAmbiguous, ferry.ErrUnlisted, ferry.ErrSeveral}},
 	{exitConfig, "wrong configuration", []error{console.ErrConfig, crypt.ErrKey, connect.ErrConfig, remote.ErrConfig, object.ErrConfig}},
 	{exitKey, "wrong or missing decryption key", []error{crypt.ErrNoMatch, ferry.ErrNoKey, object.ErrSealed}},
-	{exitIntegrity, "integrity failure", []error{crypt.ErrDamaged, archive.ErrDamaged, archive.ErrTooNew, etcdwalk.ErrInvariant, remote.ErrDigest}},
+	{exitIntegrity, "integrity failure", []error{crypt.ErrDamaged, archive.ErrDamaged, journal.ErrDamaged, archive.ErrTooNew, etcdwalk.ErrInvariant, remote.ErrDigest}},
 	{exitPolicy, "refused by policy", []error{ferry.ErrPolicy, catalog.ErrMismatch, catalog.ErrReceipt}},
 	{exitConflict, "conflict, or already exists", []error{replay.ErrConflict, fs.ErrExist}},
 	{exitGuard, "refused by a safety guard", []error{etcdwalk.ErrRefused, remote.ErrRefused, archive.ErrLimit}},
-	{exitNoSpace, "no space, or quota exceeded", []error{remote.ErrNoSpace, etcdwalk.ErrNoSpace}},
+	{exitNoSpace, "no space, or quota exceeded", []error{remote.ErrNoSpace, etcdwalk.ErrNoSpace, journal.ErrNoSpace}},
 	{exitDenied, "permission denied", []error{etcdwalk.ErrDenied, remote.ErrDenied, fs.ErrPermission}},
 	{exitNotFound, "backup, store or selected objects not found", []error{ferry.ErrEmpty, fs.ErrNotExist}},
 	{exitCluster, "etcd unreachable or unstable", []error{etcdwalk.ErrUnavailable, etcdwalk.ErrCompacted, context.DeadlineExceeded}},

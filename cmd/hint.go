@@ -14,6 +14,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 	"github.com/kubeferry/kubeferry/remote/dir"
 	"github.com/kubeferry/kubeferry/remote/s3"
@@ -55,6 +56,8 @@ var hints = []struct {
 	{ferry.ErrEmpty, "restore", "kubeferry describe ARCHIVE shows what it holds; --allow-empty takes an empty selection"},
 	{ferry.ErrEmpty, "describe", "kubeferry describe ARCHIVE without --keys shows what it holds"},
 	{etcdwalk.ErrCompacted, "", "select less, or raise the API server's --etcd-compaction-interval for the time of the backup"},
+	{journal.ErrNoSpace, "", "make room there, or name another folder (--spool-dir)"},
+	{journal.ErrDamaged, "", "make a new plan"},
 	{etcdwalk.ErrNoSpace, "", "compact and defragment etcd, raise its quota, disarm the alarm (etcdctl alarm disarm), and run the same command again"},
 	{etcdwalk.ErrDenied, "", "a client certificate is given with --cert and --key, a user with --user and --password-file; where rights reach over some prefixes only, name these with --prefix"},
 	{etcdwalk.ErrUnavailable, "", "--endpoints, --cacert, --cert and --key name the cluster, or ETCDCTL_ENDPOINTS and so on; -v tells more"},

@@ -124,12 +124,12 @@ func (o *restoreOptions) run(ctx context.Context, query kube.Query) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, report.close()) }()
-
 	r := o.story(cluster, query)
 	r.Source, r.Report, r.Progress = a.Archive, o.counting(query.Layout(), report), tell
 	watch.lap() // connecting is nobody's step
 	planned, err := r.Plan(ctx)
 	stop()
+	defer func() { err = errors.Join(err, planned.Close()) }()
 	if o.steps.Plan = watch.lap(); planned != nil {
 		o.steps.Plan, o.steps.Signs = o.steps.Plan.split(planned.Waited)
 		o.show(cluster.Cluster, planned)

@@ -17,7 +17,7 @@ func (o *restoreOptions) story(target reached, query kube.Query) ferry.Restore {
 		Query: query, Cluster: target.Source, Target: target.Target, Begun: target.begun,
 		Policy: o.rules.Policy, Scenario: o.rules.Scenario, ClusterIs: o.rules.ClusterIs, Allow: o.rules.Allow, Regrant: o.rules.Regrant,
 		WithOwners: o.rules.WithOwners, WithOwned: o.rules.WithOwned, RetainVolumes: o.rules.RetainVolumes, Quota: o.rules.Quota, MaxMemory: o.rules.MaxMemory,
-		Raw: o.rules.Raw, InFlight: o.rules.InFlight, AllowEmpty: o.allowEmpty,
+		Raw: o.rules.Raw, InFlight: o.rules.InFlight, AllowEmpty: o.allowEmpty, Spool: o.source.Spool(),
 	}
 	if !o.watching.never {
 		r.WatchSigns = o.watching.during

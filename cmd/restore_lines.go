@@ -13,7 +13,7 @@ import (
 
 // telling are the outcomes of which the number does not say it all, those that hurt first.
 func telling() []replay.Fate {
-	return []replay.Fate{replay.Refused, replay.Conflicting, replay.Failure, replay.Unsure, replay.Replaced, replay.Skipped, replay.Expired, replay.Excluded}
+	return []replay.Fate{replay.Refused, replay.Conflicting, replay.Moved, replay.Failure, replay.Unsure, replay.Replaced, replay.Skipped, replay.Expired, replay.Excluded}
 }
 
 // noteworthy are the first keys of each outcome that needs a look.
@@ -80,7 +80,7 @@ func (n naming) leftOut(t replay.Tally) {
 
 // signs stand before the outcomes.
 var signs = map[replay.Fate]string{
-	replay.Created: "+", replay.Replaced: "~", replay.Conflicting: "~", replay.Skipped: "·", replay.Excluded: "·", replay.Expired: "·",
+	replay.Created: "+", replay.Replaced: "~", replay.Conflicting: "~", replay.Moved: "~", replay.Skipped: "·", replay.Excluded: "·", replay.Expired: "·",
 	replay.Refused: "!", replay.Failure: "!", replay.Unsure: "?",
 }
 

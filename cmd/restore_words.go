@@ -42,7 +42,7 @@ func target(cluster *flags.Cluster, info etcdwalk.Info) string {
 // outcomes are all outcomes in the order in which they are told.
 var outcomes = []replay.Fate{
 	replay.Created, replay.Replaced, replay.Unchanged, replay.Skipped, replay.Leased, replay.Expired,
-	replay.Excluded, replay.Refused, replay.Conflicting, replay.Failure, replay.Unsure, replay.Unreached,
+	replay.Excluded, replay.Refused, replay.Conflicting, replay.Moved, replay.Failure, replay.Unsure, replay.Unreached,
 }
 
 // countsText lists the outcomes that occurred.

@@ -3,6 +3,7 @@ package ferry
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/need"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
 )
 
 // adopt writes what its controllers are to adopt: without owners, so that nobody collects
@@ -24,6 +26,10 @@ func (r Restore) adopt(ctx context.Context, p *Planned) (written int64, err erro
 		return 0, nil
 	}
 	first := p.job
+	if first.File, err = journal.Temporary(r.Spool); err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, first.File.Close()) }()
 	first.Selections, first.Policy, first.Report, first.Ours = nil, replay.Skip, nil, nil
 	for _, sel := range slices.Backward(p.ranks) { // what is owned before what owns it
 		first.Selections = append(first.Selections, sel.Within(adoptions))

@@ -28,7 +28,7 @@ func (r Restore) ReadBack(ctx context.Context, p *Planned) (Aftermath, error) {
 		return back, fmt.Errorf("read back what was written: %w", err)
 	}
 	if same, err := r.sameFingerprints(ctx, p, view, ranges); same || err != nil {
-		back.Keys = int64(len(p.written.keys))
+		back.Keys = int64(len(p.written.keys.all))
 		return back, err
 	}
 	for pair, err := range etcdwalk.Merge(ctx, view, p.job.Source, ranges) {
@@ -39,14 +39,14 @@ func (r Restore) ReadBack(ctx context.Context, p *Planned) (Aftermath, error) {
 			continue
 		}
 		back.Keys++
-		tell(ReadingBack, back.Keys, int64(len(p.written.keys)))
+		tell(ReadingBack, back.Keys, int64(len(p.written.keys.all)))
 		if what := r.differs(p, pair); what != "" {
 			if back.Count++; back.Count <= maxLosses {
 				back.Lost = append(back.Lost, loss{quoted(pair.B.Key), what, "read back"})
 			}
 		}
 	}
-	switch all := int64(len(p.written.keys)); {
+	switch all := int64(len(p.written.keys.all)); {
 	case back.Keys != all:
 		return back, fmt.Errorf("read back what was written: the source holds %d of %d keys now%.0w", back.Keys, all, etcdwalk.ErrInvariant)
 	case back.Count > 0 && r.Scenario == kube.ScenarioNew:
@@ -62,7 +62,7 @@ func (r Restore) ReadBack(ctx context.Context, p *Planned) (Aftermath, error) {
 // cluster.
 func (r Restore) sameFingerprints(ctx context.Context, p *Planned, view etcdwalk.View, sel etcdwalk.Selection) (bool, error) {
 	wanted, tell := p.written.wanted(), told(r.Progress)
-	if len(wanted) != len(p.written.keys) {
+	if len(wanted) != len(p.written.keys.all) {
 		return false, nil // they were not taken
 	}
 	same := 0

@@ -27,14 +27,23 @@ func (p *Planned) collected(ctx context.Context) error {
 		"Wait until they are gone, and run the same command again; where no controller manager runs, --allow %s%.0w", kube.Collecting, len(keys), quoted(keys[0]), kube.Collecting, etcdwalk.ErrRefused)
 }
 
-// besides notes what is there already and has owners, if something comes back.
-func (p *Planned) besides(ctx context.Context) func(have etcdwalk.Entry) {
-	if p.checks == nil || p.Counts[replay.Created] == 0 {
-		return nil
-	}
+// found takes what a plan finds in the target: what the garbage collector may be about to
+// delete; and what has owners, which controllers may still have on their lists when something
+// comes back.
+func (p *Planned) found(ctx context.Context) func(have etcdwalk.Entry) {
 	return func(have etcdwalk.Entry) {
+		p.checks.Found(ctx, have)
 		if m, err := p.meta(ctx, have); err == nil && len(m.Owners) > 0 {
 			p.written.stand(have)
 		}
+	}
+}
+
+// begin forgets what an apply before has written. Beside what is only replaced nothing is in
+// doubt.
+func (p *Planned) begin() {
+	p.written.keys, p.written.read, p.Unmarked = revisions{}, nil, nil
+	if p.Counts[replay.Created] == 0 {
+		p.written.beside = revisions{}
 	}
 }

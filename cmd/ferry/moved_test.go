@@ -3,6 +3,7 @@ package ferry_test
 import (
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/kubeferry/kubeferry/cmd/ferry"
@@ -54,12 +55,17 @@ func TestWhatMovesAfterThePlanIsNotReplaced(t *testing.T) {
 	write("unchanged", "a colleague's")
 	write("gone", "a colleague's")
 	done, err := r.Apply(t.Context(), planned)
-	if !errors.Is(err, ferry.ErrIncomplete) || done.Counts[replay.Replaced] != 1 || done.Counts[replay.Conflicting] != 2 || done.Counts[replay.Created] != 0 {
+	if !errors.Is(err, ferry.ErrIncomplete) || done.Counts[replay.Replaced] != 1 || done.Counts[replay.Moved] != 1 || done.Counts[replay.Created] != 0 {
 		t.Errorf("%v, %v", done.Counts, err)
 	}
-	for _, line := range done.Examples[replay.Conflicting] {
-		if line.Reason != "it was written since the plan was made" {
+	for _, line := range done.Examples[replay.Moved] {
+		if line.Reason != "it was created since the plan was made" {
 			t.Errorf("%s: %s", line.Key, line.Reason)
+		}
+	}
+	for _, e := range s.entries(t) { // what was to stay, the apply does not even look at
+		if string(e.Key) == "/registry/configmaps/b/unchanged" && !strings.Contains(string(e.Value), "colleague") {
+			t.Errorf("%s was replaced", e.Key)
 		}
 	}
 	if planned, err = r.Plan(t.Context()); err != nil || planned.Counts[replay.Replaced] != 2 {

@@ -307,16 +307,16 @@ func TestPoliciesAgainstOtherWriters(t *testing.T) {
 	}{
 		replay.Skip: {map[string]replay.Fate{
 			"equal": replay.Unchanged, "gone": replay.Created, "changed": replay.Skipped,
-			"gone-then-written": replay.Skipped, "changed-and-written-on": replay.Skipped,
-		}, nil, each},
+			"gone-then-written": replay.Moved, "changed-and-written-on": replay.Skipped,
+		}, ferry.ErrIncomplete, each},
 		replay.Overwrite: {map[string]replay.Fate{
 			"equal": replay.Unchanged, "gone": replay.Created, "changed": replay.Replaced,
-			"gone-then-written": replay.Conflicting, "changed-and-written-on": replay.Conflicting,
+			"gone-then-written": replay.Moved, "changed-and-written-on": replay.Moved,
 		}, ferry.ErrIncomplete, 2 * each},
 		replay.Newer: {map[string]replay.Fate{
 			"equal": replay.Unchanged, "gone": replay.Created, "changed": replay.Skipped,
-			"gone-then-written": replay.Skipped, "changed-and-written-on": replay.Skipped,
-		}, nil, each},
+			"gone-then-written": replay.Moved, "changed-and-written-on": replay.Skipped,
+		}, ferry.ErrIncomplete, each},
 	} {
 		t.Run(policy.String(), func(t *testing.T) {
 			f := restoreAgainst(t, policy)
@@ -345,7 +345,7 @@ func TestFailStopsWhenAnotherWritesMeanwhile(t *testing.T) {
 		t.Errorf("got %v, want an ErrConflict", f.err)
 	}
 	f.judge(t, false)
-	if f.rival.fired == 0 || f.summary.Counts[replay.Conflicting] == 0 {
+	if f.rival.fired == 0 || f.summary.Counts[replay.Moved] == 0 {
 		t.Errorf("the rival wrote %d times, %v", f.rival.fired, f.summary.Counts)
 	}
 }

@@ -44,6 +44,7 @@ type Restore struct {
 	Begun      etcdwalk.Info           // what it began with, by Mark; none: it begins with the plan
 	MaxMemory  int64                   // for who owns whom, in bytes; 0: 256 MiB
 	InFlight   int                     // batches; see replay.Job
+	Spool      string                  // folder for the file of the plan; "": the system's
 	Report     func(replay.Line) error // told of each key; may be nil
 	Progress   Progress
 }
@@ -90,14 +91,15 @@ type Planned struct {
 	job      replay.Job
 	total    int64
 
-	written *written // by Apply
+	written *written // by Apply; and what it stands beside
 }
 
-// Plan looks at the target and decides about each key. The guards of the
+// Plan looks at the target and decides about each key. A plan, with an error too, is to be
+// closed if it is not nil. The guards of the
 // scenario come first; the errors of replay say what forbids the restore, and
 // Planned what was found until then.
 func (r Restore) Plan(ctx context.Context) (*Planned, error) {
-	planned := &Planned{}
+	planned := &Planned{written: newWritten()}
 	if err := r.open(ctx, planned); err != nil {
 		return nil, err
 	}
@@ -111,6 +113,9 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 		return planned, err
 	}
 	planned.job = r.job(ctx, planned)
+	if err := r.bind(ctx, planned); err != nil {
+		return planned, err
+	}
 	if err := r.survey(ctx, planned, planned.job.Source); err != nil {
 		return planned, err
 	}
@@ -120,7 +125,7 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	planned.job.Selections, planned.Ports = planned.ranks, planned.allotted.marked()
 	if planned.checks != nil {
 		planned.job.Check, planned.job.Ours, planned.job.Additions = planned.checks.Judge, r.ours(ctx, planned), planned.rules.Allotted
-		planned.job.Found = func(have etcdwalk.Entry) { planned.checks.Found(ctx, have) }
+		planned.job.Found = planned.found(ctx)
 	}
 	report, tries := r.counting(Planning, planned.total), newProbes(planned)
 	planned.job.Report = func(line replay.Line) error {
@@ -231,14 +236,13 @@ func (r Restore) job(ctx context.Context, p *Planned) replay.Job {
 		Rule:     r.rule(p, !r.Raw && !isStorable(p.source, p.query)),
 		Alike:    alike(ctx, p.query),
 		InFlight: inFlight,
-		Since:    p.Target.Revision,
 	}
 }
 
 // Apply does what was planned, as far as it still holds. The summary is true
 // whatever the error.
 func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, error) {
-	planned.written, planned.Unmarked = newWritten(), nil
+	planned.begin()
 	marks := &marks{r.Target, planned, map[string][]int{}}
 	report := r.counting(Applying, planned.total)
 	planned.job.Report = func(line replay.Line) error {
@@ -253,12 +257,11 @@ func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, e
 	if err := planned.stillSilent(ctx); err != nil {
 		return unreached(planned, 0), err
 	}
-	planned.job.Rule, planned.job.Check, planned.job.Found = r.rule(planned, false), nil, planned.besides(ctx) // the plan would have refused
+	planned.job.Check, planned.job.Found = nil, nil // the plan would have refused
 	if written, err := r.adopt(ctx, planned); err != nil {
 		return unreached(planned, written), err
 	}
 	job := planned.job
-	job.Planned = planned.Target.Revision
 	if r.Scenario == kube.ScenarioNew { // where nobody else writes, what is read back is what was written
 		job.Source = fingerprinting{job.Source, planned.written}
 	}

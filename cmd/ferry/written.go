@@ -16,43 +16,66 @@ import (
 // this run, and the revision. That two keys have the same hash only means that one more is
 // looked at.
 type written struct {
-	seed   maphash.Seed
-	keys   []revised
-	sorted bool
+	seed maphash.Seed
+	keys revisions
 
 	read []fingerprint // of what the apply read
 
 	mu     sync.Mutex
-	beside map[uint64]int64 // what was there and has owners: its revisions, by the hashes of its keys
+	beside revisions // of what was there and has owners
 }
 
-// revised is a key that was written at a revision.
+// revisions are those of keys, by the hashes of these.
+type revisions struct {
+	all    []revised
+	sorted bool
+}
+
 type revised struct {
 	hash     uint64
 	revision int64
 }
 
-// stand notes what was there. Where its owner comes back, controllers may still have it on
-// their lists.
+func (r *revisions) add(hash uint64, revision int64) {
+	r.all, r.sorted = append(r.all, revised{hash, revision}), false
+}
+
+// of is the revision of a key, the lowest if several have its hash.
+func (r *revisions) of(hash uint64) (revision int64, found bool) {
+	if !r.sorted {
+		slices.SortFunc(r.all, func(a, b revised) int {
+			return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.revision, b.revision))
+		})
+		r.sorted = true
+	}
+	at, found := slices.BinarySearchFunc(r.all, hash, func(k revised, hash uint64) int { return cmp.Compare(k.hash, hash) })
+	if !found {
+		return 0, false
+	}
+	return r.all[at].revision, true
+}
+
+// stand notes what was there.
 func (w *written) stand(have etcdwalk.Entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.beside == nil {
-		w.beside = map[uint64]int64{}
-	}
-	w.beside[w.hash(have.Key)] = have.ModRevision
+	w.beside.add(w.hash(have.Key), have.ModRevision)
 }
 
 // watched tells whether a key is to be looked at again: it was written, or stood beside.
-func (w *written) watched(key []byte) bool { return w.has(key) || w.beside[w.hash(key)] != 0 }
+func (w *written) watched(key []byte) bool {
+	_, stood := w.beside.of(w.hash(key))
+	return stood || w.has(key)
+}
 
 // revision is the one at which a key was written, or was there.
 func (w *written) revision(key []byte) int64 {
 	hash := w.hash(key)
-	if i, found := w.find(hash); found {
-		return w.keys[i].revision
+	if revision, found := w.keys.of(hash); found {
+		return revision
 	}
-	return w.beside[hash]
+	revision, _ := w.beside.of(hash)
+	return revision
 }
 
 // A fingerprint tells of an entry what a restore carries: 16 bytes, by which what is read
@@ -91,7 +114,6 @@ func (v fingerprinting) Walk(ctx context.Context, sel etcdwalk.Selection) iter.S
 // wanted are the fingerprints of what was written, by key; none if they were not taken.
 func (w *written) wanted() []fingerprint {
 	slices.SortFunc(w.read, func(a, b fingerprint) int { return cmp.Compare(a.key, b.key) })
-	w.read = slices.CompactFunc(w.read, func(a, b fingerprint) bool { return a == b }) // a batch may be read again
 	w.read = slices.DeleteFunc(w.read, func(f fingerprint) bool { return !w.holds(f.key) })
 	return w.read
 }
@@ -105,24 +127,13 @@ func (w *written) add(line replay.Line) {
 	if line.Fate != replay.Created && line.Fate != replay.Replaced {
 		return
 	}
-	w.keys, w.sorted = append(w.keys, revised{w.hash(line.Key), line.Revision}), false
+	w.keys.add(w.hash(line.Key), line.Revision)
 }
 
 // has tells whether a key was written.
 func (w *written) has(key []byte) bool { return w.holds(w.hash(key)) }
 
 func (w *written) holds(hash uint64) bool {
-	_, found := w.find(hash)
+	_, found := w.keys.of(hash)
 	return found
-}
-
-// find finds the first of a hash.
-func (w *written) find(hash uint64) (at int, found bool) {
-	if !w.sorted {
-		slices.SortFunc(w.keys, func(a, b revised) int {
-			return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.revision, b.revision))
-		})
-		w.sorted = true
-	}
-	return slices.BinarySearchFunc(w.keys, hash, func(k revised, hash uint64) int { return cmp.Compare(k.hash, hash) })
 }

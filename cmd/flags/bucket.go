@@ -31,7 +31,7 @@ func (b *bucket) addFlags(set *pflag.FlagSet, s *Settings) {
 		Enum(own, &b.config.Addressing, "s3-addressing", "bucket addressing style (default host for AWS, else path)",
 			Choice[string]{Word: "path", Value: "path", Help: "after the host"}, Choice[string]{Word: "host", Value: "host", Help: "in the host's name"})
 		own.BoolVar(&b.config.AllowHTTP, "s3-allow-http", false, "allow plain http to an S3 store on another machine")
-		own.StringVar(&b.config.SpoolDir, "spool-dir", "", "`FOLDER` for encrypted data on its way to or from S3 (default the system's temporary folder)")
+		own.StringVar(&b.config.SpoolDir, "spool-dir", "", "`FOLDER` for encrypted data on its way to or from S3, and for what a restore remembers of its plan, without values (default the system's temporary folder)")
 	})
 }
 

@@ -40,6 +40,9 @@ func (f *Archive) AddFlags(set *pflag.FlagSet, s *Settings) {
 	f.unlocking.AddFlags(set, s)
 }
 
+// Spool is the folder for what has no name; empty: the system's.
+func (f *Archive) Spool() string { return f.bucket.config.SpoolDir }
+
 // AddFlags adds the flags.
 func (f *Source) AddFlags(set *pflag.FlagSet, s *Settings) {
 	group(set, titleFrom, "", func(own *pflag.FlagSet) {

@@ -26,7 +26,7 @@ const (
 func (p *pass) write(ctx context.Context, b *batch) error {
 	work, done := outlive(ctx, settleTime)
 	defer done()
-	items := b.items
+	items := slices.DeleteFunc(slices.Clone(b.items), (*item).settled)
 	err := p.retry(ctx, func() error {
 		for len(items) > 0 {
 			if ctx.Err() != nil {
@@ -56,18 +56,11 @@ func outlive(ctx context.Context, grace time.Duration) (context.Context, context
 	return work, func() { stop(); cancel() }
 }
 
-// round looks, decides, and writes once. It returns the items that are not
-// settled, and an error if they must wait (the target is unavailable) or cannot
-// go on. A round that guesses does not look; where it was wrong, the next does.
+// round writes once. It returns the items that are not settled, and an error if they must
+// wait (the target is unavailable) or cannot go on. What the round before left in doubt it
+// looks at first.
 func (p *pass) round(ctx context.Context, b *batch, items []*item) ([]*item, error) {
-	guessed := b.guess
-	b.guess = false
-	if guessed {
-		for _, it := range items {
-			it.decide(&p.Job, nil)
-			it.since = b.since
-		}
-	} else if err := p.look(ctx, b, items); err != nil {
+	if err := p.review(ctx, items); err != nil {
 		return items, err
 	}
 	items, err := p.sift(items)
@@ -90,11 +83,6 @@ func (p *pass) round(ctx context.Context, b *batch, items []*item) ([]*item, err
 	var left []*item
 	var stop error
 	for i, it := range items {
-		if guessed && results[i].State == etcdwalk.WriteRaced {
-			b.there = true
-			left = append(left, it)
-			continue
-		}
 		settled, err := p.take(it, results[i])
 		if !settled {
 			left = append(left, it)
@@ -114,14 +102,14 @@ func (p *pass) sift(items []*item) ([]*item, error) {
 		switch {
 		case !it.pending():
 		case it.races > maxRaces:
-			it.Fate, it.Reason = Conflicting, "others kept writing it"
+			it.move(it.seen, "others kept writing it")
 		case it.losses > maxLosses:
 			it.Fate, it.Reason = Failure, "the answers to its writes were lost, again and again"
 		default:
 			left = append(left, it)
 			continue
 		}
-		if it.Fate == Conflicting && p.policy(it.want.Key) == Fail {
+		if it.Fate == Moved && p.policy(it.want.Key) == Fail {
 			stop = moreSevere(stop, conflict(it))
 		}
 	}
@@ -157,12 +145,8 @@ func (p *pass) take(it *item, r etcdwalk.Result) (settled bool, stop error) {
 	case etcdwalk.WriteApplied:
 		it.Revision = r.Revision
 	case etcdwalk.WriteRaced:
-		if p.policy(it.want.Key) != Fail || it.losses > 0 || it.ours { // a lost write of ours may have come in late, or what we made was adopted
-			it.races++
-			return false, nil
-		}
-		it.Fate, it.Reason = Conflicting, "it was written by another meanwhile"
-		stop = conflict(it)
+		it.raced = true
+		return false, nil
 	case etcdwalk.WriteFailed:
 		if settled, stop = p.failed(it, r.Err); !settled {
 			return false, stop
@@ -196,14 +180,14 @@ func (p *pass) failed(it *item, err error) (settled bool, stop error) {
 // Those whose answer was lost are read back first.
 func (p *pass) abandon(ctx context.Context, b *batch, items []*item) {
 	lost := slices.DeleteFunc(slices.Clone(items), func(it *item) bool { return !it.lost })
-	if len(lost) > 0 && p.look(ctx, b, lost) != nil {
+	if len(lost) > 0 && p.look(ctx, lost, (*item).review) != nil {
 		for _, it := range lost {
 			it.lost = true
 		}
 	}
 	for _, it := range items {
 		switch {
-		case it.arrived:
+		case it.arrived, it.settled():
 		case it.lost:
 			it.Fate, it.Reason = Unsure, "the answer to its write was lost, and it could not be read back: it may have been written"
 		default:

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
 )
 
 // What a batch may hold, and how many values of the target are looked at
@@ -19,16 +20,9 @@ const (
 // walk. While it is in flight it belongs to the goroutine that settles it,
 // before and after that to the walk's. It is used again and again.
 type batch struct {
-	selection int // that the entries are of
-	items     []*item
-	bytes     int64
+	items []*item
+	bytes int64
 
-	// guess: the target is taken to hold none of the keys, without a look.
-	// since is a revision that the target had before that.
-	guess bool
-	since int64
-
-	there bool          // the target was found to hold one of the keys
 	took  time.Duration // the target took for the writes
 	ended time.Time     // when it was settled
 	err   error         // why the pass must stop
@@ -38,28 +32,36 @@ type batch struct {
 	arena []byte          // what their keys and values lie in
 }
 
-func newBatch() *batch { return &batch{arena: make([]byte, 0, batchBytes)} }
+// firstArena is what a batch has room for at first, in bytes: few need more.
+const firstArena = 128 << 10
+
+func newBatch() *batch { return &batch{arena: make([]byte, 0, firstArena)} }
 
 // clear empties the batch for its next use.
 func (b *batch) clear() {
 	clear(b.store[:len(b.items)])
-	b.items, b.arena, b.bytes = b.items[:0], b.arena[:0], 0
-	b.there, b.took = false, 0
+	b.items, b.arena, b.bytes, b.took = b.items[:0], b.arena[:0], 0, 0
 }
 
-// add takes a copy of e, and of what its key was in the source.
-func (b *batch) add(e etcdwalk.Entry, from []byte) {
-	it := &b.store[len(b.items)]
-	*it = item{want: b.keep(e), from: bytes.Clone(from)}
-	b.items = append(b.items, it)
-	b.bytes += e.Size()
+// add takes an item, with a copy of its entry and of what its key was in the source.
+func (b *batch) add(it item) {
+	it.want, it.from = b.keep(it.want), bytes.Clone(it.from)
+	b.bytes += it.want.Size()
+	kept := &b.store[len(b.items)]
+	*kept = it
+	b.items = append(b.items, kept)
 }
 
-// keep copies e into the arena. One that is too large for it, and so alone in
-// its batch, gets memory of its own.
+// keep copies e into the arena. Where that is full, a larger one takes its place, up to
+// what a batch may hold; the items keep the old one alive. An entry that is too large for any,
+// and so alone in its batch, gets memory of its own.
 func (b *batch) keep(e etcdwalk.Entry) etcdwalk.Entry {
-	if int(e.Size()) > cap(b.arena)-len(b.arena) {
+	size := int(e.Size())
+	if size > batchBytes {
 		return e.Clone()
+	}
+	if size > cap(b.arena)-len(b.arena) {
+		b.arena = make([]byte, 0, min(batchBytes, max(2*cap(b.arena), size)))
 	}
 	key := len(b.arena)
 	value := key + len(e.Key)
@@ -70,56 +72,50 @@ func (b *batch) keep(e etcdwalk.Entry) etcdwalk.Entry {
 
 // An item is an entry on its way to a fate.
 type item struct {
-	want etcdwalk.Entry
-	from []byte // its key in the source, if it is another
+	want etcdwalk.Entry // without its value, if it is not to be written
+	size int64          // of the key and the value
+	from []byte         // its key in the source, if it is another
 	// Line is what was decided last. Created and Replaced are intentions
 	// until arrived, or until the batch is settled.
 	Line
-	seen    int64 // the mod revision that was decided upon
-	since   int64 // if that was guessed: a revision that the target had before
-	arrived bool  // a write whose answer was lost was found in the store
-
-	ours bool // the target held a form of it that the job had made
+	digests journal.Line // of which only the digests count
+	seen    int64        // the mod revision under which it is written
+	arrived bool         // a write whose answer was lost was found in the store
 
 	lease  int64 // of the last write
+	raced  bool  // the last write met another revision than seen
 	lost   bool  // the answer to the last write was lost
 	losses int
 	races  int
 }
 
-// decide takes what the target holds under the key; nil: nothing.
+// onlyStatus is why an object that was written since is unchanged.
+const onlyStatus = "only its status differs"
+
+// decide takes what the target holds under the key when the plan is made; nil: nothing.
 func (it *item) decide(j *Job, have *etcdwalk.Entry) {
 	policy := j.policy(it.want.Key)
 	action := Decide(policy, it.want, have)
-	alike := have != nil && action != Same && j.Alike != nil && (it.want.Lease == 0) == (have.Lease == 0) && j.Alike(it.want, *have)
-	if it.losses > 0 && have != nil && have.ModRevision > max(it.seen, it.since) &&
-		have.Lease == it.lease && (alike || bytes.Equal(have.Value, it.want.Value)) {
-		it.arrived, it.lost, it.Revision = true, false, have.ModRevision
+	if have == nil {
+		it.Line = Line{Fate: fates[action]}
 		return
 	}
-	if it.ours = have != nil && j.Ours != nil && j.Ours(it.want, *have); it.ours {
-		it.Line, it.lost = Line{Fate: Created, Revision: have.ModRevision}, false
-		it.seen, it.arrived = have.ModRevision, alike || action == Same
-		return
-	}
-	moved := have != nil && j.Planned > 0 && have.ModRevision > j.Planned && action == Replace
+	alike := action != Same && j.Alike != nil && (it.want.Lease == 0) == (have.Lease == 0) && j.Alike(it.want, *have)
+	ours := j.Ours != nil && j.Ours(it.want, *have)
 	switch {
+	case ours && (alike || action == Same):
+		action = Same
+	case ours:
+		action = Create
 	case alike:
 		action = Same
-	case moved:
-		action = Conflict
 	}
-	it.Line = Line{Fate: fates[action]}
-	it.seen, it.lost = 0, false
-	if have == nil {
-		return
-	}
-	it.seen, it.Revision = have.ModRevision, have.ModRevision
+	it.Line = Line{Fate: fates[action], Revision: have.ModRevision}
 	switch {
+	case it.pending():
+		it.digests.Seen = j.Digest(*have)
 	case alike:
-		it.Reason = "only its status differs"
-	case moved:
-		it.Reason = "it was written since the plan was made"
+		it.Reason = onlyStatus
 	case action == Keep, action == Conflict:
 		it.Reason = difference(policy, it.want, *have)
 	}
@@ -133,6 +129,9 @@ var fates = map[Action]Fate{
 	Keep:     Skipped,
 	Conflict: Conflicting,
 }
+
+// settled tells whether nothing is to be done about the item any more.
+func (it *item) settled() bool { return it.Fate != "" && !it.pending() }
 
 // pending tells whether the item is still to be written.
 func (it *item) pending() bool {

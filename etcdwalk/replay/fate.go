@@ -21,7 +21,8 @@ const (
 	Excluded    Fate = "excluded"    // by the job's rule
 	Leased      Fate = "leased"      // it is under a lease, and leases are not granted again
 	Expired     Fate = "expired"     // nothing of its lease's time was left, or nothing is known of it
-	Conflicting Fate = "conflicting" // the target holds another value, or others kept writing the key
+	Conflicting Fate = "conflicting" // the target holds another value
+	Moved       Fate = "moved"       // somebody else wrote the key after the plan had seen it
 	Refused     Fate = "refused"     // by the job's rule: such a value would do harm
 	Failure     Fate = "failed"      // the target would not take it
 	Unsure      Fate = "unknown"     // the answer to its write was lost, and it could not be read back: it may be written
@@ -35,7 +36,7 @@ var ErrConflict = errors.New("the cluster holds other values")
 // A Line tells the fate of one key.
 type Line struct {
 	Key    []byte // on the target
-	From   []byte // in the source, if it is another
+	From   []byte // in the source, if it is another; of what was not reached it is not told
 	Fate   Fate
 	Reason string // for people; empty where the fate says it all
 	// Revision is the key's mod revision on the target: in an apply after the
@@ -99,8 +100,7 @@ func (t *Tally) add(r Line) {
 // A Plan is what Job.Plan found.
 type Plan struct {
 	Tally
-	complete bool   // the pass came to its end
-	absent   []bool // by selection: the target holds none of its keys
+	complete bool // the pass came to its end
 }
 
 // Err tells why the plan must not be applied: an [etcdwalk.ErrRefused] if there are
@@ -136,5 +136,5 @@ type Summary struct {
 // Complete tells whether every key came to the end that the policy and the
 // rule wanted for it.
 func (s Summary) Complete() bool {
-	return s.Counts[Conflicting]+s.Counts[Refused]+s.Counts[Failure]+s.Counts[Unsure]+s.Counts[Unreached] == 0
+	return s.Counts[Conflicting]+s.Counts[Moved]+s.Counts[Refused]+s.Counts[Failure]+s.Counts[Unsure]+s.Counts[Unreached] == 0
 }

@@ -274,28 +274,16 @@ func (o *overtaken) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwa
 }
 
 func TestALostWriteThatWasOvertaken(t *testing.T) {
-	for _, tt := range []struct {
-		policy replay.Policy
-		want   replay.Fate
-		final  string
-		err    error
-	}{
-		{replay.Fail, replay.Conflicting, "theirs", replay.ErrConflict},
-		{replay.Skip, replay.Skipped, "theirs", nil},
-		{replay.Overwrite, replay.Replaced, "ours", nil},
-		{replay.Newer, replay.Skipped, "theirs", nil},
-	} {
-		t.Run(tt.policy.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				target := &overtaken{Target: walktest.NewTarget(), value: "theirs"}
-				_, records, err := apply(t, job(target, tt.policy, kv("/k", "ours")))
-				if !errors.Is(err, tt.err) || records["/k"].Fate != tt.want || !target.done {
-					t.Errorf("Apply = %v, %+v; want %v, %s", err, records["/k"], tt.err, tt.want)
-				}
-				wantContents(t, target.Target, kv("/k", tt.final))
-			})
+	every(t, func(t *testing.T, policy replay.Policy) {
+		synctest.Test(t, func(t *testing.T) {
+			target := &overtaken{Target: walktest.NewTarget(), value: "theirs"}
+			_, records, err := apply(t, job(target, policy, kv("/k", "ours")))
+			if stops := policy == replay.Fail; errors.Is(err, replay.ErrConflict) != stops || records["/k"].Fate != replay.Moved || !target.done {
+				t.Errorf("Apply = %v, %+v; want it moved", err, records["/k"])
+			}
+			wantContents(t, target.Target, kv("/k", "theirs"))
 		})
-	}
+	})
 }
 
 func TestALostWriteIsNotTakenForAnotherWithoutItsLease(t *testing.T) {
@@ -304,8 +292,8 @@ func TestALostWriteIsNotTakenForAnotherWithoutItsLease(t *testing.T) {
 		j := regrant(target, leased(kv("/k", "ours"), 1))
 		j.Policy = replay.Skip
 		_, records, err := apply(t, j)
-		if err != nil || records["/k"].Fate != replay.Skipped || !target.done {
-			t.Errorf("Apply = %v, %+v; want it skipped: what is there is not ours", err, records["/k"])
+		if err != nil || records["/k"].Fate != replay.Moved || !target.done {
+			t.Errorf("Apply = %v, %+v; want it moved: what is there is not ours", err, records["/k"])
 		}
 	})
 }

@@ -12,10 +12,7 @@ type flights struct {
 	air    []*batch // the oldest first
 	opened int      // selections of which a batch was sent
 	halt   context.CancelCauseFunc
-
-	guess bool      // the target seems to hold no key: says the last batch that landed, at first the plan
-	since int64     // a revision that the target had before the next write
-	ready time.Time // when the next batch may go
+	ready  time.Time // when the next batch may go
 }
 
 // flush sends off the batch that was collected, once there is room in the air.
@@ -35,7 +32,7 @@ func (p *pass) flush(ctx context.Context) error {
 		return err
 	}
 	b := p.next
-	b.selection, b.guess, b.since, b.done = p.current, p.guesses(), p.since, make(chan struct{})
+	b.done = make(chan struct{})
 	p.air = append(p.air, b)
 	go func() {
 		defer close(b.done)
@@ -60,17 +57,8 @@ func (p *pass) barrier() error {
 			return err
 		}
 	}
-	p.opened, p.guess = p.current+1, p.absent[p.current]
+	p.opened = p.current + 1
 	return nil
-}
-
-// guesses tells whether the next batch goes without a look, since the target
-// seems to hold none of its keys. Under Fail the plan must have found none in
-// the whole selection: a conflict that has come up since then stops the apply,
-// though not the rest of its batch. A guess needs a revision, to tell a write of
-// ours whose answer was lost from what had been there before.
-func (p *pass) guesses() bool {
-	return p.guess && p.since > 0 && (p.Policy != Fail || p.absent[p.current])
 }
 
 // fresh is an empty batch.
@@ -91,17 +79,9 @@ func (p *pass) land() error {
 	<-b.done
 	err := b.err
 	for _, it := range b.items {
-		it.From = it.from
-		if failed := p.tell(it.want, it.Line); failed != nil {
+		if failed := p.tell(it); failed != nil {
 			err = errors.Join(err, failed)
 		}
-		if it.Fate == Created || it.Fate == Replaced {
-			p.since = max(p.since, it.Revision)
-		}
-	}
-	p.guess = !b.there
-	if b.there {
-		p.absent[b.selection] = false
 	}
 	p.ready = b.ended.Add(p.pace.note(b.took))
 	b.clear()

@@ -2,6 +2,7 @@ package replay_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 )
 
@@ -59,9 +61,22 @@ func (r report) fates() map[string]replay.Fate {
 	return fates
 }
 
+// digest is of the whole entry.
+func digest(e etcdwalk.Entry) (d journal.Digest) {
+	sum := sha256.Sum256(e.Value)
+	copy(d[:], sum[:])
+	return d
+}
+
 // job replays the entries into the target, everything in one selection.
 func job(target etcdwalk.Target, policy replay.Policy, entries ...etcdwalk.Entry) replay.Job {
+	file, err := journal.Temporary("") // without a name, and closed once nobody has it
+	if err != nil {
+		panic(err)
+	}
 	return replay.Job{
+		File:       file,
+		Digest:     digest,
 		Source:     walktest.NewView(entries...),
 		Selections: []etcdwalk.Selection{walktest.Everything()},
 		Target:     target,

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
 )
 
 // A Job is what is to be replayed, and how. Its source must yield the same
@@ -45,6 +47,12 @@ type Job struct {
 	// Additions, which may be nil, tells of keys that are only ever added: what the target
 	// holds under one stays and is no conflict, whatever the policy.
 	Additions func(key []byte) bool
+	// File takes the lines of the plan, and binds the apply to them.
+	File *journal.File
+	// Digest is of the substance of an entry, by which the apply tells whether what moved
+	// since the plan is only what those that look after an object write. It is called by
+	// several at once, and must not keep the bytes.
+	Digest func(etcdwalk.Entry) journal.Digest
 	// Found, which may be nil, is told of what the target holds under each key, as often as
 	// that is read. It is called by several at once, and must not keep the bytes.
 	Found func(have etcdwalk.Entry)
@@ -59,12 +67,6 @@ type Job struct {
 	// suits an empty target. 0: one, made smaller while the target answers
 	// slowly, so that a live cluster does not feel it.
 	InFlight int
-	// Since is a revision that the target had before the apply. It tells a write
-	// of the apply's own from what was there before. 0: the apply looks first.
-	Since int64
-	// Planned is the revision at which a plan saw the target. What was written since is
-	// somebody's, whom the plan did not show: it is not replaced, but Conflicting. 0: it is.
-	Planned int64
 	// Patience is how long a batch waits for a target that is unavailable;
 	// 0: half a minute.
 	Patience time.Duration
@@ -85,16 +87,20 @@ func (j *Job) policy(key []byte) Policy {
 // plan without an error holds back, Plan.Err tells.
 func (j Job) Plan(ctx context.Context) (Plan, error) {
 	p := newPass(j)
-	p.settle, p.width = p.foresee, planning
-	for i := range p.absent {
-		p.absent[i] = true // until a key is found
+	p.begin, p.settle, p.width, p.note = p.screen, p.foresee, planning, p.record
+	err := j.File.Begin()
+	if err == nil {
+		err = p.walk(ctx)
 	}
-	err := p.walk(ctx)
-	return Plan{Tally: p.tally, complete: err == nil, absent: p.absent}, err
+	if err == nil {
+		err = j.File.End()
+	}
+	return Plan{Tally: p.tally, complete: err == nil}, err
 }
 
-// Apply walks the source again and writes what is to be written. It refuses a
-// plan that has an Err, before anything is written.
+// Apply walks the source again, beside the lines of the plan, and writes what is to be written
+// under the revisions that the plan saw. It refuses a plan that has an Err, before anything is
+// written.
 //
 // The summary is true whatever the error: etcdwalk.ErrUnavailable, etcdwalk.ErrNoSpace,
 // etcdwalk.ErrDenied, etcdwalk.ErrInvariant and ErrConflict (somebody wrote a
@@ -107,23 +113,22 @@ func (j Job) Apply(ctx context.Context, plan Plan) (Summary, error) {
 	if err := plan.Err(); err != nil {
 		return Summary{Tally: newTally()}, fmt.Errorf("nothing was written: %w", err)
 	}
+	lines, done := iter.Pull2(j.File.Lines())
+	defer done()
 	p := newPass(j)
-	p.settle = p.write
-	copy(p.absent, plan.absent)
-	p.since = j.Since
+	p.begin, p.settle, p.lines = p.recall, p.write, lines
 	if p.width = j.InFlight; p.width < 1 {
 		p.width, p.pace = 1, newPace()
 	}
 	err := p.walk(ctx)
+	if err == nil {
+		err = p.over()
+	}
 	if err != nil {
-		err = errors.Join(err, p.leave(ctx))
+		err = errors.Join(err, p.leave())
 	}
-	planned, done := plan.Counts.Total(), p.tally.Counts.Total()
-	if err == nil && done != planned {
-		err = fmt.Errorf("the source held %d keys, and %d when planning%.0w", done, planned, etcdwalk.ErrInvariant)
-	}
-	if done < planned { // the source could not be walked to its end
-		p.tally.Counts[Unreached] += planned - done
+	if n := plan.Counts.Total() - p.tally.Counts.Total(); n > 0 { // the lines could not be read to their end
+		p.tally.Counts[Unreached] += n
 	}
 	return Summary{Tally: p.tally, Leases: int(p.leases.granted.Load())}, err
 }

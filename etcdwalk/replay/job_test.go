@@ -213,7 +213,8 @@ func TestASourceThatContradictsItselfIsRefused(t *testing.T) {
 		{"a key that two selections match", one, []etcdwalk.Selection{{Ranges: outer, Match: all}, {Ranges: outer, Match: all}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			j := replay.Job{Source: tt.source, Selections: tt.selections, Target: walktest.NewTarget()}
+			j := job(walktest.NewTarget(), replay.Fail)
+			j.Source, j.Selections = tt.source, tt.selections
 			if _, err := j.Plan(t.Context()); !errors.Is(err, etcdwalk.ErrInvariant) {
 				t.Errorf("Plan = %v, want %v", err, etcdwalk.ErrInvariant)
 			}

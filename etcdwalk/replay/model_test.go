@@ -203,8 +203,7 @@ func replayed(t *rapid.T, j replay.Job, between func()) report {
 	return done
 }
 
-// Whoever writes at the same time: what is theirs is never overwritten without
-// having been seen, and never at all under Fail and Skip.
+// Whoever writes after the plan: what is theirs is never overwritten, under any policy.
 func TestNoUpdateIsLost(t *testing.T) {
 	races := 0
 	rapid.Check(t, func(rt *rapid.T) {
@@ -253,12 +252,7 @@ func checkTheirs(t *rapid.T, w world, target *walktest.Target, done report, thei
 		if !touched || string(e.Value) == value {
 			continue
 		}
-		if w.policy != replay.Overwrite && !(w.policy == replay.Newer && ours[key].ModRevision > 0) {
-			t.Fatalf("under %v key %q holds %q, and %q is lost", w.policy, key, e.Value, value)
-		}
-		if o := done[key].Fate; o != replay.Replaced || string(e.Value) != string(ours[key].Value) {
-			t.Fatalf("key %q holds %q over %q, reported as %s", key, e.Value, value, o)
-		}
+		t.Fatalf("under %v key %q holds %q, and %q is lost", w.policy, key, e.Value, value)
 	}
 	for key, rec := range done {
 		if rec.Fate == replay.Created || rec.Fate == replay.Replaced {

@@ -1,31 +1,35 @@
 package replay
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
 )
 
 // A pass is one walk over the source: the Sink that collects entries into
-// batches and sends them off. The two passes differ in how they settle a batch.
+// batches and sends them off. The two passes differ in where an item begins, and in how a
+// batch is settled.
 type pass struct {
 	Job
+	begin  func(context.Context, etcdwalk.Entry) (item, error)
 	settle func(context.Context, *batch) error
-	width  int   // batches in flight
-	pace   *pace // nil: batches are full
+	note   func(*item) error                  // told of each item that has its fate; nil: nobody is
+	lines  func() (journal.Line, error, bool) // of the plan, for an apply
+	width  int                                // batches in flight
+	pace   *pace                              // nil: batches are full
 	tally  Tally
 	leases *leases
-	// absent tells of each selection whether the target holds none of its
-	// keys: a plan finds it out, an apply rests on it.
-	absent []bool
 
 	landed landed // the keys that entries became; nil without a Transform
 
 	current int    // selection
 	next    *batch // being collected
+	lost    []byte // the key of a line whose entry did not come into a batch
 	spare   []*batch
 	flights
 }
@@ -33,7 +37,7 @@ type pass struct {
 var _ etcdwalk.Sink = (*pass)(nil)
 
 func newPass(j Job) *pass {
-	p := &pass{Job: j, width: 1, tally: newTally(), leases: newLeases(), absent: make([]bool, len(j.Selections)), next: newBatch()}
+	p := &pass{Job: j, width: 1, tally: newTally(), leases: newLeases(), next: newBatch()}
 	if j.Transform != nil {
 		p.landed = landed{}
 	}
@@ -84,41 +88,56 @@ func (p *pass) collect(ctx context.Context) error {
 	return nil
 }
 
-// Put takes the next entry. What the target need not be asked about is
-// told at once.
+// Put takes the next entry.
 func (p *pass) Put(ctx context.Context, e etcdwalk.Entry) error {
 	for _, sel := range p.Selections[:p.current] {
 		if sel.Ranges.Contains(e.Key) && sel.TakesKey(e.Key) {
 			return fmt.Errorf("key %q is in two selections%.0w", e.Key, etcdwalk.ErrInvariant)
 		}
 	}
-	fate, reason, err := p.screen(ctx, e)
+	it, err := p.begin(ctx, e)
 	if err != nil {
 		return err
 	}
-	e, from, err := p.transform(e)
-	if err != nil {
-		return err
+	size := it.size
+	if it.settled() {
+		it.want.Value, size = nil, int64(len(it.want.Key))
 	}
-	if from != nil && fate == "" {
-		if fate, reason, err = p.judge(e); err != nil {
-			return err
-		}
-	}
-	if fate != "" {
-		return p.tell(e, Line{From: from, Fate: fate, Reason: reason})
-	}
-	if err := p.landOn(e.Key, from); err != nil {
-		return err
-	}
-	keys, size := p.pace.limits()
-	if n := len(p.next.items); n >= keys || n > 0 && p.next.bytes+e.Size() > size {
+	keys, most := p.pace.limits()
+	if n := len(p.next.items); n >= keys || n > 0 && p.next.bytes+size > most {
 		if err := p.flush(ctx); err != nil {
+			p.lost = bytes.Clone(it.want.Key)
 			return err
 		}
 	}
-	p.next.add(e, from)
+	p.next.add(it)
 	return nil
+}
+
+// screen begins an item of a plan: it judges an entry by itself. An item without a fate is
+// to be looked at.
+func (p *pass) screen(ctx context.Context, e etcdwalk.Entry) (it item, err error) {
+	if it.Fate, it.Reason, err = p.judge(e); err != nil {
+		return it, err
+	}
+	if it.Fate == "" && e.Lease != 0 {
+		if it.Fate, it.Reason, err = p.lapsed(ctx, e); err != nil {
+			return it, err
+		}
+	}
+	if it.want, it.from, err = p.transform(e); err != nil {
+		return it, err
+	}
+	if it.from != nil && it.Fate == "" {
+		if it.Fate, it.Reason, err = p.judge(it.want); err != nil {
+			return it, err
+		}
+	}
+	it.size = it.want.Size()
+	if it.Fate == "" {
+		err = p.landOn(it.want.Key, it.from)
+	}
+	return it, err
 }
 
 // judge asks the rule about an entry; an empty fate lets it pass.
@@ -134,14 +153,8 @@ func (p *pass) judge(e etcdwalk.Entry) (Fate, string, error) {
 	}
 }
 
-// screen judges an entry by itself; an empty fate lets it pass.
-func (p *pass) screen(ctx context.Context, e etcdwalk.Entry) (Fate, string, error) {
-	if fate, reason, err := p.judge(e); err != nil || fate != "" {
-		return fate, reason, err
-	}
-	if e.Lease == 0 {
-		return "", "", nil
-	}
+// lapsed tells of an entry under a lease whether that keeps it from being written.
+func (p *pass) lapsed(ctx context.Context, e etcdwalk.Entry) (Fate, string, error) {
 	if !p.Regrant {
 		return Leased, "it is under a lease", nil
 	}
@@ -152,14 +165,21 @@ func (p *pass) screen(ctx context.Context, e etcdwalk.Entry) (Fate, string, erro
 	return Expired, "its lease is " + string(l.state), nil
 }
 
-func (p *pass) tell(e etcdwalk.Entry, r Line) error {
-	r.Key, r.Bytes, r.Since = e.Key, e.Size(), e.ModRevision
+// tell tells what became of an item.
+func (p *pass) tell(it *item) error {
+	if p.note != nil {
+		if err := p.note(it); err != nil {
+			return err
+		}
+	}
+	r := it.Line
+	r.Key, r.From, r.Bytes, r.Since = it.want.Key, it.from, it.size, it.want.ModRevision
 	p.tally.add(r)
 	if p.Report == nil {
 		return nil
 	}
 	if err := p.Job.Report(r); err != nil {
-		return fmt.Errorf("find out what became of key %q: %w", e.Key, err)
+		return fmt.Errorf("find out what became of key %q: %w", r.Key, err)
 	}
 	return nil
 }
@@ -167,16 +187,26 @@ func (p *pass) tell(e etcdwalk.Entry, r Line) error {
 // foresee settles a batch of the plan: it looks. Of a batch that cannot be
 // looked at nothing is told.
 func (p *pass) foresee(ctx context.Context, b *batch) error {
+	unknown := slices.DeleteFunc(slices.Clone(b.items), (*item).settled)
+	if len(unknown) == 0 {
+		return nil
+	}
 	err := p.retry(ctx, func() error {
-		if err := p.look(ctx, b, b.items); err != nil {
+		if err := p.look(ctx, unknown, (*item).decide); err != nil {
 			return err
 		}
-		return p.check(ctx, b.items)
+		return p.check(ctx, unknown)
 	})
 	if err != nil {
 		b.items = b.items[:0]
+		return err
 	}
-	return err
+	for _, it := range unknown {
+		if it.pending() {
+			it.digests.Wanted = p.Digest(it.want)
+		}
+	}
+	return nil
 }
 
 // check refuses of what would be written what the job's Check objects to.
@@ -205,8 +235,8 @@ func (p *pass) check(ctx context.Context, items []*item) error {
 	return nil
 }
 
-// look reads what the target holds under the keys, and decides about each.
-func (p *pass) look(ctx context.Context, b *batch, items []*item) error {
+// look reads what the target holds under the keys, and lets each item take it.
+func (p *pass) look(ctx context.Context, items []*item, take func(it *item, j *Job, have *etcdwalk.Entry)) error {
 	heads, err := p.Target.Heads(ctx, keys(items))
 	if err != nil {
 		return fmt.Errorf("look for %d keys from %q on: %w", len(items), items[0].want.Key, err)
@@ -217,12 +247,11 @@ func (p *pass) look(ctx context.Context, b *batch, items []*item) error {
 	var there []*item
 	for i, it := range items {
 		if heads[i] == 0 {
-			it.decide(&p.Job, nil)
+			take(it, &p.Job, nil)
 			continue
 		}
 		there = append(there, it)
 	}
-	b.there = b.there || len(there) > 0
 	for some := range slices.Chunk(there, lookupKeys) {
 		found, err := p.Target.Lookup(ctx, keys(some))
 		if err != nil {
@@ -235,7 +264,7 @@ func (p *pass) look(ctx context.Context, b *batch, items []*item) error {
 			if found[i] != nil && p.Found != nil {
 				p.Found(*found[i])
 			}
-			it.decide(&p.Job, found[i])
+			take(it, &p.Job, found[i])
 		}
 	}
 	return nil

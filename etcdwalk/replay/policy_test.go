@@ -89,11 +89,11 @@ func TestAlikeIsUnchanged(t *testing.T) {
 // time of the write, and stops no other: whatever the policy.
 func TestAdditionsTakeNoPlace(t *testing.T) {
 	for policy := replay.Fail; policy <= replay.Newer; policy++ {
-		for _, since := range []int64{0, 1} { // with a look before the writes, and without
+		for _, late := range []bool{false, true} { // whether all of it comes after the plan
 			target := walktest.NewTarget(kv("there", "theirs"))
 			j := job(target, policy, at(kv("free", "ours"), 50), at(kv("raced", "ours"), 50), at(kv("there", "ours"), 50), at(kv("usual", "ours"), 50))
 			j.Additions = func(key []byte) bool { return string(key) != "usual" }
-			if j.Since = since; since > 0 {
+			if late {
 				target = walktest.NewTarget()
 				j.Target = target
 			}

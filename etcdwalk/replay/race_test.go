@@ -1,13 +1,13 @@
 package replay_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"testing"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 )
 
@@ -23,16 +23,16 @@ func TestAConcurrentWriter(t *testing.T) {
 		final  string // empty: not there
 		err    error
 	}{
-		{"creates it", nil, create, replay.Fail, replay.Conflicting, "theirs", replay.ErrConflict},
-		{"creates it", nil, create, replay.Skip, replay.Skipped, "theirs", nil},
-		{"creates it", nil, create, replay.Overwrite, replay.Replaced, "ours", nil},
-		{"creates it", nil, create, replay.Newer, replay.Skipped, "theirs", nil},
-		{"creates it with our value", nil, func(target *walktest.Target) { target.Put("/k", "ours") }, replay.Fail, replay.Conflicting, "ours", replay.ErrConflict},
+		{"creates it", nil, create, replay.Fail, replay.Moved, "theirs", replay.ErrConflict},
+		{"creates it", nil, create, replay.Skip, replay.Moved, "theirs", nil},
+		{"creates it", nil, create, replay.Overwrite, replay.Moved, "theirs", nil},
+		{"creates it", nil, create, replay.Newer, replay.Moved, "theirs", nil},
+		{"creates it with our value", nil, func(target *walktest.Target) { target.Put("/k", "ours") }, replay.Fail, replay.Unchanged, "ours", nil},
 		{"creates it with our value", nil, func(target *walktest.Target) { target.Put("/k", "ours") }, replay.Skip, replay.Unchanged, "ours", nil},
-		{"changes it", []etcdwalk.Entry{kv("/k", "old")}, create, replay.Overwrite, replay.Replaced, "ours", nil},
-		{"changes it", []etcdwalk.Entry{kv("/k", "old")}, create, replay.Newer, replay.Skipped, "theirs", nil},
-		{"deletes it", []etcdwalk.Entry{kv("/k", "old")}, func(target *walktest.Target) { target.Delete("/k") }, replay.Overwrite, replay.Created, "ours", nil},
-		{"deletes it", []etcdwalk.Entry{kv("/k", "old")}, func(target *walktest.Target) { target.Delete("/k") }, replay.Newer, replay.Created, "ours", nil},
+		{"changes it", []etcdwalk.Entry{kv("/k", "old")}, create, replay.Overwrite, replay.Moved, "theirs", nil},
+		{"changes it", []etcdwalk.Entry{kv("/k", "old")}, create, replay.Newer, replay.Moved, "theirs", nil},
+		{"deletes it", []etcdwalk.Entry{kv("/k", "old")}, func(target *walktest.Target) { target.Delete("/k") }, replay.Overwrite, replay.Moved, "", nil},
+		{"deletes it", []etcdwalk.Entry{kv("/k", "old")}, func(target *walktest.Target) { target.Delete("/k") }, replay.Newer, replay.Moved, "", nil},
 		{"creates and deletes it", nil, func(target *walktest.Target) { target.Put("/k", "theirs"); target.Delete("/k") }, replay.Fail, replay.Created, "ours", nil},
 	} {
 		t.Run(fmt.Sprintf("%s under %v", tt.name, tt.policy), func(t *testing.T) {
@@ -49,7 +49,7 @@ func TestAConcurrentWriter(t *testing.T) {
 			if !errors.Is(err, tt.err) || records["/k"].Fate != tt.fate || raced != 1 {
 				t.Errorf("%v, fate %+v, raced %d times; want %v, %s, once", err, records["/k"], raced, tt.err, tt.fate)
 			}
-			if got, want := summary.Complete(), tt.fate != replay.Conflicting; got != want {
+			if got, want := summary.Complete(), tt.fate != replay.Moved; got != want {
 				t.Errorf("complete: %v, want %v", got, want)
 			}
 			var want []etcdwalk.Entry
@@ -73,8 +73,8 @@ func TestFailStopsAtARaceAndTellsOfEachKey(t *testing.T) {
 	if !errors.Is(err, replay.ErrConflict) || target.Calls().Applies != 2 {
 		t.Errorf("Apply = %v after %d applies, want %v after 2", err, target.Calls().Applies, replay.ErrConflict)
 	}
-	wantCounts(t, summary.Counts, replay.Counts{replay.Created: 255, replay.Conflicting: 1, replay.Unreached: 44})
-	if got := records[string(source[200].Key)]; got.Fate != replay.Conflicting || len(records) != 300 {
+	wantCounts(t, summary.Counts, replay.Counts{replay.Created: 255, replay.Moved: 1, replay.Unreached: 44})
+	if got := records[string(source[200].Key)]; got.Fate != replay.Moved || len(records) != 300 {
 		t.Errorf("the raced key's record is %+v, of %d", got, len(records))
 	}
 	want := append([]etcdwalk.Entry{}, source[:256]...)
@@ -82,45 +82,17 @@ func TestFailStopsAtARaceAndTellsOfEachKey(t *testing.T) {
 	wantContents(t, target, want...)
 }
 
-func TestFailWritesNothingOfABatchWithAConflict(t *testing.T) {
-	source := objects(200)
-	target := walktest.NewTarget(source[150])
-	j := job(target, replay.Fail, source...)
-	plan := mustPlan(t, j)
-	target.Put(string(source[130].Key), "theirs") // in the second batch, after the plan
-	records := report{}
-	j.Report = records.of(t)
-	summary, err := j.Apply(t.Context(), plan)
-	wantSum(t, plan, summary, records)
-	if !errors.Is(err, replay.ErrConflict) || target.Calls().Applies != 1 {
-		t.Errorf("Apply = %v after %d applies, want %v after 1", err, target.Calls().Applies, replay.ErrConflict)
-	}
-	wantCounts(t, summary.Counts, replay.Counts{replay.Created: 128, replay.Unchanged: 1, replay.Conflicting: 1, replay.Unreached: 70})
-	if len(records) != 200 { // the stopped batch is the last: each of its keys is told of
-		t.Errorf("%d keys were recorded, want all 200", len(records))
-	}
-}
-
-// A flicker deletes /k before each look.
-type flicker struct{ *walktest.Target }
-
-func (f flicker) Heads(ctx context.Context, keys [][]byte) ([]int64, error) {
-	f.Delete("/k")
-	return f.Target.Heads(ctx, keys)
-}
-
-func TestAWriterThatNeverRestsEndsInAConflict(t *testing.T) {
-	for _, policy := range []replay.Policy{replay.Skip, replay.Overwrite, replay.Newer} {
+// Another writes only the status of an object before each write of ours.
+func TestAWriterThatNeverRestsIsLeftAlone(t *testing.T) {
+	for _, policy := range []replay.Policy{replay.Overwrite, replay.Newer} {
 		t.Run(policy.String(), func(t *testing.T) {
-			target := walktest.NewTarget()
+			target := walktest.NewTarget(kv("/k", "theirs"))
 			target.BeforeApply = func(n int, _ []etcdwalk.Write) { target.Put("/k", fmt.Sprint("theirs ", n)) }
-			j := job(target, policy, at(kv("/calm", "ours"), 1), at(kv("/k", "ours"), 1))
-			if policy != replay.Overwrite { // which would go on by itself; the others let be what is there
-				j.Target = flicker{target}
-			}
+			j := job(target, policy, at(kv("/calm", "ours"), 1000), at(kv("/k", "ours"), 1000))
+			j.Digest = func(e etcdwalk.Entry) journal.Digest { return journal.Digest{e.Value[0]} }
 			summary, records, err := apply(t, j)
-			if err != nil || records["/k"].Fate != replay.Conflicting || summary.Complete() {
-				t.Errorf("%v, %+v; want a conflict, counted, and no error", err, records["/k"])
+			if err != nil || records["/k"].Fate != replay.Moved || summary.Complete() {
+				t.Errorf("%v, %+v; want it moved, counted, and no error", err, records["/k"])
 			}
 			if got := target.Calls().Applies; got != 4 {
 				t.Errorf("%d applies, want the first and 3 more", got)

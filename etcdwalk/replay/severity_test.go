@@ -54,13 +54,13 @@ var moments = map[string]struct {
 	}},
 	"while the walk waits for it": {600, func(j *replay.Job, interrupt func()) func() {
 		waiting := make(chan struct{})
-		key := string(objects(257)[256].Key)
-		j.Rule = func(e etcdwalk.Entry) (replay.Fate, string) {
-			if string(e.Key) == key { // the second batch is full; the walk waits for the first next
+		source := objects(600)
+		j.Source = walktest.Generated(600, func(i int) etcdwalk.Entry {
+			if i == 256 { // the second batch is full; the walk waits for the first next
 				close(waiting)
 			}
-			return "", ""
-		}
+			return source[i]
+		})
 		return func() { <-waiting; interrupt() }
 	}},
 	"when it is the last": {3, func(_ *replay.Job, interrupt func()) func() { return interrupt }},
@@ -105,7 +105,6 @@ func TestAnInterruptAndTheErrorOfABatchAreBothTold(t *testing.T) {
 			"no space":                      {failed(etcdwalk.ErrNoSpace), etcdwalk.ErrNoSpace},
 			"missing rights":                {failed(etcdwalk.ErrDenied), etcdwalk.ErrDenied},
 			"an answer that cannot be true": {failed(etcdwalk.ErrInvariant), etcdwalk.ErrInvariant},
-			"a conflict":                    {etcdwalk.Result{State: etcdwalk.WriteRaced}, replay.ErrConflict},
 			"no space, and a look cut off":  {failed(errors.Join(etcdwalk.ErrNoSpace, context.Canceled)), etcdwalk.ErrNoSpace},
 		} {
 			t.Run(name+" "+moment, func(t *testing.T) {

@@ -184,7 +184,7 @@ func TestAStoppedApplyTellsTransformedKeys(t *testing.T) {
 	}
 	for i := range 400 {
 		key := fmt.Sprintf("/registry/configmaps/annex/%05d", i)
-		if line, told := records[key]; !told || !bytes.HasSuffix(line.From, fmt.Appendf(nil, "shop/%05d", i)) {
+		if line, told := records[key]; !told || line.Fate != replay.Unreached && !bytes.HasSuffix(line.From, fmt.Appendf(nil, "shop/%05d", i)) {
 			t.Errorf("key %s: told %t, from %q", key, told, line.From)
 		}
 	}

@@ -1,0 +1,147 @@
+package replay
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
+)
+
+// record writes the line of an item that the plan has come to.
+func (p *pass) record(it *item) error {
+	line := it.digests
+	line.Key, line.Fate, line.Reason, line.Revision = it.want.Key, string(it.Fate), it.Reason, it.Revision
+	return p.File.Add(line)
+}
+
+// recall begins an item of an apply: with what the plan has said of it.
+func (p *pass) recall(ctx context.Context, e etcdwalk.Entry) (it item, err error) {
+	line, err, more := p.lines()
+	if err != nil {
+		return it, err
+	}
+	if it.want, it.from, err = p.transform(e); err != nil {
+		p.lost = line.Key
+		return it, err
+	}
+	switch {
+	case !more:
+		return it, fmt.Errorf("the source goes on with key %q, and the plan has ended%.0w", it.want.Key, etcdwalk.ErrInvariant)
+	case !bytes.Equal(line.Key, it.want.Key):
+		p.lost = line.Key
+		return it, fmt.Errorf("the source goes on with key %q, and the plan with key %q%.0w", it.want.Key, line.Key, etcdwalk.ErrInvariant)
+	}
+	it.digests, it.size, it.seen = line, it.want.Size(), line.Revision
+	it.Line = Line{Fate: Fate(line.Fate), Reason: line.Reason, Revision: line.Revision}
+	switch it.Fate {
+	case Created, Replaced:
+	case Unchanged, Skipped, Excluded, Leased, Expired:
+		return it, nil
+	default:
+		return it, fmt.Errorf("the plan says %q of key %q, which no apply does%.0w", line.Fate, line.Key, journal.ErrDamaged)
+	}
+	if it.want.Lease != 0 {
+		it.Fate, it.Reason, err = p.lapsed(ctx, e)
+		if it.Fate == "" {
+			it.Fate, it.Reason = Fate(line.Fate), line.Reason
+		}
+	}
+	return it, err
+}
+
+// over tells whether the plan has ended where the source has.
+func (p *pass) over() error {
+	line, err, more := p.lines()
+	if more && err == nil {
+		p.lost = line.Key
+		return fmt.Errorf("the source has ended, and the plan goes on with key %q%.0w", line.Key, etcdwalk.ErrInvariant)
+	}
+	return err
+}
+
+// leave tells of the keys that an apply which stopped did not come to, so that
+// each key has its fate. It writes nothing, and asks neither the source nor the target.
+func (p *pass) leave() error {
+	for _, it := range p.next.items {
+		it.Line = unreached()
+		if err := p.tell(it); err != nil {
+			return err
+		}
+	}
+	rest := func(key []byte) error { return p.tell(&item{want: etcdwalk.Entry{Key: key}, Line: unreached()}) }
+	if p.lost != nil {
+		if err := rest(p.lost); err != nil {
+			return err
+		}
+	}
+	for {
+		line, err, more := p.lines()
+		if !more || err != nil {
+			return err
+		}
+		if err := rest(line.Key); err != nil {
+			return err
+		}
+	}
+}
+
+func unreached() Line {
+	return Line{Fate: Unreached, Reason: "the run stopped before it was written"}
+}
+
+// review looks again at the items whose write met another revision than the plan saw, or whose
+// answer was lost.
+func (p *pass) review(ctx context.Context, items []*item) error {
+	doubtful := slices.DeleteFunc(slices.Clone(items), func(it *item) bool { return !it.raced && !it.lost })
+	if len(doubtful) == 0 {
+		return nil
+	}
+	return p.look(ctx, doubtful, (*item).review)
+}
+
+// review takes what the target holds now; nil: nothing. It is written still if it is as the
+// plan saw it, but for its status, or if it was made by this job; or it has arrived.
+func (it *item) review(j *Job, have *etcdwalk.Entry) {
+	if it.raced {
+		it.races++
+	}
+	it.raced = false
+	switch {
+	case have == nil && it.seen == 0, have != nil && have.ModRevision == it.seen: // as the plan saw it
+		it.lost = false
+		return
+	case have == nil:
+		it.move(0, "it was deleted since the plan was made")
+		return
+	}
+	same := bytes.Equal(have.Value, it.want.Value)
+	alike := same || (it.want.Lease == 0) == (have.Lease == 0) && j.Digest(*have) == it.digests.Wanted
+	switch {
+	case it.losses > 0 && alike && have.Lease == it.lease:
+		it.arrived, it.lost, it.Revision = true, false, have.ModRevision
+	case j.Ours != nil && j.Ours(it.want, *have):
+		it.Line, it.lost = Line{Fate: Created, Revision: have.ModRevision}, false
+		it.seen, it.arrived = have.ModRevision, alike
+	case alike && (it.want.Lease == 0) == (have.Lease == 0):
+		it.Line, it.lost = Line{Fate: Unchanged, Revision: have.ModRevision}, false
+		if !same {
+			it.Reason = onlyStatus
+		}
+	case j.Additions != nil && j.Additions(it.want.Key):
+		it.Line, it.lost = Line{Fate: Skipped, Revision: have.ModRevision, Reason: difference(Skip, it.want, *have)}, false
+	case it.seen > 0 && j.Digest(*have) == it.digests.Seen: // only its status has moved
+		it.seen, it.lost = have.ModRevision, false
+	case it.seen > 0:
+		it.move(have.ModRevision, "it was written since the plan was made")
+	default:
+		it.move(have.ModRevision, "it was created since the plan was made")
+	}
+}
+
+// move notes that somebody else has written the key: it is left to them.
+func (it *item) move(revision int64, reason string) {
+	it.Line, it.lost = Line{Fate: Moved, Revision: revision, Reason: reason}, false
+}
