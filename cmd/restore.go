@@ -1,9 +1,9 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +19,7 @@ type restoreOptions struct {
 	source     flags.Source
 	rules      flags.Rules
 	watching   watchOptions
+	bind       bindOptions
 	from       string
 	report     string
 	allowEmpty bool
@@ -36,6 +37,7 @@ func newRestore(s *flags.Settings) *cobra.Command {
 		Long: `Verifies the whole archive, shows a plan, asks, and only then writes, each key
 guarded by the revision that the plan saw, so that no concurrent change is lost.
 It creates and replaces keys and never deletes any. It can be run again safely.
+--plan-out keeps the plan in a file, to be looked at; --plan applies just that.
 
 The target is the cluster that the connection flags name. UIDs, owners and
 status are restored as they were. Keys under an etcd lease (in practice, events)
@@ -71,6 +73,7 @@ at again for a while; what did not stay ends with 3.`,
 	flags.DryRun(set, &o.dryRun, "show the plan and write nothing; the exit code is that of a real run")
 	set.BoolVar(&o.yes, "yes", false, "write without asking")
 	o.watching.addFlags(set)
+	o.bind.addFlags(set)
 	o.rules.AddFlags(set, s)
 	o.selecting.AddFlags(set, s)
 	o.source.AddFrom(c, &o.from)
@@ -83,19 +86,18 @@ func (o *restoreOptions) validate() error {
 	if o.from == "" {
 		return console.Usagef("--from is missing: name the archive to restore from; kubeferry list DIR shows them")
 	}
-	if err := o.watching.check(o.s); err != nil {
-		return err
-	}
-	if err := o.rules.Check(); err != nil {
-		return err
-	}
-	return o.checkNew()
+	return cmp.Or(o.watching.check(o.s), o.rules.Check(), o.bind.check(o.s), o.checkNew())
 }
 
 // run verifies, plans, shows, asks, applies and reports, in this order: nothing
 // connects to a cluster before the archive is known to be whole, but to watch it.
 func (o *restoreOptions) run(ctx context.Context, query kube.Query) (err error) {
 	watch := &stopwatch{now: o.s.Now, begun: o.s.Now()}
+	query, closing, err := o.follow(query)
+	if err != nil {
+		return o.nothingWritten(err)
+	}
+	defer func() { err = errors.Join(err, closing()) }()
 	a, err := o.source.Open(ctx, o.from, true)
 	if err != nil {
 		return err
@@ -138,13 +140,4 @@ func (o *restoreOptions) run(ctx context.Context, query kube.Query) (err error) 
 		return o.nothingWritten(err)
 	}
 	return o.apply(ctx, cluster.Cluster, r, planned, report, watch)
-}
-
-// nothingWritten ends a run that has only looked.
-func (o *restoreOptions) nothingWritten(err error) error {
-	if err != nil {
-		return fmt.Errorf("nothing was written: %w", err)
-	}
-	o.s.Talk("Nothing was written. Run the same command without --dry-run to apply the plan.")
-	return nil
 }

@@ -13,12 +13,11 @@ import (
 
 // story is what the flags say of a restore.
 func (o *restoreOptions) story(target reached, query kube.Query) ferry.Restore {
-	r := ferry.Restore{
-		Query: query, Cluster: target.Source, Target: target.Target, Begun: target.begun,
-		Policy: o.rules.Policy, Scenario: o.rules.Scenario, ClusterIs: o.rules.ClusterIs, Allow: o.rules.Allow, Regrant: o.rules.Regrant,
-		WithOwners: o.rules.WithOwners, WithOwned: o.rules.WithOwned, RetainVolumes: o.rules.RetainVolumes, Quota: o.rules.Quota, MaxMemory: o.rules.MaxMemory,
-		Raw: o.rules.Raw, InFlight: o.rules.InFlight, AllowEmpty: o.allowEmpty, Spool: o.source.Spool(),
-	}
+	r := o.bind.given
+	r.Query, r.Cluster, r.Target, r.Begun = query, target.Source, target.Target, target.begun
+	r.Policy, r.Scenario, r.ClusterIs, r.Allow, r.Regrant = o.rules.Policy, o.rules.Scenario, o.rules.ClusterIs, o.rules.Allow, o.rules.Regrant
+	r.WithOwners, r.WithOwned, r.RetainVolumes, r.Quota, r.MaxMemory = o.rules.WithOwners, o.rules.WithOwned, o.rules.RetainVolumes, o.rules.Quota, o.rules.MaxMemory
+	r.Raw, r.InFlight, r.AllowEmpty, r.Spool, r.PlanOut = o.rules.Raw, o.rules.InFlight, o.allowEmpty, o.source.Spool(), o.bind.out
 	if !o.watching.never {
 		r.WatchSigns = o.watching.during
 	}
@@ -89,6 +88,9 @@ func (o *restoreOptions) explain(planned *ferry.Planned, done replay.Summary, wr
 	if unsure := done.Counts[replay.Unsure]; unsure > 0 {
 		return fmt.Errorf("%s written, and perhaps %d more whose answers were lost; run the same command again to find out: %w", wereKeys(written), unsure, err)
 	}
+	if moved := done.Counts[replay.Moved]; moved > 0 && done.Counts[replay.Unreached] == 0 {
+		return fmt.Errorf("%s written, %d left to who wrote them since the plan was made; a restore with a new plan decides about them: %w", wereKeys(written), moved, err)
+	}
 	if written == 0 {
 		return fmt.Errorf("nothing was written: %w", err)
 	}
@@ -100,4 +102,17 @@ func wereKeys(n int64) string {
 		return "1 key was"
 	}
 	return console.Count(n, "key") + " were"
+}
+
+// nothingWritten ends a run that has only looked.
+func (o *restoreOptions) nothingWritten(err error) error {
+	if err != nil {
+		return fmt.Errorf("nothing was written: %w", err)
+	}
+	how := "Run the same command without --dry-run to apply the plan."
+	if o.bind.out != "" {
+		how = fmt.Sprintf("restore --plan %s with this archive applies exactly this plan.", o.bind.out)
+	}
+	o.s.Talk("Nothing was written. %s", how)
+	return nil
 }

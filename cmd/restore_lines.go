@@ -102,7 +102,7 @@ func aboutLine(line replay.Line) string {
 	switch line.Fate {
 	case replay.Created:
 		about = console.Bytes(line.Bytes)
-	case replay.Replaced, replay.Conflicting, replay.Skipped:
+	case replay.Replaced, replay.Conflicting, replay.Moved, replay.Skipped:
 		if line.Since > 0 && line.Revision > 0 {
 			about = fmt.Sprintf("archive r%d, cluster r%d", line.Since, line.Revision)
 		}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -96,6 +97,7 @@ func TestScripts(t *testing.T) {
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"etcd": s.etcd, "template": s.template, "load": s.load, "put": s.put, "leased": s.leased, "del": s.del, "get": s.get, "dump": s.dump, "alarm": s.alarm, "exits": runExits,
+					"edit": edit,
 				},
 			})
 		})
@@ -220,6 +222,19 @@ next:
 		fmt.Fprintf(&b, "%q %q leased=%v\n", kv.Key, kv.Value, kv.Lease != 0)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b.Bytes(), 0o600))
+}
+
+// edit makes of a file another one, by a regular expression.
+func edit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: edit FILE NEW REGEXP REPLACEMENT")
+	}
+	before := ts.ReadFile(args[0])
+	after := regexp.MustCompile(args[2]).ReplaceAllString(before, args[3])
+	if after == before {
+		ts.Fatalf("%s has nothing that matches %s", args[0], args[2])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(after), 0o600))
 }
 
 // runExits runs a program and compares its exit code, which testscript's exec

@@ -26,6 +26,7 @@ func (r Restore) adopt(ctx context.Context, p *Planned) (written int64, err erro
 		return 0, nil
 	}
 	first := p.job
+	first.Given = nil
 	if first.File, err = journal.Temporary(r.Spool); err != nil {
 		return 0, err
 	}

@@ -1,34 +1,194 @@
 package ferry
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
 )
 
-// bind gives a job the file that binds its apply to its plan.
-func (r Restore) bind(ctx context.Context, p *Planned) (err error) {
-	key := make([]byte, sha256.Size)
-	if _, err := rand.Read(key); err != nil {
-		return fmt.Errorf("draw the key of the plan's digests: %w", err)
+// A planned header is what the file of a plan says of the restore: what it is of, and what
+// was decided upon.
+type plannedHeader struct {
+	Made          time.Time           `json:"made"`
+	Archive       string              `json:"archive"` // its id
+	Target        []etcdwalk.Identity `json:"target"`
+	Selection     kube.Filter         `json:"selection"` // as typed
+	Scenario      string              `json:"scenario"`
+	Policy        string              `json:"on_conflict"`
+	Allow         []string            `json:"allow,omitempty"`
+	WithOwners    bool                `json:"with_owners,omitempty"`
+	WithOwned     bool                `json:"with_owned,omitempty"`
+	RetainVolumes bool                `json:"retain_volumes,omitempty"`
+	Regrant       bool                `json:"regrant,omitempty"`
+	Raw           bool                `json:"raw,omitempty"`
+	AllowEmpty    bool                `json:"allow_empty,omitempty"`
+	// Salt makes with the archive the key of the seal and of the digests.
+	Salt []byte `json:"salt"`
+}
+
+// header is that of the plan that is to be made.
+func (r Restore) header(p *Planned) plannedHeader {
+	h := plannedHeader{
+		Made: time.Now().UTC().Truncate(time.Second), Target: p.Target.Identities, Selection: r.Query.Words(),
+		Scenario: r.Scenario.String(), Policy: r.Policy.String(), Allow: r.Allow,
+		WithOwners: r.WithOwners, WithOwned: r.WithOwned, RetainVolumes: r.RetainVolumes, Regrant: r.Regrant, Raw: r.Raw, AllowEmpty: r.AllowEmpty,
 	}
-	p.job.Digest = digest(ctx, p.query, key)
-	p.job.File, err = journal.Temporary(r.Spool)
+	if a, is := r.Source.(*Archive); is {
+		h.Archive = a.Header().ArchiveID
+	}
+	return h
+}
+
+// bind gives a job the file that binds its apply to its plan: one that the caller wants
+// kept, or one that nobody else can read.
+func (r Restore) bind(ctx context.Context, p *Planned) (err error) {
+	h := r.header(p)
+	if r.given != nil {
+		h.Salt = r.given.Salt
+		if err := r.given.of(h); err != nil {
+			return err
+		}
+		p.job.Given = r.given.file
+	} else {
+		h.Salt = make([]byte, sha256.Size)
+		_, _ = rand.Read(h.Salt) // which never fails
+	}
+	if p.job.Header, err = json.Marshal(h); err != nil {
+		return fmt.Errorf("write the header of the plan: %w", err)
+	}
+	p.job.Seal = r.secret(h.Salt)
+	if r.given != nil {
+		r.given.file.Unseal(p.job.Seal)
+	}
+	p.job.Digest = digest(ctx, p.query, p.job.Seal)
+	if r.PlanOut != "" {
+		p.job.File, err = journal.Create(r.PlanOut)
+	} else {
+		p.job.File, err = journal.Temporary(r.Spool)
+	}
 	return err
 }
 
-// Close lets go of the file of the plan, if there is one.
+// secret is the key of a plan's digests and of its seal. It comes from the salt, which stands
+// in the file, and from what the segments of an archive hold, which only who can open the archive
+// knows: who finds the file can try out no guess of a short secret. Beside another archive the
+// seal does not hold.
+func (r Restore) secret(salt []byte) []byte {
+	mac := hmac.New(sha256.New, salt)
+	if a, is := r.Source.(*Archive); is {
+		for _, segment := range a.Manifest().Segments {
+			mac.Write([]byte(segment.SHA256))
+		}
+	}
+	return mac.Sum(nil)
+}
+
+// Close lets go of the file of the plan, if there is one. One that is to be kept and has not
+// come to its end does not stay.
 func (p *Planned) Close() error {
-	if p == nil || p.job.File == nil {
+	switch {
+	case p == nil || p.job.File == nil:
 		return nil
+	case p.kept && !p.whole:
+		return p.job.File.Discard()
 	}
 	return p.job.File.Close()
+}
+
+// keep makes the file of the plan durable, if it is to be kept.
+func (p *Planned) keep() error {
+	p.whole = true
+	if !p.kept {
+		return nil
+	}
+	return p.job.File.Sync()
+}
+
+// A givenPlan is one that was made before, which a restore is to apply.
+type givenPlan struct {
+	plannedHeader
+	file *journal.File
+}
+
+// Follow makes the restore that of a plan that was made before: its rules, and its selection,
+// unless the restore has that selection already. The file is to be closed by what it returns.
+func (r *Restore) Follow(path string) (closing func() error, err error) {
+	file, err := journal.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	given := &givenPlan{file: file}
+	if err := r.follow(given); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file.Close, nil
+}
+
+func (r *Restore) follow(given *givenPlan) error {
+	text, err := given.file.Header()
+	if err != nil {
+		return err
+	}
+	strict := json.NewDecoder(bytes.NewReader(text))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&given.plannedHeader); err != nil {
+		return fmt.Errorf("the header of the plan is none: %w%.0w", err, journal.ErrDamaged)
+	}
+	policy, known := find(given.Policy, replay.Fail, replay.Skip, replay.Overwrite, replay.Newer)
+	scenario, knownToo := find(given.Scenario, kube.ScenarioSame, kube.ScenarioNew)
+	if !known || !knownToo {
+		return fmt.Errorf("the header of the plan says on_conflict %q and scenario %q%.0w", given.Policy, given.Scenario, journal.ErrDamaged)
+	}
+	switch words := r.Query.Words(); {
+	case alikeInJSON(words, kube.Filter{}):
+		if r.Query, err = given.Selection.Compile(); err != nil {
+			return fmt.Errorf("the selection of the plan: %w%.0w", err, journal.ErrDamaged)
+		}
+	case !alikeInJSON(words, given.Selection):
+		return fmt.Errorf("the plan is for another selection: leave the words and flags that select out, or make a new plan with them%.0w", etcdwalk.ErrRefused)
+	}
+	r.Policy, r.Scenario, r.Allow, r.given = policy, scenario, given.Allow, given
+	r.WithOwners, r.WithOwned, r.RetainVolumes, r.Regrant, r.Raw, r.AllowEmpty = given.WithOwners, given.WithOwned, given.RetainVolumes, given.Regrant, given.Raw, given.AllowEmpty
+	return nil
+}
+
+// find finds what is called so.
+func find[T fmt.Stringer](name string, all ...T) (found T, known bool) {
+	for _, one := range all {
+		if one.String() == name {
+			return one, true
+		}
+	}
+	return found, false
+}
+
+// alikeInJSON tells whether two values that can be written as JSON are written alike.
+func alikeInJSON(a, b any) bool {
+	one, errOne := json.Marshal(a)
+	other, errOther := json.Marshal(b)
+	return errOne == nil && errOther == nil && bytes.Equal(one, other)
+}
+
+// of refuses to apply the plan to anything but what it was made for.
+func (g *givenPlan) of(now plannedHeader) error {
+	switch {
+	case g.Archive != now.Archive:
+		return fmt.Errorf("the plan is for archive %s, and this is %s%.0w", g.Archive, now.Archive, etcdwalk.ErrRefused)
+	case !alikeInJSON(g.Target, now.Target):
+		return fmt.Errorf("the plan is for another cluster%.0w", etcdwalk.ErrRefused)
+	}
+	return nil
 }
 
 // digest makes digests of the substance of objects, and of what else they hold of all of it.

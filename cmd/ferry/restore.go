@@ -45,8 +45,11 @@ type Restore struct {
 	MaxMemory  int64                   // for who owns whom, in bytes; 0: 256 MiB
 	InFlight   int                     // batches; see replay.Job
 	Spool      string                  // folder for the file of the plan; "": the system's
+	PlanOut    string                  // where that file is to be kept; "": nowhere
 	Report     func(replay.Line) error // told of each key; may be nil
 	Progress   Progress
+
+	given *givenPlan // by Follow
 }
 
 // A Planned restore knows the target and what would become of each key.
@@ -91,7 +94,8 @@ type Planned struct {
 	job      replay.Job
 	total    int64
 
-	written *written // by Apply; and what it stands beside
+	kept, whole bool     // the file of the plan is to be; it is
+	written     *written // by Apply; and what it stands beside
 }
 
 // Plan looks at the target and decides about each key. A plan, with an error too, is to be
@@ -99,7 +103,7 @@ type Planned struct {
 // scenario come first; the errors of replay say what forbids the restore, and
 // Planned what was found until then.
 func (r Restore) Plan(ctx context.Context) (*Planned, error) {
-	planned := &Planned{written: newWritten()}
+	planned := &Planned{written: newWritten(), kept: r.PlanOut != ""}
 	if err := r.open(ctx, planned); err != nil {
 		return nil, err
 	}
@@ -136,6 +140,9 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	plan, err := planned.job.Plan(ctx)
 	if err != nil {
 		return planned, err // half a plan is none
+	}
+	if err := planned.keep(); err != nil {
+		return planned, err
 	}
 	planned.Plan, planned.Taken = plan, planned.source.Info().Taken
 	if planned.checks != nil {

@@ -12,9 +12,53 @@ import (
 
 // record writes the line of an item that the plan has come to.
 func (p *pass) record(it *item) error {
+	if p.given != nil {
+		if err := p.follow(it); err != nil {
+			return err
+		}
+	}
 	line := it.digests
 	line.Key, line.Fate, line.Reason, line.Revision = it.want.Key, string(it.Fate), it.Reason, it.Revision
 	return p.File.Add(line)
+}
+
+// follow gives an item what a plan that was made before has said of it. What the target held
+// then and holds still must come to the same now; what has moved since, the apply finds out.
+// What is refused now stays so.
+func (p *pass) follow(it *item) error {
+	line, err, more := p.given()
+	switch {
+	case err != nil:
+		return err
+	case !more:
+		return fmt.Errorf("the plan that was made before has ended, and would go on now with key %q: make a new one%.0w", it.want.Key, etcdwalk.ErrRefused)
+	case !bytes.Equal(line.Key, it.want.Key):
+		return fmt.Errorf("the plan that was made before goes on with key %q, and would now with key %q: make a new one%.0w", line.Key, it.want.Key, etcdwalk.ErrRefused)
+	case it.Fate == Refused:
+		return nil
+	}
+	made := Fate(line.Fate)
+	differs := line.Revision == it.Revision && (made != it.Fate || line.Seen != it.digests.Seen || line.Wanted != it.digests.Wanted)
+	if line.Revision != it.Revision && (made == Created || made == Replaced) {
+		differs = line.Wanted != p.Digest(it.want)
+	}
+	if differs {
+		return fmt.Errorf("the plan that was made before says %q of key %q, which no plan would say: it was altered%.0w", line.Fate, line.Key, journal.ErrDamaged)
+	}
+	it.Line, it.digests = Line{Fate: made, Reason: line.Reason, Revision: line.Revision}, line
+	return nil
+}
+
+// followed tells whether a plan that was made before has ended with this one.
+func (p *pass) followed() error {
+	if p.given == nil {
+		return nil
+	}
+	line, err, more := p.given()
+	if more && err == nil {
+		return fmt.Errorf("the plan that was made before goes on with key %q, which would not be restored now: make a new one%.0w", line.Key, etcdwalk.ErrRefused)
+	}
+	return err
 }
 
 // recall begins an item of an apply: with what the plan has said of it.

@@ -164,7 +164,7 @@ func TestAFateThatNoApplyHas(t *testing.T) {
 		target := walktest.NewTarget()
 		j := job(target, replay.Fail, kv("/k", "v"))
 		plan := mustPlan(t, j)
-		err := errors.Join(j.File.Begin(), j.File.Add(journal.Line{Key: []byte("/k"), Fate: fate}), j.File.End())
+		err := errors.Join(j.File.Begin(nil, nil), j.File.Add(journal.Line{Key: []byte("/k"), Fate: fate}), j.File.End())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,4 +230,69 @@ func (g *guarded) Apply(ctx context.Context, writes []etcdwalk.Write) []etcdwalk
 		}
 	}
 	return results
+}
+
+// A plan that was made before is applied as it was, whatever the target holds by now; but
+// what is refused now is not written.
+func TestAPlanThatWasMadeBefore(t *testing.T) {
+	source := objects(300)
+	there := append([]etcdwalk.Entry{}, source[:100]...)
+	there[7].Value = []byte("theirs")
+	for _, tt := range []struct {
+		name  string
+		since func(target *walktest.Target, j *replay.Job)
+		moved int64
+		err   error
+	}{
+		{"nothing has changed", func(*walktest.Target, *replay.Job) {}, 0, nil},
+		{"others have written", func(target *walktest.Target, _ *replay.Job) {
+			target.Put(string(source[7].Key), "theirs anew")
+			target.Put(string(source[200].Key), "theirs")
+			target.Put(string(source[8].Key), "theirs") // which was to stay
+		}, 2, nil},
+		{"one is refused now", func(_ *walktest.Target, j *replay.Job) {
+			j.Check = func(_ context.Context, writes []etcdwalk.Write) ([]string, error) {
+				reasons := make([]string, len(writes))
+				reasons[0] = "a reason"
+				return reasons, nil
+			}
+		}, 0, etcdwalk.ErrRefused},
+		{"a key is missing", func(_ *walktest.Target, j *replay.Job) { j.Source = walktest.NewView(source[1:]...) }, 0, etcdwalk.ErrRefused},
+		{"the last key is missing", func(_ *walktest.Target, j *replay.Job) { j.Source = walktest.NewView(source[:299]...) }, 0, etcdwalk.ErrRefused},
+		{"there is one more", func(_ *walktest.Target, j *replay.Job) {
+			j.Source = walktest.NewView(append(append([]etcdwalk.Entry{}, source...), kv("/z", "new"))...)
+		}, 0, etcdwalk.ErrRefused},
+		{"it decides otherwise", func(_ *walktest.Target, j *replay.Job) { j.Policy = replay.Skip }, 0, journal.ErrDamaged},
+		{"another value would be written", func(target *walktest.Target, j *replay.Job) {
+			target.Put(string(source[200].Key), "theirs")
+			other := append([]etcdwalk.Entry{}, source...)
+			other[200].Value = []byte("other")
+			j.Source = walktest.NewView(other...)
+		}, 0, journal.ErrDamaged},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			target := walktest.NewTarget(there...)
+			first := job(target, replay.Overwrite, source...)
+			made := mustPlan(t, first)
+			j := job(target, replay.Overwrite, source...)
+			j.Given = first.File
+			tt.since(target, &j)
+			revision := target.Revision()
+			plan, err := j.Plan(t.Context())
+			if err == nil {
+				err = plan.Err()
+			}
+			if !errors.Is(err, tt.err) || target.Revision() != revision {
+				t.Errorf("%v, want %v; revision %d, then %d", err, tt.err, revision, target.Revision())
+			}
+			if tt.err != nil {
+				return
+			}
+			wantCounts(t, plan.Counts, made.Counts)
+			summary, err := j.Apply(t.Context(), plan)
+			if err != nil || summary.Counts[replay.Moved] != tt.moved || summary.Counts[replay.Created]+summary.Counts[replay.Replaced] != 201-tt.moved {
+				t.Errorf("%v, %v", err, summary.Counts)
+			}
+		})
+	}
 }

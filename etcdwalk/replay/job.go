@@ -49,6 +49,11 @@ type Job struct {
 	Additions func(key []byte) bool
 	// File takes the lines of the plan, and binds the apply to them.
 	File *journal.File
+	// Header and Seal are what the file begins with, and the key of its seal.
+	Header, Seal []byte
+	// Given, which may be nil, is the file of a plan that was made before: this one comes to
+	// the same, and what the target holds now only tells what must be refused.
+	Given *journal.File
 	// Digest is of the substance of an entry, by which the apply tells whether what moved
 	// since the plan is only what those that look after an object write. It is called by
 	// several at once, and must not keep the bytes.
@@ -88,9 +93,17 @@ func (j *Job) policy(key []byte) Policy {
 func (j Job) Plan(ctx context.Context) (Plan, error) {
 	p := newPass(j)
 	p.begin, p.settle, p.width, p.note = p.screen, p.foresee, planning, p.record
-	err := j.File.Begin()
+	if j.Given != nil {
+		lines, done := iter.Pull2(j.Given.Lines())
+		defer done()
+		p.given = lines
+	}
+	err := j.File.Begin(j.Header, j.Seal)
 	if err == nil {
 		err = p.walk(ctx)
+	}
+	if err == nil {
+		err = p.followed()
 	}
 	if err == nil {
 		err = j.File.End()

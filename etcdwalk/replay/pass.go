@@ -20,6 +20,7 @@ type pass struct {
 	settle func(context.Context, *batch) error
 	note   func(*item) error                  // told of each item that has its fate; nil: nobody is
 	lines  func() (journal.Line, error, bool) // of the plan, for an apply
+	given  func() (journal.Line, error, bool) // of a plan that was made before, for a plan
 	width  int                                // batches in flight
 	pace   *pace                              // nil: batches are full
 	tally  Tally

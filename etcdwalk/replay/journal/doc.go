@@ -6,7 +6,8 @@
 // reads the lines beside its source, and writes under their revisions.
 //
 // The file is text, so that it can be read without kubeferry. Its first line names
-// the format; then each line has these columns, with tabs between:
+// the format, and after a tab has a header in JSON that means something to the caller; then
+// each line has these columns, with tabs between:
 //
 //	FATE  REVISION  DIGEST-SEEN  DIGEST-WANTED  REASON  KEY
 //
@@ -14,5 +15,6 @@
 // 16 bytes, as unpadded URL-safe base64 (RFC 4648, 5). A key is quoted as in Go, all but
 // printable ASCII escaped. A reason that comes up first stands as NUMBER="text", and from
 // then on as NUMBER; if there are very many of them, further ones stand as "text". The last
-// line is "end" and the number of the lines before it.
+// line is "end", the number of the lines of keys, and a seal: HMAC-SHA-256, in base64 as well,
+// of all that stands before it, under a key that only who may read the source can have.
 package journal

@@ -3,12 +3,14 @@ package journal
 import (
 	"bufio"
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"iter"
 	"os"
-	"strconv"
 	"syscall"
 )
 
@@ -21,24 +23,27 @@ var (
 )
 
 const (
-	format = "kubeferry plan 1"
-	end    = "end"
+	format = "kubeferry plan 1\t"
+	end    = "end\t"
 	// maxLine is more than any line has: keys of etcd are in requests of a few MiB.
 	maxLine = 64 << 20
 )
 
 // A File holds the lines of a plan. It is not for several goroutines at once.
 type File struct {
-	f       *os.File
-	w       *bufio.Writer
-	name    string
+	f    *os.File
+	w    *bufio.Writer
+	name string
+
+	key     []byte // of the seal
+	seal    hash.Hash
 	reasons map[string]int
 	lines   int64
 	line    []byte // to be used again
 }
 
 // Temporary makes a file in a folder ("": the system's) that no name leads to, and that is
-// gone once it is closed.
+// gone once it is closed. [File.Begin] begins it.
 func Temporary(folder string) (*File, error) {
 	f, err := os.CreateTemp(folder, "kubeferry-plan-*") // for its owner only
 	if err != nil {
@@ -47,7 +52,7 @@ func Temporary(folder string) (*File, error) {
 	if err := os.Remove(f.Name()); err != nil {
 		return nil, errors.Join(fmt.Errorf("make a file for the plan: %w", err), f.Close())
 	}
-	return begin(f)
+	return made(f), nil
 }
 
 // Create makes a file at a path where none is, for its owner only.
@@ -56,7 +61,7 @@ func Create(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a file for the plan: %w", classed(err))
 	}
-	return begin(f)
+	return made(f), nil
 }
 
 // Open opens a file to be read.
@@ -68,64 +73,106 @@ func Open(path string) (*File, error) {
 	return &File{f: f, name: path}, nil
 }
 
-func begin(f *os.File) (*File, error) {
-	j := &File{f: f, w: bufio.NewWriterSize(f, 64<<10), name: f.Name()}
-	if err := j.Begin(); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return j, nil
+func made(f *os.File) *File {
+	return &File{f: f, w: bufio.NewWriterSize(f, 64<<10), name: f.Name()}
 }
 
-// Begin forgets all lines.
-func (j *File) Begin() error {
+// Begin forgets all lines, and writes the header, a text of one line that means something to
+// the caller. The key seals the file: without it nobody can alter it unnoticed.
+func (j *File) Begin(header, key []byte) error {
+	if bytes.ContainsAny(header, "\r\n") {
+		return j.failed("begin", errors.New("the header has several lines"))
+	}
 	j.w.Reset(j.f)
-	j.reasons, j.lines = map[string]int{}, 0
+	j.key, j.seal, j.reasons, j.lines = key, hmac.New(sha256.New, key), map[string]int{}, 0
 	_, err := j.f.Seek(0, io.SeekStart)
 	if err = errors.Join(err, j.f.Truncate(0)); err != nil {
 		return j.failed("begin", err)
 	}
-	_, err = j.w.WriteString(format + "\n")
-	return j.failed("begin", err)
+	j.line = append(append(append(j.line[:0], format...), header...), '\n')
+	return j.write()
 }
 
 // Add appends a line.
 func (j *File) Add(l Line) error {
 	j.lines++
 	j.line = l.append(j.line[:0], j.reasons)
+	return j.write()
+}
+
+// write writes the line.
+func (j *File) write() error {
+	j.seal.Write(j.line)
 	_, err := j.w.Write(j.line)
 	return j.failed("write", err)
 }
 
 // End ends the plan: no line is added after that.
 func (j *File) End() error {
-	_, err := fmt.Fprintf(j.w, "%s\t%d\n", end, j.lines)
+	last := fmt.Sprintf("%s%d\t", end, j.lines)
+	j.seal.Write([]byte(last))
+	_, err := j.w.WriteString(last + digits.EncodeToString(j.seal.Sum(nil)) + "\n")
 	if err == nil {
 		err = j.w.Flush()
 	}
 	return j.failed("write", err)
 }
 
+// Header reads the header of a file that was opened.
+func (j *File) Header() ([]byte, error) {
+	in := j.scanner()
+	in.Scan()
+	header, is := bytes.CutPrefix(in.Bytes(), []byte(format))
+	if !is {
+		return nil, j.failed("read", errors.Join(in.Err(), fmt.Errorf("it does not begin as the file of a plan does%.0w", ErrDamaged)))
+	}
+	return bytes.Clone(header), nil
+}
+
+// Unseal gives a file that was opened the key of its seal.
+func (j *File) Unseal(key []byte) { j.key = key }
+
+func (j *File) scanner() *bufio.Scanner {
+	in := bufio.NewScanner(io.NewSectionReader(j.f, 0, 1<<62))
+	in.Buffer(make([]byte, 0, 64<<10), maxLine)
+	in.Split(lines)
+	return in
+}
+
+// lines splits a text into lines. What is not ended by a line feed is none.
+func lines(data []byte, atEOF bool) (advance int, line []byte, err error) {
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	return 0, nil, nil
+}
+
 // Lines reads all lines of a plan that has ended, from the first. A line is valid until the
-// next. What is wrong with the file is an [ErrDamaged] that names the line.
+// next. What is wrong with the file is an [ErrDamaged] that names the line; that it was
+// altered may turn out only at its end.
 func (j *File) Lines() iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
-		var reasons []string
-		n, in := int64(0), bufio.NewScanner(io.NewSectionReader(j.f, 0, 1<<62))
-		in.Buffer(make([]byte, 0, 64<<10), maxLine)
+		n, in, seal := int64(0), j.scanner(), hmac.New(sha256.New, j.key)
 		wrong := func(what error) {
-			yield(Line{}, j.failed(fmt.Sprintf("read line %d of", n+1), fmt.Errorf("%w%.0w", what, ErrDamaged)))
+			yield(Line{}, j.failed(fmt.Sprintf("read line %d of", n+2), fmt.Errorf("%w%.0w", what, ErrDamaged)))
 		}
-		if !in.Scan() || in.Text() != format {
-			yield(Line{}, j.failed("read", errors.Join(in.Err(), fmt.Errorf("it does not begin with %q%.0w", format, ErrDamaged))))
+		if _, err := j.Header(); err != nil {
+			yield(Line{}, err)
 			return
 		}
+		in.Scan()
+		seal.Write(append(in.Bytes(), '\n'))
+		var reasons []string
 		for in.Scan() {
-			if told, is := bytes.CutPrefix(in.Bytes(), []byte(end+"\t")); is {
-				if string(told) != strconv.FormatInt(n, 10) {
-					wrong(fmt.Errorf("it tells of %s lines, and there are %d", told, n))
+			if bytes.HasPrefix(in.Bytes(), []byte(end)) {
+				last := fmt.Sprintf("%s%d\t", end, n)
+				seal.Write([]byte(last))
+				if want := last + digits.EncodeToString(seal.Sum(nil)); in.Text() != want || in.Scan() {
+					wrong(errors.New("the end does not fit the lines before it: the file was altered"))
 				}
 				return
 			}
+			seal.Write(append(in.Bytes(), '\n'))
 			var line Line
 			var err error
 			if line, reasons, err = parse(in.Bytes(), reasons); err != nil {
@@ -149,8 +196,16 @@ func (j *File) Size() (int64, error) {
 	return info.Size(), nil
 }
 
+// Sync makes what was written durable.
+func (j *File) Sync() error { return j.failed("sync", j.f.Sync()) }
+
 // Close lets go of the file.
 func (j *File) Close() error { return j.failed("close", j.f.Close()) }
+
+// Discard closes the file and takes it away.
+func (j *File) Discard() error {
+	return j.failed("take away", errors.Join(j.f.Close(), os.Remove(j.name)))
+}
 
 func (j *File) failed(doing string, err error) error {
 	if err == nil {
