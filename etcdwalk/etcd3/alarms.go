@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -58,16 +57,10 @@ func (v *View) Alarms(ctx context.Context) ([]etcdwalk.Alarm, error) {
 	}
 	var all []etcdwalk.Alarm
 	for _, status := range answers {
-		for _, text := range status.GetErrors() {
-			for _, alarm := range []etcdwalk.Alarm{etcdwalk.AlarmCorrupt, etcdwalk.AlarmNoSpace} {
-				if strings.Contains(text, string(alarm)) && !slices.Contains(all, alarm) {
-					all = append(all, alarm)
-				}
-			}
-		}
+		all = append(all, alarmsIn(status)...)
 	}
 	slices.Sort(all)
-	return all, ctx.Err()
+	return slices.Compact(all), ctx.Err()
 }
 
 // statuses asks all members at once for their status, and returns the answers of those that

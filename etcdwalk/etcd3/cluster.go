@@ -24,6 +24,7 @@ type Cluster struct {
 	cfg       connect.Config
 	endpoints []connect.Endpoint
 	members   *members
+	leftOut   []Standing // endpoints that did not serve
 	kv        pb.KVClient
 	leases    pb.LeaseClient
 	version   string

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -138,6 +139,11 @@ func (c *Cluster) tellOf(ctx context.Context, looks []look) {
 	for i, l := range looks {
 		if !l.usable() {
 			c.cfg.Warn(l.endpoint.LeftOut(reasons[i].Error()))
+			out := Standing{Endpoint: l.name(), Problem: reasons[i].Error()}
+			if l.err == nil {
+				out.Member, out.Version, out.Learner = strconv.FormatUint(l.id, 16), l.status.Version, l.status.IsLearner
+			}
+			c.leftOut = append(c.leftOut, out)
 			l.close()
 		}
 	}
