@@ -34,6 +34,40 @@ func (q Query) Selected() (Selected, error) {
 	return Selected{Whole: c.whole(), Digest: hex.EncodeToString(digest[:]), Text: c.text()}, nil
 }
 
+// Name is how kubectl calls what lies under a key, such as "configmap shop/app"; the key
+// itself if it is no object's.
+func (l *Layout) Name(key []byte) string {
+	class := l.Classify(key)
+	switch {
+	case class.Name == "":
+		return string(key)
+	case class.Namespace == "":
+		return singular(class.Kind) + " " + class.Name
+	}
+	return singular(class.Kind) + " " + class.Namespace + "/" + class.Name
+}
+
+// Words are those by which kubectl and kubeferry are told of the object under a key, such as
+// "configmap/app -n shop"; empty if the key is no object's.
+func (l *Layout) Words(key []byte) string {
+	class := l.Classify(key)
+	switch {
+	case class.Name == "":
+		return ""
+	case class.Namespace == "":
+		return singular(class.Kind) + "/" + class.Name
+	}
+	return singular(class.Kind) + "/" + class.Name + " -n " + class.Namespace
+}
+
+// singular is the name of one object of a kind, as kubectl writes it.
+func singular(kind string) string {
+	if k, known := KindNamed(kind); known {
+		return qualified(strings.ToLower(k.Kind), k.Group)
+	}
+	return strings.ToLower(kind)
+}
+
 // Whole tells whether nothing is filtered out: the default prefixes, all of
 // them.
 func (q Query) Whole() bool { return q.canonical().whole() }

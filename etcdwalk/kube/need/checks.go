@@ -25,7 +25,7 @@ type Checks struct {
 	// Keeps: where the target holds another object under a key that is selected, it stays.
 	Keeps bool
 	// Target is asked for what is not selected, and View for what all of its objects have.
-	Target etcdwalk.Target
+	Target holder
 	View   etcdwalk.View
 	Source etcdwalk.View
 	// Finders know the keys of what is needed; the first that does is believed.
@@ -34,7 +34,7 @@ type Checks struct {
 	mu        sync.Mutex
 	heads     map[string]head            // what the target holds, by key
 	seals     map[string]map[string]bool // what values of a kind are sealed by, by kind
-	allotted  map[Allotment]holder       // who has an address or a node port
+	allotted  map[Allotment]tenant       // who has an address or a node port
 	bitmaps   map[bitmap]nodePorts       // which node ports there are
 	adopted   map[string]bool            // keys
 	selecting map[string][]controller    // by what their keys begin with
@@ -44,6 +44,12 @@ type Checks struct {
 	found     map[string]*orphans        // by their owners
 	warnings  []string
 	unknown   int64
+}
+
+// A holder holds objects.
+type holder interface {
+	// Lookup tells what lies under each key, in their order; nil: nothing.
+	Lookup(ctx context.Context, keys [][]byte) ([]*etcdwalk.Entry, error)
 }
 
 // ByName are the kinds whose objects are needed by their names alone.

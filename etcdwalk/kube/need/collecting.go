@@ -7,6 +7,7 @@ import (
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 )
 
 // orphans are objects of the target that have the same owners.
@@ -35,15 +36,54 @@ func (c *Checks) Found(ctx context.Context, have etcdwalk.Entry) {
 	if c.found == nil {
 		c.found = map[string]*orphans{}
 	}
-	if c.found[id] != nil {
-		return
+	if c.found[id] == nil {
+		c.found[id] = ownedBy(class, have.Key, m.Owners)
 	}
-	those := &orphans{first: bytes.Clone(have.Key)}
-	for _, o := range m.Owners {
+}
+
+func ownedBy(class etcdwalk.Class, key []byte, owners []object.Owner) *orphans {
+	those := &orphans{first: bytes.Clone(key)}
+	for _, o := range owners {
 		those.refs = append(those.refs, refer(class.Namespace, o))
 		those.uids = append(those.uids, o.UID)
 	}
-	c.found[id] = those
+	return those
+}
+
+// Orphans tells of objects of the target whether it has none of the owners of each.
+func (c *Checks) Orphans(ctx context.Context, objects []etcdwalk.Entry) ([]bool, error) {
+	all, orphaned := make([]*orphans, len(objects)), make([]bool, len(objects))
+	var keys [][]byte // to be fetched at once
+	for i, e := range objects {
+		m, err := c.Opener.Read(ctx, e.Key, e.Value)
+		if err != nil || len(m.Owners) == 0 {
+			continue
+		}
+		class := c.Layout.Classify(e.Key)
+		all[i] = ownedBy(class, e.Key, m.Owners)
+		for _, r := range all[i].refs {
+			key, err := c.keyOf(ctx, class.Prefix, r)
+			if err != nil {
+				return nil, err
+			}
+			if key != nil {
+				keys = append(keys, key)
+			}
+		}
+	}
+	if err := c.fetch(ctx, keys); err != nil {
+		return nil, err
+	}
+	for i, those := range all {
+		if those == nil {
+			continue
+		}
+		var err error
+		if orphaned[i], err = c.gone(ctx, those); err != nil {
+			return nil, err
+		}
+	}
+	return orphaned, nil
 }
 
 // Collecting are the keys of some of the objects found that the target still holds while all

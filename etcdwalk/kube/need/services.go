@@ -1,6 +1,7 @@
 package need
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
@@ -98,55 +99,77 @@ func (j *judgement) service(ctx context.Context, service field) (string, []want,
 	return "", nil, nil
 }
 
-// A holder is who has an address or a node port.
-type holder struct {
+// A tenant is who has an address or a node port.
+type tenant struct {
 	service string // namespace and name; empty: no Service has it
 	name    string // for people
 }
 
 // taken are the addresses and node ports of all Services of the target, and the addresses
 // that its IPAddresses give to anybody.
-func (j *judgement) taken(ctx context.Context) (map[Allotment]holder, error) {
+func (j *judgement) taken(ctx context.Context) (map[Allotment]tenant, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.allotted != nil {
 		return j.allotted, nil
 	}
-	taken := map[Allotment]holder{}
-	each := func(r etcdwalk.Range, take func(etcdwalk.Class, *object.Object)) error {
-		for e, err := range j.View.Walk(ctx, etcdwalk.Selection{Ranges: etcdwalk.Ranges{r}}) {
+	taken, err := j.tenants(ctx, j.class.Prefix, func([]byte, string) {})
+	if err != nil {
+		return nil, err
+	}
+	j.allotted = taken
+	return taken, nil
+}
+
+// tenants finds out who has what under a prefix, and tells of each Service that has what
+// another has too: by its key, and in words.
+func (c *Checks) tenants(ctx context.Context, prefix string, twice func(service []byte, what string)) (map[Allotment]tenant, error) {
+	taken, keys := map[Allotment]tenant{}, map[Allotment][]byte{}
+	each := func(r etcdwalk.Range, take func([]byte, etcdwalk.Class, *object.Object)) error {
+		for e, err := range c.View.Walk(ctx, etcdwalk.Selection{Ranges: etcdwalk.Ranges{r}}) {
 			if err != nil {
 				return fmt.Errorf("look which addresses are taken: %w", err)
 			}
-			if o, err := j.Opener.Decode(ctx, e.Key, e.Value); err == nil {
-				take(j.Layout.Classify(e.Key), o)
+			if o, err := c.Opener.Decode(ctx, e.Key, e.Value); err == nil {
+				take(e.Key, c.Layout.Classify(e.Key), o)
 			}
 		}
 		return nil
 	}
-	err := each(j.class.Range, func(class etcdwalk.Class, o *object.Object) {
+	err := each(etcdwalk.Prefix(prefix+"services/specs/"), func(key []byte, class etcdwalk.Class, o *object.Object) {
 		id := class.Namespace + "/" + class.Name
-		for _, a := range Allotments(o) {
-			taken[a] = holder{id, "service " + id}
+		for _, a := range allotments(field(o.Tree())) {
+			if other, is := taken[a.Allotment]; is && other.service != id {
+				twice(key, other.name+" has its "+a.name)
+			}
+			taken[a.Allotment], keys[a.Allotment] = tenant{id, "service " + id}, bytes.Clone(key)
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
-	err = each(etcdwalk.Prefix(string(AddressKey(j.class.Prefix, ""))), func(class etcdwalk.Class, o *object.Object) {
+	err = each(etcdwalk.Prefix(string(AddressKey(prefix, ""))), func(_ []byte, class etcdwalk.Class, o *object.Object) {
 		a := Allotment{Address: class.Name}
-		if _, is := taken[a]; is {
-			return
-		}
 		parent := field(o.Tree()).in("spec", "parentRef")
-		h := holder{name: fmt.Sprintf("by its IPAddress %s %s/%s", parent.text("resource"), parent.text("namespace"), parent.text("name"))}
+		t := tenant{name: fmt.Sprintf("by its IPAddress %s %s/%s", parent.text("resource"), parent.text("namespace"), parent.text("name"))}
 		if namespace, name := AllottedTo(o); name != "" {
-			h.service = namespace + "/" + name
+			t.service = namespace + "/" + name
 		}
-		taken[a] = h
+		switch has, is := taken[a]; {
+		case !is:
+			taken[a] = t
+		case has.service != t.service:
+			twice(keys[a], t.name+" has its address "+class.Name)
+		}
 	})
-	j.allotted = taken
 	return taken, err
+}
+
+// Twice tells of each Service under a prefix that has an address or a node port that another
+// has too: by its key, and in words.
+func (c *Checks) Twice(ctx context.Context, prefix string, tell func(service []byte, what string)) error {
+	_, err := c.tenants(ctx, prefix, tell)
+	return err
 }
 
 // beyond says that a node port is none of the target's, or that these are others than they

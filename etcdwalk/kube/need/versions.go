@@ -8,6 +8,7 @@ import (
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 )
 
 // definitions is the kind of what defines custom resources.
@@ -46,23 +47,44 @@ func (c *Checks) definitionOf(ctx context.Context, class etcdwalk.Class) ([]byte
 	return key, nil
 }
 
+// Undefined tells whether the target has no definition of what is of a kind that needs one.
+func (c *Checks) Undefined(ctx context.Context, class etcdwalk.Class) (bool, error) {
+	key, err := c.definitionOf(ctx, class)
+	if key == nil || err != nil {
+		return false, err
+	}
+	there, err := c.holds(ctx, want{any: []candidate{{key: key}}})
+	return !there, err
+}
+
+// Unserved are the versions that the definition of an object of the target has, whose metadata
+// is m, if that which it is stored in is none of them: API servers cannot read it.
+func (c *Checks) Unserved(ctx context.Context, class etcdwalk.Class, m object.Meta) ([]string, error) {
+	return (&judgement{Checks: c, class: class, meta: m}).others(ctx)
+}
+
 // version says why a custom resource could not be read: its definition in the target has no
 // such version any more (apiextensions-apiserver: the version of a stored object must be one
 // of the definition's).
 func (j *judgement) version(ctx context.Context) (string, error) {
-	if !kube.IsCustom(j.class.Kind) || !j.Rules.Binds(kube.StoredVersions) || j.Selected(definitions, j.class.Kind) && !j.Keeps {
-		return "", nil
-	}
-	known, err := j.versionsOf(ctx)
+	known, err := j.others(ctx)
 	if err != nil || known == nil {
 		return "", err
 	}
-	_, version, _ := strings.Cut(j.meta.APIVersion, "/")
-	if slices.Contains(known, version) {
-		return "", nil
-	}
 	return fmt.Sprintf("%s: it is stored as %s, and its definition in the cluster has only %s: restore the definition too, or convert it through the API (kubeferry get … -o yaml --clean)",
 		kube.StoredVersions, j.meta.APIVersion, strings.Join(known, ", ")), nil
+}
+
+// others are the versions of a custom resource's definition, if its own is none of them.
+func (j *judgement) others(ctx context.Context) ([]string, error) {
+	if !kube.IsCustom(j.class.Kind) || !j.Rules.Binds(kube.StoredVersions) || j.Selected(definitions, j.class.Kind) && !j.Keeps {
+		return nil, nil
+	}
+	known, err := j.versionsOf(ctx)
+	if _, version, _ := strings.Cut(j.meta.APIVersion, "/"); err != nil || slices.Contains(known, version) {
+		return nil, err
+	}
+	return known, nil
 }
 
 // versionsOf are those of the definition in the target; nil: there is none that can be read.

@@ -112,6 +112,25 @@ func (s *Survey) Holds(namespace string, o object.Owner) bool {
 	return found
 }
 
+// Dangling are the ranges of the kinds of which some object names an owner that was not added.
+// Nothing is to be added any more.
+func (s *Survey) Dangling() etcdwalk.Ranges {
+	dangling := map[uint64]bool{} // kinds
+	for _, r := range s.refs {
+		if kind := r.own & kindMask; !dangling[kind] {
+			_, held := s.find(r.owners)
+			dangling[kind] = !held
+		}
+	}
+	var ranges []etcdwalk.Range
+	for kind, is := range dangling {
+		if is {
+			ranges = append(ranges, s.kinds[kind].ranges...)
+		}
+	}
+	return etcdwalk.Union(ranges...)
+}
+
 // find finds one that may go by two marks, with its kind.
 func (s *Survey) find(marks [2]uint64) (object uint64, found bool) {
 	s.sort()
