@@ -40,7 +40,7 @@ var (
 // layers is the import table of the product. A new package needs a row.
 var layers = map[string]row{
 	".":   {may: []string{"cmd"}, never: slices.Concat(servers, testTools)},
-	"cmd": {may: []string{"cmd/console", "cmd/flags", "cmd/ferry", "etcdwalk/...", "archive/...", "crypt", "remote/..."}, never: testTools},
+	"cmd": {may: []string{"cmd/console", "cmd/flags", "cmd/ferry/...", "etcdwalk/...", "archive/...", "crypt", "remote/..."}, never: testTools},
 	"cmd/console": {
 		never: slices.Concat(commandLine, []string{"cmd", "cmd/flags", "cmd/ferry", "etcdwalk/...", "archive/..."}, stores, testTools),
 	},
@@ -52,18 +52,26 @@ var layers = map[string]row{
 		may:   []string{"etcdwalk/...", "archive/...", "crypt", "remote/..."},
 		never: slices.Concat(commandLine, terminals, testTools),
 	},
+	"cmd/ferry/doctor": {
+		may:   []string{"etcdwalk", "etcdwalk/etcd3", "etcdwalk/kube/..."},
+		never: slices.Concat(commandLine, terminals, stores, testTools),
+	},
 
-	"etcdwalk":                {never: slices.Concat([]string{"go.etcd.io/...", "google.golang.org/grpc/..."}, commandLine, testTools)},
-	"etcdwalk/connect":        clientless,
-	"etcdwalk/tree":           clientless,
-	"etcdwalk/etcd3":          driver,
-	"etcdwalk/etcd2":          driver,
-	"etcdwalk/dbfile":         driver,
-	"etcdwalk/embedded":       driver,
-	"etcdwalk/kube":           {may: []string{"etcdwalk", "etcdwalk/kube/object"}, never: slices.Concat(etcdClients, testTools)},
-	"etcdwalk/kube/object":    {never: slices.Concat(etcdClients, testTools)},
-	"etcdwalk/kube/order":     {may: []string{"etcdwalk", "etcdwalk/kube", "etcdwalk/kube/object"}, never: slices.Concat(etcdClients, testTools)},
-	"etcdwalk/kube/need":      {may: []string{"etcdwalk", "etcdwalk/kube", "etcdwalk/kube/object", "etcdwalk/kube/order"}, never: slices.Concat(etcdClients, testTools)},
+	"etcdwalk":             {never: slices.Concat([]string{"go.etcd.io/...", "google.golang.org/grpc/..."}, commandLine, testTools)},
+	"etcdwalk/connect":     clientless,
+	"etcdwalk/tree":        clientless,
+	"etcdwalk/etcd3":       driver,
+	"etcdwalk/etcd2":       driver,
+	"etcdwalk/dbfile":      driver,
+	"etcdwalk/embedded":    driver,
+	"etcdwalk/kube":        {may: []string{"etcdwalk", "etcdwalk/kube/object"}, never: slices.Concat(etcdClients, testTools)},
+	"etcdwalk/kube/object": {never: slices.Concat(etcdClients, testTools)},
+	"etcdwalk/kube/order":  {may: []string{"etcdwalk", "etcdwalk/kube", "etcdwalk/kube/object"}, never: slices.Concat(etcdClients, testTools)},
+	"etcdwalk/kube/need":   {may: []string{"etcdwalk", "etcdwalk/kube", "etcdwalk/kube/object", "etcdwalk/kube/order"}, never: slices.Concat(etcdClients, testTools)},
+	"etcdwalk/kube/health": {
+		may:   []string{"etcdwalk", "etcdwalk/kube", "etcdwalk/kube/object", "etcdwalk/kube/order", "etcdwalk/kube/need"},
+		never: slices.Concat(etcdClients, testTools),
+	},
 	"etcdwalk/replay/journal": {never: slices.Concat([]string{"etcdwalk", "etcdwalk/kube/...", "archive/..."}, stores, etcdClients, testTools)},
 	"etcdwalk/replay": {
 		may:   []string{"etcdwalk", "etcdwalk/replay/journal"},

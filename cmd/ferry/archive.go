@@ -13,6 +13,7 @@ import (
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/health"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
@@ -192,28 +193,28 @@ func (a *Archive) Verify(ctx context.Context, opener *object.Opener, progress Pr
 
 // verify also shows each entry to see.
 func (a *Archive) verify(ctx context.Context, opener *object.Opener, progress Progress, see func(etcdwalk.Entry)) (Verified, error) {
-	v := Verified{Values: Values{Encodings: encodings{}, opener: opener}}
+	v := Verified{Values: Values{Encodings: health.Encodings{}, opener: opener}}
 	if opener != nil {
-		v.Unopened = encodings{}
+		v.Unopened = health.Encodings{}
 	}
 	layout, err := kube.NewLayout(a.Prefixes()...)
 	if err != nil {
 		return v, err
 	}
-	sealed := newCensus(layout)
+	sealed := health.NewCensus(layout)
 	tell := told(progress)
 	size := a.object.Size()
 	check := func(e etcdwalk.Entry) error {
 		encoding := object.EncodingOf(e.Value)
 		v.look(ctx, layout, e, encoding)
-		sealed.add(e.Key, encoding)
+		sealed.Add(e.Key, encoding)
 		see(e)
 		return ctx.Err()
 	}
 	stats, err := a.Reader.Verify(ctx, check, func(n int64) { tell(Verifying, n, size) })
 	v.Stats = stats
 	if err == nil {
-		err = a.checkSealed(sealed.encodings)
+		err = a.checkSealed(sealed.Encodings)
 	}
 	if err != nil {
 		return v, fmt.Errorf("archive %s: %w", a.name, err)

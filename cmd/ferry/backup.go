@@ -12,6 +12,7 @@ import (
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/health"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
@@ -264,10 +265,10 @@ func (b Backup) readBack(ctx context.Context, r catalog.Receipt, keys Keys) (Ver
 // walk copies the selected entries into w, and returns what is known after it.
 func (b Backup) walk(ctx context.Context, w *archive.Writer, c *choice) (archive.Ending, error) {
 	progress, done := told(b.Progress), int64(0)
-	sealed := newCensus(c.layout)
+	sealed := health.NewCensus(c.layout)
 	stats, err := etcdwalk.Copy(ctx, w, c.view, c.sel, func(e etcdwalk.Entry) {
 		c.spread.See(e.Key)
-		sealed.add(e.Key, object.EncodingOf(e.Value))
+		sealed.Add(e.Key, object.EncodingOf(e.Value))
 		done++
 		progress(Walking, done, c.toCome())
 	})
@@ -282,7 +283,7 @@ func (b Backup) walk(ctx context.Context, w *archive.Writer, c *choice) (archive
 	if err != nil {
 		return archive.Ending{}, err
 	}
-	ending := archive.Ending{Outcome: outcomeOf(c.view), Leases: list, TakenAt: taken, Outside: c.outside, Sealed: sealed.totals()}
+	ending := archive.Ending{Outcome: outcomeOf(c.view), Leases: list, TakenAt: taken, Outside: c.outside, Sealed: sealedTotals(sealed)}
 	ending.Outcome.Doubts, err = b.doubts(ctx, c)
 	return ending, err
 }
