@@ -60,7 +60,7 @@ func newRoot(s *flags.Settings) *cobra.Command {
 		groupCarry:  {newBackup(s), newRestore(s)},
 		groupLook:   {newList(s), newDescribe(s), newGet(s)},
 		groupRetain: {newVerify(s), newCheck(s), newPrune(s), newReceipt(s)},
-		groupSetUp:  {newKeygen(s), newDemo(s), newVersion(s), newCompletion(s), newExitCodes(s)},
+		groupSetUp:  {newDoctor(s), newKeygen(s), newDemo(s), newVersion(s), newCompletion(s), newExitCodes(s)},
 	} {
 		for _, c := range commands {
 			c.GroupID = group

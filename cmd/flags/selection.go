@@ -34,10 +34,21 @@ func (f *Selecting) AddFlags(flags *pflag.FlagSet, s *Settings) {
 		own.StringSliceVar(&f.include, "include", nil, "only `TYPE` or TYPE/NAME, as positional arguments; repeatable")
 		own.StringSliceVar(&f.without, "exclude-namespaces", nil, "leave out the namespace `NAME` with all that is in it; repeatable")
 		own.StringVar(&f.fields, "field-selector", "", "only objects whose metadata.name or metadata.namespace matches `SELECTOR`")
-		f.encryption.AddFlags(own, s, "to read values encrypted at rest")
-		own.StringSliceVar(&f.prefixes, "prefix", nil, "only keys under `PREFIX`; repeatable (default /registry/, /kubernetes.io/ and /openshift.io/)")
+		f.addScope(own, s)
 	})
 	flags.SetNormalizeFunc(veleroNames)
+}
+
+// AddScope adds only the flags that say which part of the keyspace is Kubernetes', and what
+// opens its values.
+func (f *Selecting) AddScope(flags *pflag.FlagSet, s *Settings) {
+	f.s = s
+	group(flags, titleWhat, topicSelection, func(own *pflag.FlagSet) { f.addScope(own, s) })
+}
+
+func (f *Selecting) addScope(own *pflag.FlagSet, s *Settings) {
+	f.encryption.AddFlags(own, s, "to read values encrypted at rest")
+	own.StringSliceVar(&f.prefixes, "prefix", nil, "only keys under `PREFIX`; repeatable (default /registry/, /kubernetes.io/ and /openshift.io/)")
 }
 
 // Empty tells whether none of the flags is given.

@@ -1,0 +1,148 @@
+package cmd
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/kubeferry/kubeferry/archive"
+	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/cmd/ferry/doctor"
+	"github.com/kubeferry/kubeferry/cmd/flags"
+	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/health"
+)
+
+// show prints what was found: what it is, what is wrong with it, and what to do next.
+func (o *doctorOptions) show(source *flags.Readable, r doctor.Report) {
+	say := o.s.Data
+	o.s.Table(doctorFacts(source, r))
+	if o.details {
+		say("")
+		o.s.Table(prefixRows(r.Prefixes))
+		if len(r.Sealed) > 0 {
+			say("")
+			o.s.Table(sealedRows(sealedTotals(r.Sealed)))
+		}
+	}
+	say("")
+	for _, f := range r.Findings {
+		tellFinding(say, f)
+	}
+	if len(r.Findings) == 0 && r.Keys > 0 {
+		say("Nothing wrong was found.")
+	}
+	for _, u := range r.Unseen {
+		say("not looked at: %s, because %s", u.What, u.Why)
+	}
+	if r.Members != nil {
+		say("\nNext steps:")
+		for _, step := range doctorSteps(r) {
+			say("  %s", step)
+		}
+	}
+}
+
+// mostTold is how many objects of a finding are shown; --json has more.
+const mostTold = 5
+
+// tellFinding shows one finding.
+func tellFinding(say func(format string, args ...any), f health.Finding) {
+	say("%s  %s: %s", strings.ToUpper(string(f.Severity)), f.Check, f.Reason)
+	for _, o := range f.Objects[:min(mostTold, len(f.Objects))] {
+		if o.Why == "" {
+			say("    %s", o.Name)
+		} else {
+			say("    %s: %s", o.Name, o.Why)
+		}
+	}
+	if more := f.Count - int64(min(mostTold, len(f.Objects))); more > 0 {
+		say("    … and %d more", more)
+	}
+	say("    → %s", f.Help)
+}
+
+// doctorFacts are the lines about what was looked at.
+func doctorFacts(source *flags.Readable, r doctor.Report) [][]string {
+	what := "Cluster:"
+	if _, is := source.Source.(*ferry.Archive); is {
+		what = "Archive:"
+	}
+	rows := [][]string{{what, source.Name}}
+	if r.Info.API == "" {
+		return append(rows, memberRows(r.Members)...) // more may not be read
+	}
+	version := console.OrNone(r.Info.ServerVersion) + " (API " + string(r.Info.API) + ")"
+	rows = append(rows, []string{"Kube-system UID:", identityText(r.Info)}, []string{"Etcd cluster id:", clusterIDText(r.Info.ClusterID)}, []string{"Etcd version:", version})
+	rows = append(rows, memberRows(r.Members)...)
+	alarms := make([]string, len(r.Info.Alarms))
+	for i, alarm := range r.Info.Alarms {
+		alarms[i] = string(alarm)
+	}
+	rows = append(rows, []string{"Alarms:", console.OrNone(strings.Join(alarms, ", "))}, []string{"Revision:", revisionText(r)})
+	prefixes := "1 prefix"
+	if n := len(r.Prefixes); n != 1 {
+		prefixes = fmt.Sprintf("%d prefixes", n)
+	}
+	keys := fmt.Sprintf("%s (%s) under %s", console.Count(r.Keys, "key"), console.Bytes(r.Bytes), prefixes)
+	if r.Outside != nil && r.Outside.Keys > 0 {
+		keys += ", and " + strconv.FormatInt(r.Outside.Keys, 10) + " outside"
+	}
+	return append(rows, []string{"Keys:", keys},
+		[]string{"Encryption at rest:", sealsText(r.Sealed)},
+		[]string{"API servers alive:", aliveText(r.Alive)})
+}
+
+// memberRows are a line for each endpoint and member.
+func memberRows(members []etcd3.Standing) (rows [][]string) {
+	for i, m := range members {
+		head := ""
+		if i == 0 {
+			head = "Members:"
+		}
+		rows = append(rows, []string{head, memberText(m)})
+	}
+	return rows
+}
+
+// memberText says how a member does.
+func memberText(m etcd3.Standing) string {
+	name := cmp.Or(m.Endpoint, m.Name, m.Member)
+	if m.Problem != "" {
+		return name + ": not reached"
+	}
+	role := "follower"
+	switch {
+	case m.Leader:
+		role = "leader"
+	case m.Learner:
+		role = "learner"
+	}
+	quota := "quota not told"
+	if m.Quota > 0 {
+		quota = fmt.Sprintf("%d%% of its quota of %s", m.Size*100/m.Quota, console.Bytes(m.Quota))
+	}
+	return fmt.Sprintf("%s: %s, %s, %s, %s in use, %s", name, role, m.Version, console.Bytes(m.Size), console.Bytes(m.InUse), quota)
+}
+
+// revisionText says how much of the past there is.
+func revisionText(r doctor.Report) string {
+	switch {
+	case r.Compacted == nil:
+		return strconv.FormatInt(r.Info.Revision, 10)
+	case r.Compacted.Revision == 0:
+		return fmt.Sprintf("%d, never compacted", r.Info.Revision)
+	}
+	return fmt.Sprintf("%d, %d since the compaction at %d", r.Info.Revision, r.Compacted.Lag, r.Compacted.Revision)
+}
+
+// sealedTotals are counts as an archive has them.
+func sealedTotals(counts []health.Sealed) []archive.SealedTotal {
+	totals := make([]archive.SealedTotal, len(counts))
+	for i, c := range counts {
+		totals[i] = archive.SealedTotal(c)
+	}
+	return totals
+}
