@@ -178,6 +178,9 @@ func TestNoSecretGetsOut(t *testing.T) {
 	sees(exitDone, "describe", archive, "-i", a.keys.identity, "--keys", "--json")
 	sees(exitDone, "describe", archive, "-i", a.keys.identity, "--keys")
 	sees(exitDone, "list", a.folder, "--json")
+	sees(exitCheck, with("doctor", "--details")...).says(t, "unstorable")
+	sees(exitCheck, with("doctor", "--json")...)
+	sees(exitCheck, "doctor", "--from", archive, "-i", a.keys.identity, "--json").says(t, "unstorable")
 	a.restores(t, archive, sees, with)
 	a.folderIsClean(t)
 }

@@ -58,6 +58,8 @@ func TestOldStore(t *testing.T) {
 	archive := keys.backUp(t, old.Endpoint, folder) // auto: only v2 holds Kubernetes' keys
 	must(t, exitDone, "verify", archive, "-i", keys.identity)
 	must(t, exitDone, "describe", archive, "-i", keys.identity).says(t, "Consistent:", "yes (revision ")
+	must(t, exitDone, "doctor", "--endpoints", old.Endpoint).says(t, "(API v2)", "33 keys", "not looked at: members, alarms, size and quota, because API v2 does not tell them", "Nothing wrong was found")
+	must(t, exitDone, "doctor", "--from", archive, "-i", keys.identity).says(t, "33 keys", "Nothing wrong was found")
 
 	again, into := startV2(t)
 	restore := []string{"restore", "--from", archive, "-i", keys.identity, "--scenario=new", "--leases=regrant", "--yes"}

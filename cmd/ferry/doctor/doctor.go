@@ -62,6 +62,7 @@ type (
 	}
 	scoped  interface{ Prefixes() []string }
 	partial interface{ Partial() bool }
+	ended   interface{ Outcome() etcdwalk.Outcome }
 )
 
 // Run looks. With an error, the report holds what was found before it.
@@ -117,7 +118,11 @@ func (d Doctor) open(ctx context.Context) (etcdwalk.View, error) {
 // look looks at what the view holds.
 func (d Doctor) look(ctx context.Context, view etcdwalk.View) (health.Seen, error) {
 	p, ok := view.(partial)
-	return health.Look{View: view, Query: d.Query, Partial: ok && p.Partial(), Tell: d.Tell}.Run(ctx)
+	seen, err := health.Look{View: view, Query: d.Query, Partial: ok && p.Partial(), Tell: d.Tell}.Run(ctx)
+	if e, ok := view.(ended); ok && err == nil && !e.Outcome().Consistent {
+		seen.Unseen = append(seen.Unseen, health.Unseen{What: "everything at one moment", Why: "it was written to meanwhile: of what was found missing, look again"})
+	}
+	return seen, err
 }
 
 // about finds out about the source as a whole.

@@ -45,6 +45,17 @@ func (c cluster) Compacted(_ context.Context, key []byte) (int64, error) {
 	return c.compacted, c.refuse(etcdwalk.Key(key))
 }
 
+// moving is a source that cannot be read at one moment.
+type moving struct{}
+
+func (moving) Open(context.Context, etcdwalk.Moment, etcdwalk.Ranges) (etcdwalk.View, error) {
+	return moved{walktest.NewView()}, nil
+}
+
+type moved struct{ *walktest.View }
+
+func (moved) Outcome() etcdwalk.Outcome { return etcdwalk.Outcome{} }
+
 func well(endpoint string) etcd3.Standing {
 	return etcd3.Standing{Endpoint: endpoint, Member: "1", Version: "3.6.16", Leader: true, Size: 200 << 20, InUse: 150 << 20, Quota: 2 << 30}
 }
@@ -128,6 +139,13 @@ func TestWhatIsNotKnownIsTold(t *testing.T) {
 	if !errors.Is(err, etcdwalk.ErrDenied) || len(r.Members) != 1 {
 		t.Errorf("%v, %+v", err, r)
 	}
+
+	// A source that was written to meanwhile, as over API v2.
+	r, err = run(t, moving{})
+	if err != nil {
+		t.Errorf("%v, %+v", err, r)
+	}
+	says(r, "everything at one moment", "written to meanwhile")
 
 	// A source that is no cluster, as an archive.
 	r, err = run(t, walktest.NewView())

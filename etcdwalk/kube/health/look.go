@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 
@@ -66,6 +67,7 @@ func (l Look) Run(ctx context.Context) (Seen, error) {
 	if err != nil {
 		return w.seen(), err
 	}
+	w.known.ranges = ranges
 	sel := etcdwalk.Selection{Ranges: ranges}
 	if sel.Splits, err = w.layout.Splits(ctx, l.View); err != nil {
 		return w.seen(), err
@@ -89,6 +91,7 @@ func (l Look) Run(ctx context.Context) (Seen, error) {
 	if err := ctx.Err(); err != nil {
 		return w.seen(), err
 	}
+	w.known.close()
 	err = w.after(ctx)
 	return w.seen(), err
 }
@@ -103,10 +106,11 @@ func (l Look) begin() (*walk, error) {
 	w := &walk{
 		Look: l, layout: layout, signs: layout.LiveSigns(), census: NewCensus(layout), survey: order.NewSurvey(cmp.Or(l.MaxMemory, maxMemory)),
 		found: found{layout, map[string]*Finding{}}, counts: map[string]*Counted{}, custom: map[string]*customKind{}, closed: map[string]int64{},
+		known: &known{seed: maphash.MakeSeed()},
 	}
 	w.checks = &need.Checks{
 		Rules: rules, Layout: layout, Opener: l.Query.Opener(), Survey: w.survey, Selected: func(string, string) bool { return false },
-		Target: lookup{l.View}, View: l.View, Source: l.View, Finders: []*kube.Finder{l.Query.Finder(l.View)},
+		Target: lookup{l.View, w.known}, View: l.View, Source: l.View, Finders: []*kube.Finder{l.Query.Finder(l.View)},
 	}
 	return w, nil
 }
@@ -147,28 +151,4 @@ func (w *walk) seen() Seen {
 	s.Alive = append(s.Alive, w.alive...)
 	s.Unseen = append(s.Unseen, w.unseen...)
 	return s
-}
-
-// lookup answers from a view.
-type lookup struct{ view etcdwalk.View }
-
-// Lookup tells what the view holds under keys.
-func (l lookup) Lookup(ctx context.Context, keys [][]byte) ([]*etcdwalk.Entry, error) {
-	var ranges []etcdwalk.Range
-	for _, key := range keys {
-		ranges = append(ranges, etcdwalk.Key(key))
-	}
-	there := map[string]*etcdwalk.Entry{}
-	for e, err := range l.view.Walk(ctx, etcdwalk.Selection{Ranges: etcdwalk.Union(ranges...)}) {
-		if err != nil {
-			return nil, err
-		}
-		one := e.Clone()
-		there[string(one.Key)] = &one
-	}
-	entries := make([]*etcdwalk.Entry, len(keys))
-	for i, key := range keys {
-		entries[i] = there[string(key)]
-	}
-	return entries, ctx.Err()
 }

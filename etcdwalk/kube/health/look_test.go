@@ -65,10 +65,7 @@ func objects(t *testing.T, lines string) (entries []etcdwalk.Entry) {
 		key, leased, _ := strings.Cut(key, "@")
 		e := entry(t, kind, key, more)
 		if leased != "" {
-			e.Lease = 7
-			if leased == "long" {
-				e.Lease = 8
-			}
+			e.Lease = map[string]int64{"short": 7, "long": 8, "over": 9, "unknown": 10}[leased]
 		}
 		entries = append(entries, e)
 	}
@@ -104,7 +101,7 @@ func view(t *testing.T, more string) *walktest.View {
 		}
 	}
 	v := walktest.NewView(walktest.Sorted(entries)...)
-	v.TTLs = map[int64]etcdwalk.Lease{7: {ID: 7, State: etcdwalk.LeaseLive, Granted: 15, Remaining: 9}, 8: {ID: 8, State: etcdwalk.LeaseLive, Granted: 3600, Remaining: 1800}}
+	v.TTLs = map[int64]etcdwalk.Lease{7: {ID: 7, State: etcdwalk.LeaseLive, Granted: 15, Remaining: 9}, 8: {ID: 8, State: etcdwalk.LeaseLive, Granted: 3600, Remaining: 1800}, 9: {ID: 9, State: etcdwalk.LeaseExpired}}
 	return v
 }
 
@@ -181,6 +178,17 @@ func TestEachFindingIsFound(t *testing.T) {
 				t.Errorf("a value is told: %s", text)
 			}
 		})
+	}
+}
+
+// TestSignsOfLife: who shows that it lives, and whose lease has run out, or is not told.
+func TestSignsOfLife(t *testing.T) {
+	seen := look(t, health.Look{View: view(t, "X /registry/masterleases/10.0.0.2@over ={}\nX /registry/masterleases/10.0.0.3@unknown ={}")})
+	if got := strings.Join(seen.Alive, " "); got != "/registry/masterleases/10.0.0.1 /registry/masterleases/10.0.0.3" || len(seen.Findings) != 0 {
+		t.Errorf("alive are %s, %q", got, told(seen))
+	}
+	if got := unseen(seen); got != "how long the leases of API servers run, because the server does not tell" {
+		t.Errorf("got %q", got)
 	}
 }
 
@@ -304,5 +312,36 @@ func TestWhatMayNotBeReadIsTold(t *testing.T) {
 	v.closed = func(string) bool { return true }
 	if seen, err := (health.Look{View: v, Query: query(t)}).Run(t.Context()); !errors.Is(err, etcdwalk.ErrDenied) || len(seen.Unseen) != 3 {
 		t.Errorf("got %v, %+v", err, seen)
+	}
+}
+
+// counting is a view that counts how often it is walked.
+type counting struct {
+	*walktest.View
+
+	walks *int
+}
+
+func (c counting) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[etcdwalk.Entry, error] {
+	*c.walks++
+	return c.View.Walk(ctx, sel)
+}
+
+// TestWhatIsNotThereCostsNothing: a key that the walk did not meet is not looked for, however
+// many objects name it as their owner's.
+func TestWhatIsNotThereCostsNothing(t *testing.T) {
+	walks := func(orphans int) (n int) {
+		var lines strings.Builder
+		for i := range orphans {
+			fmt.Fprintf(&lines, `Pod /registry/pods/shop/p%04d {"metadata":{"ownerReferences":[{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"gone-%d","uid":"g"}]}}`+"\n", i, i)
+		}
+		seen := look(t, health.Look{View: counting{view(t, lines.String()), &n}})
+		if len(seen.Findings) != 1 || seen.Findings[0].Count != int64(orphans) {
+			t.Fatalf("got %+v", seen.Findings)
+		}
+		return n
+	}
+	if few, many := walks(1), walks(1000); few != many {
+		t.Errorf("the view was walked %d times for one orphan, and %d times for 1,000", few, many)
 	}
 }

@@ -23,6 +23,7 @@ type walk struct {
 	census *Census
 	survey *order.Survey
 	full   error // why the survey is not of all
+	known  *known
 
 	found  found
 	unseen []Unseen
@@ -53,6 +54,7 @@ type leasedSign struct {
 // count counts a key under the prefix of its kind.
 func (w *walk) count(e etcdwalk.Entry) {
 	w.keys, w.bytes = w.keys+1, w.bytes+e.Size()
+	w.known.add(e.Key)
 	if w.last == nil || w.last.Kind == "" || !strings.HasPrefix(string(e.Key), w.last.Prefix) {
 		class := w.layout.Classify(e.Key)
 		prefix := string(class.Range.Start)
@@ -85,11 +87,11 @@ func (w *walk) see(ctx context.Context, e etcdwalk.Entry) error {
 	value, err := w.Query.Opener().Open(ctx, e.Key, e.Value)
 	if err != nil {
 		w.sealed(e.Key, encoding, err)
-		return w.remember(class, object.Meta{})
+		return nil
 	}
 	if err := w.layout.CheckValue(e.Key, value); err != nil {
 		w.add(checkOf(err), e.Key, reasonOf(err))
-		return w.remember(class, object.Meta{})
+		return nil
 	}
 	_, m, err := object.Read(value)
 	if class.Name == "" || err != nil {
