@@ -54,10 +54,9 @@ func TestDoctorOnFixtures(t *testing.T) {
 	for name, c := range map[string]struct {
 		sealed int64
 		args   []string
-		unseen int
 	}{
-		"":           {0, nil, 0},
-		"-encrypted": {341, []string{"--encryption-config", config}, 0},
+		"":           {0, nil},
+		"-encrypted": {341, []string{"--encryption-config", config}},
 	} {
 		server := etcdproc.Start(t, etcdproc.Options{Version: etcdproc.V36, Snapshot: unpack(t, fixtures+name+".db.zst")})
 		before := holdings(t, server.Client(t), 0)
@@ -74,6 +73,13 @@ func TestDoctorOnFixtures(t *testing.T) {
 			live := from[0] == "--endpoints"
 			if sealed != c.sealed || live != (len(r.Unseen) == 0) || live != (r.Compacted != nil) || live != (len(r.Members) == 1) || len(r.Prefixes) < 60 || r.Keys < 1100 {
 				t.Errorf("registry-1.36%s, %v: %d sealed, %+v, %+v, %d prefixes, %d keys", name, from, sealed, r.Unseen, r.Compacted, len(r.Prefixes), r.Keys)
+			}
+		}
+		// Of a part, what is needed lies beside it.
+		for _, prefix := range []string{"/registry/replicasets/", "/registry/persistentvolumes/", "/registry/shop.example.io/"} {
+			r := diagnose(t, exitDone, append([]string{"--endpoints", server.Endpoint, "--prefix", prefix}, c.args...)...)
+			if len(r.Findings)+len(r.Unseen) > 0 || r.Keys == 0 {
+				t.Errorf("registry-1.36%s, %s: %d keys, %+v, %+v", name, prefix, r.Keys, r.Findings, r.Unseen)
 			}
 		}
 		if len(c.args) > 0 {
