@@ -94,8 +94,18 @@ const onlyStatus = "only its status differs"
 
 // decide takes what the target holds under the key when the plan is made; nil: nothing.
 func (it *item) decide(j *Job, have *etcdwalk.Entry) {
+	if j.Delete != nil && j.Delete(it.want) {
+		it.decideDelete(j, have)
+		return
+	}
 	policy := j.policy(it.want.Key)
 	action := Decide(policy, it.want, have)
+	if j.Still != nil && action != Same {
+		if why := j.Still(it.want, have); why != "" {
+			it.move(revision(have), why)
+			return
+		}
+	}
 	if have == nil {
 		it.Line = Line{Fate: fates[action]}
 		return
@@ -121,6 +131,31 @@ func (it *item) decide(j *Job, have *etcdwalk.Entry) {
 	}
 }
 
+// decideDelete takes what the target holds under a key that is to be deleted.
+func (it *item) decideDelete(j *Job, have *etcdwalk.Entry) {
+	if have == nil {
+		it.Line = Line{Fate: Unchanged, Reason: goneAlready}
+		return
+	}
+	if j.Still != nil {
+		if why := j.Still(it.want, have); why != "" {
+			it.move(have.ModRevision, why)
+			return
+		}
+	}
+	it.Line, it.digests.Seen = Line{Fate: Deleted, Revision: have.ModRevision}, j.Digest(*have)
+}
+
+// goneAlready is why a key that is to be deleted is unchanged.
+const goneAlready = "it is not there"
+
+func revision(e *etcdwalk.Entry) int64 {
+	if e == nil {
+		return 0
+	}
+	return e.ModRevision
+}
+
 // fates is the fate that each action leads to.
 var fates = map[Action]Fate{
 	Create:   Created,
@@ -135,7 +170,7 @@ func (it *item) settled() bool { return it.Fate != "" && !it.pending() }
 
 // pending tells whether the item is still to be written.
 func (it *item) pending() bool {
-	return !it.arrived && (it.Fate == Created || it.Fate == Replaced)
+	return !it.arrived && it.Fate.changes()
 }
 
 // lose notes that nobody knows what became of the last write.
@@ -169,6 +204,10 @@ func keys(items []*item) [][]byte {
 func writes(items []*item) []etcdwalk.Write {
 	writes := make([]etcdwalk.Write, len(items))
 	for i, it := range items {
+		if it.Fate == Deleted {
+			writes[i] = etcdwalk.Write{Key: it.want.Key, Seen: it.seen, Delete: true}
+			continue
+		}
 		writes[i] = etcdwalk.Write{Key: it.want.Key, Value: it.want.Value, Lease: it.lease, Seen: it.seen}
 	}
 	return writes

@@ -39,8 +39,8 @@ func (p *pass) follow(it *item) error {
 	}
 	made := Fate(line.Fate)
 	differs := line.Revision == it.Revision && (made != it.Fate || line.Seen != it.digests.Seen || line.Wanted != it.digests.Wanted)
-	if line.Revision != it.Revision && (made == Created || made == Replaced) {
-		differs = line.Wanted != p.Digest(it.want)
+	if line.Revision != it.Revision && made.changes() {
+		differs = made != Deleted && line.Wanted != p.Digest(it.want)
 	}
 	if differs {
 		return fmt.Errorf("the plan that was made before says %q of key %q, which no plan would say: it was altered%.0w", line.Fate, line.Key, journal.ErrDamaged)
@@ -81,13 +81,13 @@ func (p *pass) recall(ctx context.Context, e etcdwalk.Entry) (it item, err error
 	it.digests, it.size, it.seen = line, it.want.Size(), line.Revision
 	it.Line = Line{Fate: Fate(line.Fate), Reason: line.Reason, Revision: line.Revision}
 	switch it.Fate {
-	case Created, Replaced:
-	case Unchanged, Skipped, Excluded, Leased, Expired:
+	case Created, Replaced, Deleted:
+	case Unchanged, Moved, Skipped, Excluded, Leased, Expired:
 		return it, nil
 	default:
 		return it, fmt.Errorf("the plan says %q of key %q, which no apply does%.0w", line.Fate, line.Key, journal.ErrDamaged)
 	}
-	if it.want.Lease != 0 {
+	if it.want.Lease != 0 && it.Fate != Deleted {
 		it.Fate, it.Reason, err = p.lapsed(ctx, e)
 		if it.Fate == "" {
 			it.Fate, it.Reason = Fate(line.Fate), line.Reason
@@ -154,6 +154,9 @@ func (it *item) review(j *Job, have *etcdwalk.Entry) {
 	}
 	it.raced = false
 	switch {
+	case it.Fate == Deleted:
+		it.reviewDelete(j, have)
+		return
 	case have == nil && it.seen == 0, have != nil && have.ModRevision == it.seen: // as the plan saw it
 		it.lost = false
 		return
@@ -182,6 +185,20 @@ func (it *item) review(j *Job, have *etcdwalk.Entry) {
 		it.move(have.ModRevision, "it was written since the plan was made")
 	default:
 		it.move(have.ModRevision, "it was created since the plan was made")
+	}
+}
+
+// reviewDelete takes what the target holds now under a key that is to be deleted.
+func (it *item) reviewDelete(j *Job, have *etcdwalk.Entry) {
+	switch {
+	case have == nil && it.losses > 0:
+		it.arrived, it.lost, it.Revision = true, false, 0
+	case have == nil:
+		it.Line, it.lost = Line{Fate: Unchanged, Reason: goneAlready}, false
+	case have.ModRevision == it.seen, j.Digest(*have) == it.digests.Seen: // as the plan saw it, but for its status
+		it.seen, it.lost = have.ModRevision, false
+	default:
+		it.move(have.ModRevision, "it was written since the plan was made")
 	}
 }
 

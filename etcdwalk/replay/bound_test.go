@@ -125,6 +125,63 @@ func TestWhatMovedSinceThePlan(t *testing.T) {
 	}
 }
 
+// A key that is to be deleted goes only as the plan saw it.
+func TestDeletions(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		have, moved string // empty: absent
+		fate        replay.Fate
+		final       string
+	}{
+		{"as it was seen", "spec a|", "spec a|", replay.Deleted, ""},
+		{"its status has moved", "spec a|", "spec a|ready", replay.Deleted, ""},
+		{"it was changed", "spec a|", "spec b|", replay.Moved, "spec b|"},
+		{"it is gone", "spec a|", "", replay.Unchanged, ""},
+		{"it was never there", "", "", replay.Unchanged, ""},
+		{"it came since", "", "spec b|", replay.Unchanged, "spec b|"},
+		{"it is another's", "theirs|", "theirs|", replay.Moved, "theirs|"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			target := walktest.NewTarget()
+			if tt.have != "" {
+				target.Put("/k", tt.have)
+			}
+			j := job(target, replay.Overwrite, kv("/k", ""), at(kv("/neighbour", "spec|"), 1))
+			j.Delete = func(e etcdwalk.Entry) bool { return string(e.Key) == "/k" }
+			j.Still = func(_ etcdwalk.Entry, have *etcdwalk.Entry) string {
+				if have != nil && string(have.Value) == "theirs|" {
+					return "it is theirs"
+				}
+				return ""
+			}
+			j.Digest = func(e etcdwalk.Entry) journal.Digest {
+				spec, _, _ := bytes.Cut(e.Value, []byte("|"))
+				return digest(etcdwalk.Entry{Value: spec})
+			}
+			plan := mustPlan(t, j)
+			switch {
+			case tt.moved == tt.have:
+			case tt.moved == "":
+				target.Delete("/k")
+			default:
+				target.Put("/k", tt.moved)
+			}
+			records := report{}
+			j.Report = records.of(t)
+			summary, err := j.Apply(t.Context(), plan)
+			wantSum(t, plan, summary, records)
+			if err != nil || records["/k"].Fate != tt.fate || summary.Complete() != (tt.fate != replay.Moved) {
+				t.Errorf("%+v, %v", records["/k"], err)
+			}
+			var want []etcdwalk.Entry
+			if tt.final != "" {
+				want = append(want, kv("/k", tt.final))
+			}
+			wantContents(t, target, append(want, kv("/neighbour", "spec|"))...)
+		})
+	}
+}
+
 // A file and a source that do not go together write nothing further, and each key has its fate.
 func TestAFileOfAnotherSourceIsRefused(t *testing.T) {
 	source := objects(300)
@@ -160,7 +217,7 @@ func TestAFileOfAnotherSourceIsRefused(t *testing.T) {
 }
 
 func TestAFateThatNoApplyHas(t *testing.T) {
-	for _, fate := range []string{"conflicting", "refused", "failed", "unknown", "moved", "not reached", "nonsense"} {
+	for _, fate := range []string{"conflicting", "refused", "failed", "unknown", "not reached", "nonsense"} {
 		target := walktest.NewTarget()
 		j := job(target, replay.Fail, kv("/k", "v"))
 		plan := mustPlan(t, j)

@@ -36,7 +36,7 @@
 //
 // Caveats:
 //
-//   - The package never puts blindly and never deletes.
+//   - The package never puts blindly, and deletes nothing but what it is told to.
 //   - An apply that stopped can be run again: what is there counts as the same.
 //   - A key under a lease is never written without one.
 package replay

@@ -16,6 +16,7 @@ type Fate string
 const (
 	Created     Fate = "created"
 	Replaced    Fate = "replaced"
+	Deleted     Fate = "deleted"
 	Unchanged   Fate = "unchanged"
 	Skipped     Fate = "skipped"     // the target's value stays, as the policy wants
 	Excluded    Fate = "excluded"    // by the job's rule
@@ -28,6 +29,9 @@ const (
 	Unsure      Fate = "unknown"     // the answer to its write was lost, and it could not be read back: it may be written
 	Unreached   Fate = "not reached" // the apply stopped before it
 )
+
+// changes tells whether the target is written to.
+func (f Fate) changes() bool { return f == Created || f == Replaced || f == Deleted }
 
 // ErrConflict is an error of a job, beside those of its source and target: under the
 // policy Fail, the target holds another value.

@@ -14,7 +14,7 @@ import (
 )
 
 // A Job is what is to be replayed, and how. Its source must yield the same
-// entries at each walk. It deletes nothing, although a target can.
+// entries at each walk. It deletes nothing but what Delete names.
 type Job struct {
 	Source etcdwalk.View
 	// Selections are written one after the other. No key may be in two of them.
@@ -58,6 +58,12 @@ type Job struct {
 	// since the plan is only what those that look after an object write. It is called by
 	// several at once, and must not keep the bytes.
 	Digest func(etcdwalk.Entry) journal.Digest
+	// Delete, which may be nil, tells of an entry that it stands for its key only, which is to
+	// be deleted. It must say the same of the same entry.
+	Delete func(etcdwalk.Entry) bool
+	// Still, which may be nil, tells why what the target holds under a key (nil: nothing) is
+	// not what the job may change or delete; empty: it is. Such a key has Moved.
+	Still func(want etcdwalk.Entry, have *etcdwalk.Entry) string
 	// Found, which may be nil, is told of what the target holds under each key, as often as
 	// that is read. It is called by several at once, and must not keep the bytes.
 	Found func(have etcdwalk.Entry)

@@ -203,7 +203,7 @@ func (p *pass) foresee(ctx context.Context, b *batch) error {
 		return err
 	}
 	for _, it := range unknown {
-		if it.pending() {
+		if it.pending() && it.Fate != Deleted {
 			it.digests.Wanted = p.Digest(it.want)
 		}
 	}
