@@ -17,7 +17,7 @@ func (o *restoreOptions) story(target reached, query kube.Query) ferry.Restore {
 	r.Query, r.Cluster, r.Target, r.Begun = query, target.Source, target.Target, target.begun
 	r.Policy, r.Scenario, r.ClusterIs, r.Allow, r.Regrant = o.rules.Policy, o.rules.Scenario, o.rules.ClusterIs, o.rules.Allow, o.rules.Regrant
 	r.WithOwners, r.WithOwned, r.RetainVolumes, r.Quota, r.MaxMemory = o.rules.WithOwners, o.rules.WithOwned, o.rules.RetainVolumes, o.rules.Quota, o.rules.MaxMemory
-	r.Raw, r.InFlight, r.AllowEmpty, r.Spool, r.PlanOut = o.rules.Raw, o.rules.InFlight, o.allowEmpty, o.source.Spool(), o.bind.out
+	r.Raw, r.InFlight, r.QPS, r.AllowEmpty, r.Spool, r.PlanOut = o.rules.Raw, o.rules.InFlight, o.rules.QPS, o.allowEmpty, o.source.Spool(), o.bind.out
 	if !o.watching.never {
 		r.WatchSigns = o.watching.during
 	}

@@ -44,6 +44,7 @@ type Restore struct {
 	Begun      etcdwalk.Info           // what it began with, by Mark; none: it begins with the plan
 	MaxMemory  int64                   // for who owns whom, in bytes; 0: 256 MiB
 	InFlight   int                     // batches; see replay.Job
+	QPS        int                     // keys written in a second at most; 0: not limited
 	Spool      string                  // folder for the file of the plan; "": the system's
 	PlanOut    string                  // where that file is to be kept; "": nowhere
 	Report     func(replay.Line) error // told of each key; may be nil
@@ -243,6 +244,7 @@ func (r Restore) job(ctx context.Context, p *Planned) replay.Job {
 		Rule:     r.rule(p, !r.Raw && !isStorable(p.source, p.query)),
 		Alike:    alike(ctx, p.query),
 		InFlight: inFlight,
+		QPS:      r.QPS,
 	}
 }
 

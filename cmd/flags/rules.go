@@ -24,6 +24,7 @@ type Rules struct {
 	Regrant       bool     // keys under a lease are written too
 	Raw           bool     // values in no form that Kubernetes stores are written too
 	InFlight      int      // 0: one, throttled by how fast the cluster answers
+	QPS           int      // keys written in a second at most; 0: not limited
 }
 
 // AddFlags adds the flags.
@@ -48,6 +49,7 @@ func (f *Rules) AddFlags(set *pflag.FlagSet, s *Settings) {
 			Choice[bool]{Word: "skip", Help: "leave them out"},
 			Choice[bool]{Word: "regrant", Value: true, Help: "grant their remaining time again"})
 		own.IntVar(&f.InFlight, "max-in-flight", 0, "concurrent write batches, 1–32 (default 1, throttled by latency; use 16 for an empty etcd)")
+		own.IntVar(&f.QPS, "qps", 0, "write at most `N` keys a second (default as many as the cluster takes)")
 		own.Int64Var(&f.Quota, "target-quota", 0, "the `BYTES` of the target's --quota-backend-bytes, which an etcd before 3.6 does not tell")
 		own.Int64Var(&f.MaxMemory, "max-memory", maxMemory, "the most `BYTES` to remember who owns whom in: 8 for an object, 24 for an owner's reference")
 		own.BoolVar(&f.Raw, "raw", false, "also write values that are not valid Kubernetes objects")
@@ -69,6 +71,8 @@ func (f *Rules) Check() error {
 		return console.Usagef("--with-owners and --with-owned look at what lives in the target; with --scenario=new nothing does yet: select what is to be restored")
 	case f.Scenario == kube.ScenarioNew && f.RetainVolumes:
 		return console.Usagef("--retain-volumes is for volumes whose claim a living cluster has not; with --scenario=new all come back as they were")
+	case f.QPS < 0:
+		return console.Usagef("--qps=%d: it takes a number of keys; 0 sets no limit", f.QPS)
 	case f.Quota < 0:
 		return console.Usagef("--target-quota=%d: it takes a number of bytes", f.Quota)
 	case f.MaxMemory <= 0:

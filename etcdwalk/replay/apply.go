@@ -32,6 +32,12 @@ func (p *pass) write(ctx context.Context, b *batch) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
+			if p.rate != nil {
+				turn := p.rate.ReserveN(time.Now(), len(items))
+				if err := until(ctx, time.Now().Add(turn.Delay())); err != nil {
+					return err
+				}
+			}
 			var err error
 			if items, err = p.round(work, b, items); err != nil {
 				return err

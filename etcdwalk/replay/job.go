@@ -78,6 +78,8 @@ type Job struct {
 	// suits an empty target. 0: one, made smaller while the target answers
 	// slowly, so that a live cluster does not feel it.
 	InFlight int
+	// QPS is how many keys are written in a second at most; 0: as many as the target takes.
+	QPS int
 	// Patience is how long a batch waits for a target that is unavailable;
 	// 0: half a minute.
 	Patience time.Duration
@@ -135,7 +137,7 @@ func (j Job) Apply(ctx context.Context, plan Plan) (Summary, error) {
 	lines, done := iter.Pull2(j.File.Lines())
 	defer done()
 	p := newPass(j)
-	p.begin, p.settle, p.lines = p.recall, p.write, lines
+	p.begin, p.settle, p.lines, p.rate = p.recall, p.write, lines, newRate(j.QPS)
 	if p.width = j.InFlight; p.width < 1 {
 		p.width, p.pace = 1, newPace()
 	}

@@ -1,6 +1,10 @@
 package replay
 
-import "time"
+import (
+	"time"
+
+	"golang.org/x/time/rate"
+)
 
 const (
 	// paceTarget is how long the writes of a batch may take before they are
@@ -46,4 +50,17 @@ func (p *pace) note(took time.Duration) time.Duration {
 		p.keys = min(batchKeys, p.keys+keysMore)
 	}
 	return min(took, took*time.Duration(batchKeys-p.keys)/time.Duration(p.keys))
+}
+
+// ticks is into how many batches the writes of a second are spread, where they are limited.
+const ticks = 10
+
+// newRate lets so many writes of a second through, from the first second on; nil: all.
+func newRate(qps int) *rate.Limiter {
+	if qps <= 0 {
+		return nil
+	}
+	limit := rate.NewLimiter(rate.Limit(qps), batchKeys)
+	limit.ReserveN(time.Now(), batchKeys)
+	return limit
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/time/rate"
+
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
 )
@@ -23,6 +25,7 @@ type pass struct {
 	given  func() (journal.Line, error, bool) // of a plan that was made before, for a plan
 	width  int                                // batches in flight
 	pace   *pace                              // nil: batches are full
+	rate   *rate.Limiter                      // nil: writes are not limited
 	tally  Tally
 	leases *leases
 
@@ -105,6 +108,9 @@ func (p *pass) Put(ctx context.Context, e etcdwalk.Entry) error {
 		it.want.Value, size = nil, int64(len(it.want.Key))
 	}
 	keys, most := p.pace.limits()
+	if p.rate != nil {
+		keys = min(keys, max(1, p.QPS/ticks))
+	}
 	if n := len(p.next.items); n >= keys || n > 0 && p.next.bytes+size > most {
 		if err := p.flush(ctx); err != nil {
 			p.lost = bytes.Clone(it.want.Key)
