@@ -45,12 +45,16 @@ var layers = map[string]row{
 		never: slices.Concat(commandLine, []string{"cmd", "cmd/flags", "cmd/ferry", "etcdwalk/...", "archive/..."}, stores, testTools),
 	},
 	"cmd/flags": {
-		may:   []string{"cmd/console", "cmd/ferry", "etcdwalk/...", "archive/...", "crypt", "remote/..."},
+		may:   []string{"cmd/console", "cmd/ferry", "cmd/ferry/undo", "etcdwalk/...", "archive/...", "crypt", "remote/..."},
 		never: slices.Concat([]string{"cmd"}, testTools),
 	},
 	"cmd/ferry": {
-		may:   []string{"etcdwalk/...", "archive/...", "crypt", "remote/..."},
+		may:   []string{"cmd/ferry/undo", "etcdwalk/...", "archive/...", "crypt", "remote/..."},
 		never: slices.Concat(commandLine, terminals, testTools),
+	},
+	"cmd/ferry/undo": {
+		may:   []string{"etcdwalk", "etcdwalk/kube/...", "etcdwalk/replay/...", "archive", "crypt", "remote"},
+		never: slices.Concat(commandLine, terminals, etcdClients, testTools),
 	},
 	"cmd/ferry/doctor": {
 		may:   []string{"etcdwalk", "etcdwalk/etcd3", "etcdwalk/kube/..."},

@@ -23,6 +23,14 @@ func exactly(n int, what string) cobra.PositionalArgs {
 }
 
 // noWords wants none.
+// oneOrNone wants a word at most.
+func oneOrNone(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return console.Usagef("unexpected argument %q; see %s --help", args[1], cmd.CommandPath())
+	}
+	return noneEmpty(cmd, args)
+}
+
 func noWords(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return console.Usagef("unexpected argument %q; see %s --help", args[0], cmd.CommandPath())

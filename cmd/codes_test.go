@@ -13,6 +13,7 @@ import (
 	"github.com/kubeferry/kubeferry/archive"
 	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/cmd/ferry/undo"
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
@@ -90,6 +91,7 @@ var sentinels = map[string]struct {
 	"crypt.ErrDamaged":      {crypt.ErrDamaged, 13},
 	"crypt.ErrNotEncrypted": {crypt.ErrNotEncrypted, 13},
 	"archive.ErrDamaged":    {archive.ErrDamaged, 13},
+	"undo.ErrUnstable":      {undo.ErrUnstable, 3},
 	"journal.ErrDamaged":    {journal.ErrDamaged, 13},
 	"journal.ErrNoSpace":    {journal.ErrNoSpace, 20},
 	"archive.ErrTooNew":     {archive.ErrTooNew, 13},

@@ -59,7 +59,7 @@ func runOn(t testing.TB, shell *console.Shell, args ...string) ran {
 	t.Helper()
 	var out, talk bytes.Buffer
 	shell.Stdin, shell.Stdout, shell.Stderr = strings.NewReader(""), &out, &talk
-	shell.Environ = append(slices.Clip(shell.Environ), briefly)
+	shell.Environ = append(slices.Clip(shell.Environ), surroundings()...)
 	shell.Unset = func(string) error { return nil }
 	shell.Hostname = func() (string, error) { return "tester", nil }
 	code := run(t.Context(), args, shell)

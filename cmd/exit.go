@@ -11,6 +11,7 @@ import (
 	"github.com/kubeferry/kubeferry/archive"
 	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/cmd/ferry/undo"
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
@@ -75,7 +76,7 @@ var exits = []exit{
 	{exitCluster, "etcd unreachable or unstable", []error{etcdwalk.ErrUnavailable, etcdwalk.ErrCompacted, context.DeadlineExceeded}},
 	{exitStore, "storage target unreachable or failing", []error{remote.ErrUnavailable, fs.ErrInvalid}},
 	{exitCheck, "check failed, or prune cannot tell what is safe to remove", []error{ferry.ErrCheck, catalog.ErrDoubt}},
-	{exitIncomplete, "finished, but incomplete: some keys or archives were not done", []error{ferry.ErrIncomplete, kube.ErrValue}},
+	{exitIncomplete, "finished, but incomplete: some keys or archives were not done", []error{ferry.ErrIncomplete, undo.ErrUnstable, kube.ErrValue}},
 }
 
 // codeOf maps an error to its exit code.

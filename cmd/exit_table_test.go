@@ -360,7 +360,7 @@ func (s *scene) run(line string) ran {
 	words = strings.Fields(strings.Join(words, " "))
 	var out, talk bytes.Buffer
 	sh := &console.Shell{
-		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &talk, Environ: []string{"TERM=dumb", briefly},
+		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &talk, Environ: append(surroundings(), "TERM=dumb"),
 		Unset: func(string) error { return nil }, Now: time.Now, Hostname: func() (string, error) { return "tester", nil },
 	}
 	if strings.Contains(line, "--to - ") {

@@ -150,7 +150,7 @@ func TestTheWatchBeginsWithTheRestore(t *testing.T) {
 		}
 	}}
 	shell := &console.Shell{
-		Stdin: strings.NewReader(""), Stdout: &bytes.Buffer{}, Stderr: stderr, Environ: []string{briefly},
+		Stdin: strings.NewReader(""), Stdout: &bytes.Buffer{}, Stderr: stderr, Environ: surroundings(),
 		Unset: func(string) error { return nil }, Now: time.Now, Hostname: func() (string, error) { return "tester", nil },
 	}
 	if code := exitCode(run(t.Context(), append(restore, "-v"), shell)); code != exitGuard || stderr.do != nil || !strings.Contains(stderr.String(), "it wrote key "+heartbeat) {

@@ -72,7 +72,8 @@ type world struct {
 
 func newWorld(t *testing.T) world {
 	t.Helper()
-	w := world{dir: t.TempDir(), endpoint: etcdproc.Start(t, etcdproc.Options{}).Endpoint}
+	server := etcdproc.Start(t, etcdproc.Options{})
+	w := world{dir: t.TempDir(), endpoint: server.Endpoint}
 	store := s3proc.Start(t, s3proc.Options{Versioning: true})
 	store.MakeBucket("backups", true)
 	w.s3 = []string{
@@ -91,6 +92,10 @@ func newWorld(t *testing.T) world {
 	write("recipients.txt", w.recipient+"\n")
 	write("config.yaml", "default_profile: prod\nprofiles:\n  - name: prod\n    endpoints: ["+w.endpoint+"]\n")
 	must(t, exitDone, "backup", "--to", at("prod.zip.age"), "-r", w.recipient, "--endpoints", w.endpoint)
+	_, err := server.Client(t).Delete(t.Context(), "/registry/configmaps/shop-frontend/app-config-0")
+	check(t, err)
+	must(t, exitDone, "restore", "cm/app-config-0", "-n", "shop-frontend", "--from", at("prod.zip.age"), "-i", at("kubeferry.identity"), "--endpoints", w.endpoint,
+		"--yes", "--no-watch", "--undo-dir", at("undo")) // so that there is something to be taken back
 	return w
 }
 
@@ -101,6 +106,7 @@ func (w world) translate(line string) string {
 		{"/var/backups/etcd", filepath.Join(w.dir, "backups")},
 		{"age1…", w.recipient},
 		{"ARCHIVE", "prod.zip.age"},
+		{"undo NAME", "undo latest"},
 		{"-n shop", "-n shop-frontend"},
 		{"cm/settings", "cm/app-config-0"},
 		{"deploy/web ", "deploy/web-0 "},
@@ -128,7 +134,7 @@ func (w world) try(t *testing.T, line string) {
 	}
 	sh := exec.CommandContext(t.Context(), "sh", "-ec", w.translate(line))
 	sh.Dir = w.dir
-	sh.Env = append(append(os.Environ(), "ETCDCTL_ENDPOINTS="+w.endpoint), w.s3...)
+	sh.Env = append(append(os.Environ(), "ETCDCTL_ENDPOINTS="+w.endpoint, undoDir+"="+filepath.Join(w.dir, "undo")), w.s3...)
 	if out, err := sh.CombinedOutput(); err != nil {
 		t.Errorf("%s\n%v: %s", line, err, out)
 	}

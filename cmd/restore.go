@@ -20,6 +20,7 @@ type restoreOptions struct {
 	rules      flags.Rules
 	watching   watchOptions
 	bind       bindOptions
+	undoing    flags.Undoing
 	from       string
 	report     string
 	allowEmpty bool
@@ -75,6 +76,7 @@ at again for a while; what did not stay ends with 3.`,
 	o.watching.addFlags(set)
 	o.bind.addFlags(set)
 	o.rules.AddFlags(set, s)
+	o.undoing.AddFlags(set, s)
 	o.selecting.AddFlags(set, s)
 	o.source.AddFrom(c, &o.from)
 	o.source.AddFlags(set, s)
@@ -118,6 +120,10 @@ func (o *restoreOptions) run(ctx context.Context, query kube.Query) (err error) 
 	if a.Receipt == nil {
 		o.s.Talk("%s has no receipt: the backup may be incomplete, or was copied without its .receipt.json.", o.from)
 	}
+	keeper, err := o.keeper(a.Identities)
+	if err != nil {
+		return o.nothingWritten(err)
+	}
 	if err := o.reach(ctx, query, &cluster); err != nil {
 		return err
 	}
@@ -127,7 +133,7 @@ func (o *restoreOptions) run(ctx context.Context, query kube.Query) (err error) 
 	}
 	defer func() { err = errors.Join(err, report.close()) }()
 	r := o.story(cluster, query)
-	r.Source, r.Report, r.Progress = a.Archive, o.counting(query.Layout(), report), tell
+	r.Source, r.Keeper, r.Report, r.Progress = a.Archive, keeper, o.counting(query.Layout(), report), tell
 	watch.lap() // connecting is nobody's step
 	planned, err := r.Plan(ctx)
 	stop()

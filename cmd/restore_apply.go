@@ -53,7 +53,10 @@ func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r fe
 	o.unmarked(planned)
 	written := done.Counts[replay.Created] + done.Counts[replay.Replaced]
 	result := o.result(planned, done.Tally)
-	result.Applied = &done
+	result.Applied, result.Undo = &done, planned.Kept
+	if planned.Kept != "" {
+		o.s.Talk("kubeferry undo %s takes it back.", planned.Kept)
+	}
 	o.s.Result = result
 	if err != nil {
 		return o.explain(planned, done, written, err)

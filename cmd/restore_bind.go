@@ -8,7 +8,9 @@ import (
 
 	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/cmd/ferry/undo"
 	"github.com/kubeferry/kubeferry/cmd/flags"
+	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 )
 
@@ -37,6 +39,14 @@ func (b *bindOptions) check(s *flags.Settings) error {
 		return console.Usagef("--%s: the plan has decided that already; leave the flag out, or make a new plan with it", decisions[i])
 	}
 	return nil
+}
+
+// keeper keeps what the restore takes away; nil if that is nothing.
+func (o *restoreOptions) keeper(identities []crypt.Identity) (*undo.Keeper, error) {
+	if o.dryRun || o.isNew() {
+		return nil, nil
+	}
+	return o.undoing.Keeper(version, identities)
 }
 
 // follow makes the restore that of the plan that is to be applied, if there is one.

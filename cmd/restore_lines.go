@@ -7,13 +7,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/kubeferry/kubeferry/cmd/console"
-	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
 
 // telling are the outcomes of which the number does not say it all, those that hurt first.
 func telling() []replay.Fate {
-	return []replay.Fate{replay.Refused, replay.Conflicting, replay.Moved, replay.Failure, replay.Unsure, replay.Replaced, replay.Skipped, replay.Expired, replay.Excluded}
+	return []replay.Fate{replay.Refused, replay.Conflicting, replay.Moved, replay.Failure, replay.Unsure, replay.Deleted, replay.Replaced, replay.Skipped, replay.Expired, replay.Excluded}
 }
 
 // noteworthy are the first keys of each outcome that needs a look.
@@ -30,7 +29,7 @@ func noteworthy(t replay.Tally) []line {
 // naming names keys as kubectl does.
 type naming struct {
 	say     func(format string, args ...any)
-	planned *ferry.Planned
+	planned interface{ Name(key []byte) string }
 }
 
 // examples shows the noteworthy keys.
@@ -80,7 +79,7 @@ func (n naming) leftOut(t replay.Tally) {
 
 // signs stand before the outcomes.
 var signs = map[replay.Fate]string{
-	replay.Created: "+", replay.Replaced: "~", replay.Conflicting: "~", replay.Moved: "~", replay.Skipped: "·", replay.Excluded: "·", replay.Expired: "·",
+	replay.Created: "+", replay.Deleted: "-", replay.Replaced: "~", replay.Conflicting: "~", replay.Moved: "~", replay.Skipped: "·", replay.Excluded: "·", replay.Expired: "·",
 	replay.Refused: "!", replay.Failure: "!", replay.Unsure: "?",
 }
 

@@ -27,6 +27,13 @@ func (w *watchOptions) addFlags(set *pflag.FlagSet) {
 	set.BoolVar(&w.never, "no-watch", false, "look once only for API servers in a new etcd, and not again whether what was written stays")
 }
 
+// addWatch adds the flags for what only looks again.
+func (w *watchOptions) addWatch(set *pflag.FlagSet) {
+	w.during = 15 * time.Second
+	flags.Duration(set, &w.during, "watch-for", "how `LONG` to look again at what was written; that without a live API server not at all, unless this flag is given")
+	set.BoolVar(&w.never, "no-watch", false, "do not look again whether what was written stays")
+}
+
 func (w *watchOptions) check(s *flags.Settings) error {
 	switch {
 	case w.never && s.Typed("watch-for"):

@@ -30,6 +30,8 @@ type restoreResult struct {
 	Back *ferry.Aftermath `json:"read_back,omitempty"`
 	// Watched is absent if nothing was looked at again.
 	Watched *ferry.Aftermath `json:"watched,omitempty"`
+	// Undo is the name by which the restore can be taken back.
+	Undo string `json:"undo,omitempty"`
 	// Next is what is to be done after a new etcd was filled.
 	Next []string `json:"next,omitempty"`
 }
@@ -41,7 +43,7 @@ func target(cluster *flags.Cluster, info etcdwalk.Info) string {
 
 // outcomes are all outcomes in the order in which they are told.
 var outcomes = []replay.Fate{
-	replay.Created, replay.Replaced, replay.Unchanged, replay.Skipped, replay.Leased, replay.Expired,
+	replay.Created, replay.Replaced, replay.Deleted, replay.Unchanged, replay.Skipped, replay.Leased, replay.Expired,
 	replay.Excluded, replay.Refused, replay.Conflicting, replay.Moved, replay.Failure, replay.Unsure, replay.Unreached,
 }
 

@@ -57,7 +57,7 @@ func newRoot(s *flags.Settings) *cobra.Command {
 		&cobra.Group{ID: groupSetUp, Title: "Set up:"},
 	)
 	for group, commands := range map[string][]*cobra.Command{
-		groupCarry:  {newBackup(s), newRestore(s)},
+		groupCarry:  {newBackup(s), newRestore(s), newUndo(s)},
 		groupLook:   {newList(s), newDescribe(s), newGet(s)},
 		groupRetain: {newVerify(s), newCheck(s), newPrune(s), newReceipt(s)},
 		groupSetUp:  {newDoctor(s), newKeygen(s), newDemo(s), newVersion(s), newCompletion(s), newExitCodes(s)},

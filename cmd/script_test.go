@@ -25,25 +25,41 @@ import (
 // by the program's name.
 func TestMain(m *testing.M) {
 	heedSignals()
-	if err := hurry(); err != nil {
-		panic(err)
-	}
-	testscript.Main(m, map[string]func(){
+	testscript.Main(surrounded{m}, map[string]func(){
 		"kubeferry": func() { os.Exit(Main()) },
 	})
 }
 
-// briefly is the environment in which a restore watches its target for a second only, so
-// that tests do not each wait for the fifteen that it takes. runOn and the scripts have it
-// from here, what runs as a process of its own from the environment.
-const briefly = "KUBEFERRY_WATCH_FOR=1s"
+// surroundings are what the program finds in its environment in tests: a restore watches its
+// target for a second only, so that tests do not each wait for the fifteen that it takes, and
+// what restores take away lies in a folder of this run. runOn and the scripts have them from
+// here, what runs as a process of its own from the environment.
+func surroundings() []string {
+	return []string{"KUBEFERRY_WATCH_FOR=1s", undoDir + "=" + os.Getenv(undoDir)}
+}
 
-func hurry() error {
-	name, value, _ := strings.Cut(briefly, "=")
-	if os.Getenv(name) != "" {
-		return nil
+const undoDir = "KUBEFERRY_UNDO_DIR"
+
+// surrounded are the tests, in their surroundings.
+type surrounded struct{ *testing.M }
+
+// Run implements [testscript.TestingM].
+func (s surrounded) Run() int {
+	folder, err := os.MkdirTemp("", "kubeferry-undo-")
+	if err == nil {
+		defer func() { _ = os.RemoveAll(folder) }() // what stays is encrypted
+		err = os.Setenv(undoDir, folder)
 	}
-	return os.Setenv(name, value)
+	for _, set := range surroundings() {
+		name, value, _ := strings.Cut(set, "=")
+		if err == nil && os.Getenv(name) == "" {
+			err = os.Setenv(name, value)
+		}
+	}
+	if err != nil {
+		panic(err)
+	}
+	return s.M.Run()
 }
 
 // heedSignals makes sure that no child inherits that a signal is ignored, as
@@ -92,7 +108,7 @@ func TestScripts(t *testing.T) {
 				RequireExplicitExec: true,
 				Setup: func(e *testscript.Env) error {
 					e.Setenv("TESTDATA", testdata)
-					e.Vars = append(e.Vars, briefly)
+					e.Vars = append(e.Vars, surroundings()[0], undoDir+"="+filepath.Join(e.WorkDir, "undo"))
 					return nil
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -328,6 +328,8 @@ func TestJSONOfEachCommand(t *testing.T) {
 		{"backup", "--dry-run", "--endpoints", w.endpoint},
 		{"restore", "--from", archive, "-i", key, "--dry-run", "--endpoints", w.endpoint},
 		{"restore", "--from", archive, "-i", key, "--yes", "--endpoints", w.endpoint},
+		{"undo", "--list", "--undo-dir", at("undo")},
+		{"undo", "-i", key, "--yes", "--endpoints", w.endpoint, "--undo-dir", at("undo")},
 		{"list", at("backups")},
 		{"list", w.dir},
 		{"prune", at("backups"), "--keep-last", "1"},

@@ -3,6 +3,7 @@ package crypt
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -11,11 +12,28 @@ import (
 // An Identity opens what was encrypted to its recipient. It is a secret: no
 // verb of fmt shows it.
 type Identity struct {
-	key func() age.Identity // a func, since fmt looks into unexported fields
+	key       func() age.Identity // a func, since fmt looks into unexported fields
+	recipient func() (Recipient, error)
 }
 
-func newIdentity(key age.Identity) Identity {
-	return Identity{func() age.Identity { return key }}
+func newIdentity(key age.Identity, recipient func() (Recipient, error)) Identity {
+	return Identity{func() age.Identity { return key }, recipient}
+}
+
+// RecipientsOf are those that encrypt what the identities open: what one file can be encrypted
+// to, so those of the kind of the first, each once.
+func RecipientsOf(identities ...Identity) ([]Recipient, error) {
+	var all []Recipient
+	for _, i := range identities {
+		r, err := i.recipient()
+		if err != nil {
+			return nil, err
+		}
+		if Compatible(append(slices.Clip(all), r)...) == nil {
+			all = append(all, r)
+		}
+	}
+	return all, nil
 }
 
 // Format prints the same word whatever the verb.
@@ -58,15 +76,15 @@ func ParseIdentities(r io.Reader, name string) ([]Identity, error) {
 }
 
 func parseIdentity(s, origin string) (Identity, error) {
-	var (
-		key age.Identity
-		err error
-	)
 	switch {
 	case strings.HasPrefix(s, "AGE-SECRET-KEY-PQ-1"):
-		key, err = age.ParseHybridIdentity(s)
+		if key, err := age.ParseHybridIdentity(s); err == nil {
+			return newIdentity(key, func() (Recipient, error) { return ParseRecipient(key.Recipient().String(), origin) }), nil
+		}
 	case strings.HasPrefix(s, "AGE-SECRET-KEY-1"):
-		key, err = age.ParseX25519Identity(s)
+		if key, err := age.ParseX25519Identity(s); err == nil {
+			return newIdentity(key, func() (Recipient, error) { return ParseRecipient(key.Recipient().String(), origin) }), nil
+		}
 	case strings.HasPrefix(s, "AGE-PLUGIN-"):
 		return Identity{}, keyError(origin, "a plugin's identity; plugins are not supported")
 	case strings.HasPrefix(s, agePrefix), strings.HasPrefix(s, armourLine):
@@ -78,10 +96,7 @@ func parseIdentity(s, origin string) (Identity, error) {
 	default:
 		return Identity{}, keyError(origin, "unknown type of identity; one begins with AGE-SECRET-KEY-")
 	}
-	if err != nil { // not wrapped: nothing of the line may come out
-		return Identity{}, keyError(origin, "an identity that is mistyped or cut")
-	}
-	return newIdentity(key), nil
+	return Identity{}, keyError(origin, "an identity that is mistyped or cut") // not wrapped: nothing of the line may come out
 }
 
 // isIdentity says whether s looks like a secret key, in whatever case.

@@ -47,7 +47,7 @@ func PassphraseIdentity(secret string, maxWork int) (Identity, error) {
 		return Identity{}, err
 	}
 	key.SetMaxWorkFactor(maxWork)
-	return newIdentity(&passphraseIdentity{key, maxWork}), nil
+	return newIdentity(&passphraseIdentity{key, maxWork}, func() (Recipient, error) { return PassphraseRecipient(secret, min(maxWork, Work)) }), nil
 }
 
 // checkWork keeps out what age would panic at, and what Open would refuse.

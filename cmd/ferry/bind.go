@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/kubeferry/kubeferry/cmd/ferry/undo"
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
@@ -20,19 +21,18 @@ import (
 // A planned header is what the file of a plan says of the restore: what it is of, and what
 // was decided upon.
 type plannedHeader struct {
-	Made          time.Time           `json:"made"`
-	Archive       string              `json:"archive"` // its id
-	Target        []etcdwalk.Identity `json:"target"`
-	Selection     kube.Filter         `json:"selection"` // as typed
-	Scenario      string              `json:"scenario"`
-	Policy        string              `json:"on_conflict"`
-	Allow         []string            `json:"allow,omitempty"`
-	WithOwners    bool                `json:"with_owners,omitempty"`
-	WithOwned     bool                `json:"with_owned,omitempty"`
-	RetainVolumes bool                `json:"retain_volumes,omitempty"`
-	Regrant       bool                `json:"regrant,omitempty"`
-	Raw           bool                `json:"raw,omitempty"`
-	AllowEmpty    bool                `json:"allow_empty,omitempty"`
+	undo.Header
+	Archive       string      `json:"archive"`   // its id
+	Selection     kube.Filter `json:"selection"` // as typed
+	Scenario      string      `json:"scenario"`
+	Policy        string      `json:"on_conflict"`
+	Allow         []string    `json:"allow,omitempty"`
+	WithOwners    bool        `json:"with_owners,omitempty"`
+	WithOwned     bool        `json:"with_owned,omitempty"`
+	RetainVolumes bool        `json:"retain_volumes,omitempty"`
+	Regrant       bool        `json:"regrant,omitempty"`
+	Raw           bool        `json:"raw,omitempty"`
+	AllowEmpty    bool        `json:"allow_empty,omitempty"`
 	// Salt makes with the archive the key of the seal and of the digests.
 	Salt []byte `json:"salt"`
 }
@@ -40,8 +40,9 @@ type plannedHeader struct {
 // header is that of the plan that is to be made.
 func (r Restore) header(p *Planned) plannedHeader {
 	h := plannedHeader{
-		Made: time.Now().UTC().Truncate(time.Second), Target: p.Target.Identities, Selection: r.Query.Words(),
-		Scenario: r.Scenario.String(), Policy: r.Policy.String(), Allow: r.Allow,
+		Header:    undo.Header{Made: time.Now().UTC().Truncate(time.Second), Target: p.Target.Identities, Etcd: p.Target.ClusterID.String()},
+		Selection: r.Query.Words(),
+		Scenario:  r.Scenario.String(), Policy: r.Policy.String(), Allow: r.Allow,
 		WithOwners: r.WithOwners, WithOwned: r.WithOwned, RetainVolumes: r.RetainVolumes, Regrant: r.Regrant, Raw: r.Raw, AllowEmpty: r.AllowEmpty,
 	}
 	if a, is := r.Source.(*Archive); is {
@@ -56,7 +57,7 @@ func (r Restore) bind(ctx context.Context, p *Planned) (err error) {
 	h := r.header(p)
 	if r.given != nil {
 		h.Salt = r.given.Salt
-		if err := r.given.of(h); err != nil {
+		if err := r.given.of(h, p.Target); err != nil {
 			return err
 		}
 		p.job.Given = r.given.file
@@ -71,7 +72,7 @@ func (r Restore) bind(ctx context.Context, p *Planned) (err error) {
 	if r.given != nil {
 		r.given.file.Unseal(p.job.Seal)
 	}
-	p.job.Digest = digest(ctx, p.query, p.job.Seal)
+	p.job.Digest = undo.Digest(ctx, p.query.Opener(), p.job.Seal)
 	if r.PlanOut != "" {
 		p.job.File, err = journal.Create(r.PlanOut)
 	} else {
@@ -181,26 +182,22 @@ func alikeInJSON(a, b any) bool {
 }
 
 // of refuses to apply the plan to anything but what it was made for.
-func (g *givenPlan) of(now plannedHeader) error {
+func (g *givenPlan) of(now plannedHeader, target etcdwalk.Info) error {
 	switch {
 	case g.Archive != now.Archive:
 		return fmt.Errorf("the plan is for archive %s, and this is %s%.0w", g.Archive, now.Archive, etcdwalk.ErrRefused)
-	case !alikeInJSON(g.Target, now.Target):
+	case !g.Is(target):
 		return fmt.Errorf("the plan is for another cluster%.0w", etcdwalk.ErrRefused)
 	}
 	return nil
 }
 
-// digest makes digests of the substance of objects, and of what else they hold of all of it.
-// A plain hash of a short secret could be guessed.
-func digest(ctx context.Context, q kube.Query, key []byte) func(etcdwalk.Entry) journal.Digest {
-	return func(e etcdwalk.Entry) (d journal.Digest) {
-		mac := hmac.New(sha256.New, key)
-		q.Opener().WriteSubstance(ctx, mac, e.Key, e.Value)
-		if e.Lease != 0 {
-			mac.Write([]byte("under a lease"))
-		}
-		copy(d[:], mac.Sum(nil))
-		return d
+// remember keeps what the restore is about to take away. What is filled new has nothing that
+// could be put back.
+func (r Restore) remember(ctx context.Context, p *Planned) (err error) {
+	if r.Keeper == nil || r.Scenario == kube.ScenarioNew || p.Counts[replay.Created]+p.Counts[replay.Replaced] == 0 {
+		return nil
 	}
+	p.Kept, err = r.Keeper.Keep(ctx, undo.Change{Plan: p.job.File, Seal: p.job.Seal, Target: r.Target, View: p.target, Info: p.Target, Layout: p.layout})
+	return err
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kubeferry/kubeferry/cmd/ferry/undo"
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/need"
@@ -47,6 +48,7 @@ type Restore struct {
 	QPS        int                     // keys written in a second at most; 0: not limited
 	Spool      string                  // folder for the file of the plan; "": the system's
 	PlanOut    string                  // where that file is to be kept; "": nowhere
+	Keeper     *undo.Keeper            // keeps what the restore takes away; nil: it is not kept
 	Report     func(replay.Line) error // told of each key; may be nil
 	Progress   Progress
 
@@ -76,6 +78,8 @@ type Planned struct {
 	// Watched is for how long no API server gave a sign of life in the target, Waited what of
 	// it nothing else was done in. 0: it was not watched.
 	Watched, Waited time.Duration
+	// Kept is the name by which the restore can be taken back; empty: none.
+	Kept string
 	// Confirmed: nothing proves that the source is of it but ClusterIs.
 	Confirmed bool
 
@@ -267,6 +271,9 @@ func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, e
 		return unreached(planned, 0), err
 	}
 	planned.job.Check, planned.job.Found = nil, nil // the plan would have refused
+	if err := r.remember(ctx, planned); err != nil {
+		return unreached(planned, 0), err
+	}
 	if written, err := r.adopt(ctx, planned); err != nil {
 		return unreached(planned, written), err
 	}

@@ -15,12 +15,13 @@ const (
 	titleWhere      = "Where to"
 	titleKeys       = "Keys"
 	titleRules      = "How"
+	titleUndo       = "Undo"
 	titleConnection = "Connection"
 	titleS3         = "S3"
 	titleOther      = "Other"
 )
 
-var titles = []string{titleWhat, titleFrom, titleWhere, titleKeys, titleRules, titleConnection, titleS3, titleOther}
+var titles = []string{titleWhat, titleFrom, titleWhere, titleKeys, titleRules, titleUndo, titleConnection, titleS3, titleOther}
 
 // Topics that explain flags which the help of a command only names.
 const (

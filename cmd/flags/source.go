@@ -11,6 +11,7 @@ import (
 
 	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/catalog"
 	"github.com/kubeferry/kubeferry/remote/dir"
@@ -71,7 +72,8 @@ func AddQuery(flags *pflag.FlagSet, q *catalog.Query) {
 // An Opened archive knows how the user can name it again.
 type Opened struct {
 	*ferry.Archive
-	Path string
+	Path       string
+	Identities []crypt.Identity // that were given
 }
 
 // Open opens the archive that a word names. One that will be read as a whole, and more
@@ -96,7 +98,7 @@ func (f *Source) Open(ctx context.Context, word string, whole bool) (*Opened, er
 	if err != nil {
 		return nil, err
 	}
-	opened := &Opened{a, from.Path(from.Name)}
+	opened := &Opened{a, from.Path(from.Name), keys.Identities}
 	if !a.Encrypted {
 		f.s.Warn("%s is unencrypted: tampering cannot be detected", opened.Path)
 	}

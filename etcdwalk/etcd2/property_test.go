@@ -34,6 +34,7 @@ func TestAnyTreeComesBack(t *testing.T) {
 		job := replay.Job{
 			Source: view, Selections: []etcdwalk.Selection{walktest.Everything()},
 			Target: target.Target(), Policy: replay.Fail, Regrant: true, InFlight: 1,
+			File: planFile(t), Digest: digest,
 		}
 		plan, err := job.Plan(t.Context())
 		if err != nil {

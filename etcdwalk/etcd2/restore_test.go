@@ -1,6 +1,7 @@
 package etcd2_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"testing"
@@ -10,8 +11,31 @@ import (
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 )
+
+// planFile is a file for the plan of a job.
+func planFile(t *testing.T) *journal.File {
+	t.Helper()
+	file, err := journal.Temporary(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := file.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return file
+}
+
+// digest is of the whole value.
+func digest(e etcdwalk.Entry) (d journal.Digest) {
+	sum := sha256.Sum256(e.Value)
+	copy(d[:], sum[:])
+	return d
+}
 
 // restore replays a view into a server and returns each key's outcome.
 func restore(t *testing.T, source etcdwalk.View, endpoint string, policy replay.Policy, first func()) (map[string]replay.Fate, error) {
@@ -20,6 +44,7 @@ func restore(t *testing.T, source etcdwalk.View, endpoint string, policy replay.
 	job := replay.Job{
 		Source: source, Selections: []etcdwalk.Selection{walktest.Everything()},
 		Target: dial(t, endpoint).Target(), Policy: policy, Regrant: true, InFlight: 1, Patience: 3 * time.Second,
+		File: planFile(t), Digest: digest,
 	}
 	plan, err := job.Plan(t.Context())
 	if err != nil {
@@ -44,8 +69,8 @@ func entry(key, value string, revision int64) etcdwalk.Entry {
 	return etcdwalk.Entry{Key: []byte(key), Value: []byte(value), CreateRevision: 1, ModRevision: revision, Version: 1}
 }
 
-// TestRaces: Z07. Another changes the node between the look and the write. Each
-// policy decides again; nothing is written blindly, nor for ever.
+// TestRaces: Z07. Another changes the node between the plan and the write. Under each policy
+// it is theirs; nothing is written blindly, nor for ever.
 func TestRaces(t *testing.T) {
 	server, keys := serve(t)
 	const key = "/registry/configmaps/a/x"
@@ -69,13 +94,13 @@ func TestRaces(t *testing.T) {
 		holds  string
 		puts   int
 	}{
-		{"created (105)", false, func() { put("theirs") }, 1, replay.Fail, replay.Conflicting, "theirs", 1},
-		{"created (105)", false, func() { put("theirs") }, 1, replay.Skip, replay.Skipped, "theirs", 1},
-		{"created (105)", false, func() { put("theirs") }, 1, replay.Newer, replay.Skipped, "theirs", 1},
-		{"created (105)", false, func() { put("theirs") }, 1, replay.Overwrite, replay.Replaced, "ours", 2},
-		{"changed (101)", true, func() { put("theirs") }, 1, replay.Overwrite, replay.Replaced, "ours", 2},
-		{"deleted (100)", true, remove, 1, replay.Overwrite, replay.Created, "ours", 2},
-		{"changed again and again", true, func() { put("theirs") }, always, replay.Overwrite, replay.Conflicting, "theirs", 4},
+		{"created (105)", false, func() { put("theirs") }, 1, replay.Fail, replay.Moved, "theirs", 1},
+		{"created (105)", false, func() { put("theirs") }, 1, replay.Skip, replay.Moved, "theirs", 1},
+		{"created (105)", false, func() { put("theirs") }, 1, replay.Newer, replay.Moved, "theirs", 1},
+		{"created (105)", false, func() { put("theirs") }, 1, replay.Overwrite, replay.Moved, "theirs", 1},
+		{"changed (101)", true, func() { put("theirs") }, 1, replay.Overwrite, replay.Moved, "theirs", 1},
+		{"deleted (100)", true, remove, 1, replay.Overwrite, replay.Moved, "", 1},
+		{"rewritten again and again", true, func() { put("old") }, always, replay.Overwrite, replay.Moved, "old", 4},
 	} {
 		t.Run(fmt.Sprint(tt.name, " under ", &tt.policy), func(t *testing.T) {
 			wipe(t, keys)
@@ -87,7 +112,7 @@ func TestRaces(t *testing.T) {
 			if (err != nil) != (tt.policy == replay.Fail) || got[key] != tt.want {
 				t.Errorf("outcome %s, %v, want %s", got[key], err, tt.want)
 			}
-			if answer, err := keys.Get(t.Context(), key, nil); err != nil || answer.Node.Value != tt.holds {
+			if answer, err := keys.Get(t.Context(), key, nil); (err != nil) != (tt.holds == "") || err == nil && answer.Node.Value != tt.holds {
 				t.Errorf("the store holds %+v, %v, want %s", answer, err, tt.holds)
 			}
 			if n := r.count(http.MethodPut); n != tt.puts {

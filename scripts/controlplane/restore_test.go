@@ -89,6 +89,7 @@ type ferry struct {
 func (f *ferry) run(words ...string) (code int, said string) {
 	f.t.Helper()
 	c := exec.Command(f.program, words...)
+	c.Env = append(os.Environ(), "KUBEFERRY_UNDO_DIR="+filepath.Join(filepath.Dir(f.identity), "undo"))
 	out := &bytes.Buffer{}
 	c.Stdout, c.Stderr = out, out
 	err := c.Run()

@@ -11,13 +11,13 @@ import (
 )
 
 // leftOut tells whether a member of an object, or what is in it, is none of its
-// [Object.Substance].
+// [Object.Substance]; or says who owns what controllers adopt and release, as they see fit.
 func leftOut(kind, member, inner string) bool {
 	switch member {
 	case "status":
 		return true
 	case "metadata":
-		return inner == "managedFields"
+		return inner == "managedFields" || inner == "ownerReferences" && (kind == "ReplicaSet" || kind == "ControllerRevision" || kind == "Pod")
 	case "spec":
 		return kind == "Lease" && (inner == "renewTime" || inner == "holderIdentity")
 	}
@@ -26,7 +26,7 @@ func leftOut(kind, member, inner string) bool {
 
 // WriteSubstance writes the bytes of a stored value that tell its [Object.Substance], to be
 // compared by a digest. It takes much less than decoding. Two values of which they are the same are
-// of one substance. Of two of which they differ, one may be the other in another encoding:
+// of one substance, but perhaps for the owners of what controllers adopt. Of two of which they differ, one may be the other in another encoding:
 // API servers write an object always alike. What cannot be opened or taken apart is written
 // as it is stored.
 func (o *Opener) WriteSubstance(ctx context.Context, w io.Writer, key, value []byte) {

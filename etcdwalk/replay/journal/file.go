@@ -64,6 +64,25 @@ func Create(path string) (*File, error) {
 	return made(f), nil
 }
 
+// Copy makes a file in a folder ("": the system's) that no name leads to, with what is read of
+// a file that was written, to be read.
+func Copy(folder string, from io.Reader) (*File, error) {
+	j, err := Temporary(folder)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.Copy(j.f, from); err != nil {
+		return nil, errors.Join(j.failed("copy", err), j.f.Close())
+	}
+	return j, nil
+}
+
+// CopyTo writes the file of a plan that has ended.
+func (j *File) CopyTo(w io.Writer) error {
+	_, err := io.Copy(w, io.NewSectionReader(j.f, 0, 1<<62))
+	return j.failed("copy", err)
+}
+
 // Open opens a file to be read.
 func Open(path string) (*File, error) {
 	f, err := os.Open(path)

@@ -1,0 +1,71 @@
+package cmd
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// TestARestoreThatIsKilledIsTakenBack: kill −9 at any moment, between the two writes of an
+// adoption too, and undo: all is as it was before the restore.
+func TestARestoreThatIsKilledIsTakenBack(t *testing.T) {
+	t.Parallel()
+	kills := 5
+	if os.Getenv("KUBEFERRY_LONG") != "" {
+		kills = 50
+	}
+	keys, server, put := startLiving(t)
+	client := server.Client(t)
+	for i := range 150 {
+		name := fmt.Sprintf("app-%03d", i)
+		selector := fmt.Sprintf(`"spec":{"selector":{"matchLabels":{"app":%q}}}`, name)
+		put("/registry/deployments/shop/"+name, fmt.Sprintf(`{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":%q,"namespace":"shop","uid":"d-%s"},%s}`, name, name, selector))
+		put("/registry/replicasets/shop/"+name+"-1", fmt.Sprintf(`{"kind":"ReplicaSet","apiVersion":"apps/v1","metadata":{"name":"%[1]s-1","namespace":"shop","uid":"r-%[1]s","labels":{"app":%[1]q},`+
+			`"ownerReferences":[{"apiVersion":"apps/v1","kind":"Deployment","name":%[1]q,"uid":"d-%[1]s","controller":true}]},%[2]s}`, name, selector))
+	}
+	text := func(i int, data string) (key, value string) {
+		return fmt.Sprintf("/registry/configmaps/shop/text-%04d", i), fmt.Sprintf(`{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"text-%04d","namespace":"shop","uid":"c-%d"},"data":{"a":%q}}`, i, i, data)
+	}
+	fill(t, client, 1000, func(i int) (string, string) { return text(i, "then") })
+	archive := keys.backUp(t, server.Endpoint, t.TempDir())
+	for _, prefix := range []string{"/registry/deployments/", "/registry/replicasets/", "/registry/configmaps/shop/text-00"} {
+		_, err := client.Delete(t.Context(), prefix, clientv3.WithPrefix())
+		check(t, err)
+	}
+	fill(t, client, 500, func(i int) (string, string) { return text(i+500, "edited") })
+	want := holdings(t, client, 0)
+	in, touched, finished := t.TempDir(), 0, 0
+	for kill := range kills {
+		first := client.Watch(t.Context(), "/registry/", clientv3.WithPrefix())
+		p := start(t, "restore", "-n", "shop", "--endpoints", server.Endpoint, "--from", archive, "-i", keys.identity, "--on-conflict=overwrite", "--yes", "--no-watch", "--undo-dir", in)
+		select {
+		case <-first: // the first write
+		case <-time.After(20 * time.Second):
+			t.Fatal("it writes nothing")
+		}
+		time.Sleep(time.Duration(rand.IntN(400)) * time.Millisecond)
+		check(t, p.Process.Kill())
+		if p.end(t).code == exitDone {
+			finished++
+		}
+		if len(holdings(t, client, 0)) != len(want) {
+			touched++
+		}
+		r := runHere(t, "undo", "--endpoints", server.Endpoint, "-i", keys.identity, "--yes", "--no-watch", "--undo-dir", in)
+		if r.code != exitDone {
+			t.Fatalf("kill %d: %+v", kill, r)
+		}
+		same(t, fmt.Sprintf("after kill %d and undo", kill), holdings(t, client, 0), want)
+	}
+	if touched == 0 || finished == kills {
+		t.Errorf("%d restores of %d had written something when they were killed, %d were through", touched, kills, finished)
+	}
+	if r := must(t, exitDone, "undo", "--list", "--undo-dir", in); strings.Count(r.stdout, "\n") > 11 {
+		t.Errorf("more than ten changes are kept: %+v", r)
+	}
+}

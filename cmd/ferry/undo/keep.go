@@ -1,0 +1,213 @@
+package undo
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kubeferry/kubeferry/archive"
+	"github.com/kubeferry/kubeferry/crypt"
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
+	"github.com/kubeferry/kubeferry/remote"
+)
+
+const (
+	planEnding, archiveEnding = ".plan", ".zip.age"
+	// stamp begins the names, so that they are in the order of the changes.
+	stamp = "20060102T150405.000000Z"
+	// kept is how many changes can be taken back.
+	kept = 10
+	// lookKeys is how many values are read together.
+	lookKeys = 32
+)
+
+// sealKey is the key in the archive under which the key of the plan's seal lies. API servers
+// write none like it.
+const sealKey = "kubeferry/undo/seal"
+
+// A Keeper keeps what a change takes from a cluster.
+type Keeper struct {
+	Store      remote.Store
+	Recipients []crypt.Recipient // at least one
+	Tool, Host string
+	Now        func() time.Time
+}
+
+// A Change is what is about to be made of a cluster.
+type Change struct {
+	Plan   *journal.File // that has ended
+	Seal   []byte        // its key
+	Target etcdwalk.Target
+	View   etcdwalk.View // of the target: which leases its keys have
+	Info   etcdwalk.Info // of the target
+	Layout *kube.Layout
+}
+
+// Keep saves what a change is about to take away, and returns the name by which it can be
+// taken back. Nothing has that name before all of it is durable. The oldest beyond ten are
+// removed.
+func (k Keeper) Keep(ctx context.Context, c Change) (string, error) {
+	name, err := k.keep(ctx, c)
+	if err != nil {
+		return "", fmt.Errorf("keep what the restore is about to take away (--no-undo keeps nothing): %w", err)
+	}
+	return name, k.expire(ctx)
+}
+
+func (k Keeper) keep(ctx context.Context, c Change) (string, error) {
+	random := make([]byte, 4)
+	_, _ = rand.Read(random) // which never fails
+	name := k.Now().UTC().Format(stamp) + "-" + hex.EncodeToString(random)
+	keys, err := taken(c.Plan)
+	if err != nil {
+		return "", err
+	}
+	err = k.put(ctx, name+archiveEnding, func(w io.Writer) error {
+		sealed, err := crypt.Encrypt(w, k.Recipients...)
+		if err != nil {
+			return err
+		}
+		if err := k.write(ctx, sealed, c, keys); err != nil {
+			return err
+		}
+		return sealed.Close()
+	})
+	if err != nil {
+		return "", err
+	}
+	// Only what has a plan can be taken back: so this comes last.
+	return name, k.put(ctx, name+planEnding, func(w io.Writer) error { return c.Plan.CopyTo(w) })
+}
+
+// taken are the keys that a plan replaces or deletes, ascending. They are all in memory.
+func taken(plan *journal.File) ([][]byte, error) {
+	var keys [][]byte
+	for line, err := range plan.Lines() {
+		if err != nil {
+			return nil, err
+		}
+		if fate := replay.Fate(line.Fate); line.Revision > 0 && (fate == replay.Created || fate == replay.Replaced || fate == replay.Deleted) {
+			keys = append(keys, line.Key)
+		}
+	}
+	slices.SortFunc(keys, bytes.Compare)
+	return keys, nil
+}
+
+// put publishes what write writes under a name.
+func (k Keeper) put(ctx context.Context, name string, write func(io.Writer) error) (err error) {
+	upload, err := k.Store.Create(ctx, name)
+	if err != nil {
+		return fmt.Errorf("begin %s: %w", name, err)
+	}
+	defer func() { err = errors.Join(err, upload.Abort()) }()
+	sum := remote.NewSummer()
+	if err := write(io.MultiWriter(upload, sum)); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	if err := upload.Commit(sum.Digest()); err != nil {
+		return fmt.Errorf("publish %s: %w", name, err)
+	}
+	return nil
+}
+
+// write writes the archive: what the keys hold now, and the seal's key.
+func (k Keeper) write(ctx context.Context, w io.Writer, c Change, keys [][]byte) error {
+	out, err := archive.NewWriter(w, archive.Header{
+		Cluster: "undo", Sources: []etcdwalk.Info{c.Info}, ToolVersion: k.Tool, Host: k.Host, Created: k.Now().UTC(),
+		Selection: archive.Selection{Text: "what a restore was about to take away"},
+	}, c.Layout.Classify)
+	if err != nil {
+		return err
+	}
+	at, _ := slices.BinarySearchFunc(keys, []byte(sealKey), bytes.Compare)
+	if err := k.copy(ctx, out, c, keys[:at]); err != nil {
+		return err
+	}
+	if err := out.Put(ctx, etcdwalk.Entry{Key: []byte(sealKey), Value: c.Seal, CreateRevision: 1, ModRevision: 1, Version: 1}); err != nil {
+		return err
+	}
+	if err := k.copy(ctx, out, c, keys[at:]); err != nil {
+		return err
+	}
+	leases, err := c.View.Leases(ctx, out.LeaseIDs())
+	if err != nil {
+		return err
+	}
+	_, err = out.Close(archive.Ending{Outcome: etcdwalk.Outcome{Consistent: true}, Leases: leases, TakenAt: k.Now().UTC()})
+	return err
+}
+
+// copy copies what keys hold. The writes of the change are guarded: what is not there any more
+// as the plan saw it, but for its status, will not be touched.
+func (k Keeper) copy(ctx context.Context, out etcdwalk.Sink, c Change, keys [][]byte) error {
+	for some := range slices.Chunk(keys, lookKeys) {
+		found, err := c.Target.Lookup(ctx, some)
+		if err != nil {
+			return fmt.Errorf("read %d keys from %q on: %w", len(some), some[0], err)
+		}
+		for _, e := range found {
+			if e == nil {
+				continue
+			}
+			if err := out.Put(ctx, *e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// A Kept is a change that can be taken back.
+type Kept struct {
+	Name string    `json:"name"`
+	Made time.Time `json:"made"`
+}
+
+// List tells which changes can be taken back, the newest first.
+func List(ctx context.Context, store remote.Store) ([]Kept, error) {
+	var all []Kept
+	for info, err := range store.List(ctx, "") {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list what can be taken back: %w", err)
+		}
+		name, is := strings.CutSuffix(info.Name, planEnding)
+		made, err := time.Parse(stamp, name[:min(len(name), len(stamp))])
+		if is && err == nil {
+			all = append(all, Kept{name, made})
+		}
+	}
+	slices.Reverse(all)
+	return all, nil
+}
+
+// expire removes the oldest changes beyond ten: first their plans, without which nothing
+// shows them.
+func (k Keeper) expire(ctx context.Context) error {
+	all, err := List(ctx, k.Store)
+	if err != nil {
+		return err
+	}
+	for _, old := range all[min(kept, len(all)):] {
+		for _, ending := range []string{planEnding, archiveEnding} {
+			if err := k.Store.Remove(ctx, old.Name+ending); err != nil && !errors.Is(err, fs.ErrNotExist) { // another was faster
+				return fmt.Errorf("remove %s, which is older than %d others: %w", old.Name, kept, err)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,247 @@
+package undo
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/kubeferry/kubeferry/archive"
+	"github.com/kubeferry/kubeferry/crypt"
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
+	"github.com/kubeferry/kubeferry/remote"
+)
+
+// Latest is the name of the change that was made last.
+const Latest = "latest"
+
+// A Header is what the file of a plan says of the change, as far as an undo wants to know.
+type Header struct {
+	Made   time.Time           `json:"made"`
+	Target []etcdwalk.Identity `json:"target"`
+	Etcd   string              `json:"etcd"`             // its cluster id, which counts where there is no kube-system
+	Undoes string              `json:"undoes,omitempty"` // the name of the change that it takes back
+}
+
+// An Undo takes a change back, in two steps that the caller makes one by one: Plan, Apply.
+type Undo struct {
+	Store      remote.Store
+	Name       string // of the change, or Latest
+	Identities []crypt.Identity
+	Cluster    etcdwalk.Source
+	Target     etcdwalk.Target
+	Query      kube.Query // of which only the prefixes count, and what opens values
+	Allow      []string   // rules that may be broken, by name
+	Keeper     *Keeper    // keeps what the undo takes away; nil: it is not kept
+	Spool      string     // folder for the file of the plan; "": the system's
+	QPS        int        // keys written in a second at most; 0: not limited
+	Report     func(replay.Line) error
+}
+
+// A Planned undo knows what would become of each key.
+type Planned struct {
+	replay.Plan
+	Change string // its name, that is taken back
+	Made   time.Time
+	Target etcdwalk.Info
+
+	// Kept is the name by which the undo can be taken back; empty: none.
+	Kept string
+
+	change *change
+	job    replay.Job
+	view   etcdwalk.View
+	layout *kube.Layout
+	wrote  map[uint64]bool // keys, by their hashes
+}
+
+// Plan looks at the target and decides about each key. A plan, with an error too, is to be
+// closed if it is not nil.
+func (u Undo) Plan(ctx context.Context) (*Planned, error) {
+	p := &Planned{layout: u.Query.Layout()}
+	var err error
+	if p.view, err = u.Cluster.Open(ctx, etcdwalk.Newest, p.layout.Scope()); err != nil {
+		return p, err
+	}
+	p.Target = p.view.Info()
+	ids, err := p.layout.Identities(ctx, p.view, u.Query.Opener())
+	if err != nil {
+		return p, err
+	}
+	p.Target.Identify(ids)
+	if p.change, err = u.open(ctx); err != nil {
+		return p, err
+	}
+	p.Change, p.Made = p.change.name, p.change.header.Made
+	if !p.change.header.Is(p.Target) {
+		return p, fmt.Errorf("%s was a change of another cluster%.0w", p.Change, etcdwalk.ErrRefused)
+	}
+	if p.job, err = u.job(ctx, p); err != nil {
+		return p, err
+	}
+	if p.Plan, err = p.job.Plan(ctx); err != nil {
+		return p, err
+	}
+	return p, p.Plan.Err()
+}
+
+// Close lets go of the files.
+func (p *Planned) Close() error {
+	if p == nil {
+		return nil
+	}
+	var err error
+	if p.job.File != nil {
+		err = p.job.File.Close()
+	}
+	if p.change != nil {
+		err = errors.Join(err, p.change.close())
+	}
+	return err
+}
+
+// Name is how kubectl calls what lies under a key.
+func (p *Planned) Name(key []byte) string { return p.layout.Name(key) }
+
+// job is what is to be replayed.
+func (u Undo) job(ctx context.Context, p *Planned) (job replay.Job, err error) {
+	rules, err := kube.NewRules(p.layout, kube.ScenarioSame, u.Allow...)
+	if err != nil {
+		return job, err
+	}
+	digest := Digest(ctx, u.Query.Opener(), p.change.seal)
+	source, err := p.change.view(digest, p.layout)
+	p.change.before = source
+	if err != nil {
+		return job, err
+	}
+	header, err := json.Marshal(Header{Made: time.Now().UTC().Truncate(time.Second), Target: p.Target.Identities, Etcd: p.Target.ClusterID.String(), Undoes: p.Change})
+	if err != nil {
+		return job, fmt.Errorf("write the header of the plan: %w", err)
+	}
+	still := &still{view: source, digest: digest, query: u.Query, layout: p.layout, rules: rules}
+	job = replay.Job{
+		Source: source, Selections: source.selections(), Target: u.Target, Policy: replay.Overwrite, Regrant: true, QPS: u.QPS,
+		Header: header, Seal: p.change.seal, Digest: digest, Report: u.Report,
+		Alike:  func(want, have etcdwalk.Entry) bool { return digest(want) == digest(have) },
+		Delete: func(e etcdwalk.Entry) bool { return source.touched[source.hash(e.Key)].fate == created },
+		Still:  func(want etcdwalk.Entry, have *etcdwalk.Entry) string { return still.why(ctx, want, have) },
+	}
+	job.File, err = journal.Temporary(u.Spool)
+	return job, err
+}
+
+// Apply does what was planned, as far as it still holds. The summary is true whatever the
+// error.
+func (u Undo) Apply(ctx context.Context, p *Planned) (replay.Summary, error) {
+	if u.Keeper != nil {
+		var err error
+		p.Kept, err = u.Keeper.Keep(ctx, Change{Plan: p.job.File, Seal: p.job.Seal, Target: u.Target, View: p.view, Info: p.Target, Layout: p.layout})
+		if err != nil {
+			return replay.Summary{Tally: replay.Tally{Counts: replay.Counts{replay.Unreached: p.Counts.Total()}}}, err
+		}
+	}
+	job := p.job
+	job.Report = p.noting(u.Report)
+	return job.Apply(ctx, p.Plan)
+}
+
+// A change is one that was kept.
+type change struct {
+	name   string
+	header Header
+	plan   *journal.File
+	object remote.Object // the archive
+	reader *archive.Reader
+	seal   []byte
+	*before
+}
+
+// open opens a change that was kept, and verifies its archive.
+func (u Undo) open(ctx context.Context) (_ *change, err error) {
+	c := &change{name: u.Name}
+	if u.Name == Latest || u.Name == "" {
+		all, err := List(ctx, u.Store)
+		if err != nil {
+			return nil, err
+		}
+		if len(all) == 0 {
+			return nil, fmt.Errorf("there is nothing that can be taken back%.0w", fs.ErrNotExist)
+		}
+		c.name = all[0].Name
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.close())
+		}
+	}()
+	if c.object, err = u.Store.Open(ctx, c.name+archiveEnding); err != nil {
+		return nil, fmt.Errorf("open what %s has taken away: %w", c.name, err)
+	}
+	plain, size, err := crypt.Open(c.object, c.object.Size(), u.Identities...)
+	if err != nil {
+		return nil, fmt.Errorf("open what %s has taken away: %w", c.name, err)
+	}
+	if c.reader, err = archive.Open(plain, size); err != nil {
+		return nil, fmt.Errorf("open what %s has taken away: %w", c.name, err)
+	}
+	if _, err := c.reader.Verify(ctx, nil, nil); err != nil {
+		return nil, fmt.Errorf("verify what %s has taken away: %w", c.name, err)
+	}
+	for e, err := range c.reader.Walk(ctx, etcdwalk.Selection{Ranges: etcdwalk.Ranges{etcdwalk.Key([]byte(sealKey))}}) {
+		if err != nil {
+			return nil, fmt.Errorf("read what %s has taken away: %w", c.name, err)
+		}
+		c.seal = bytes.Clone(e.Value)
+	}
+	return c, c.openPlan(ctx, u)
+}
+
+// openPlan copies the plan into a file without a name, and reads its header.
+func (c *change) openPlan(ctx context.Context, u Undo) (err error) {
+	kept, err := u.Store.Open(ctx, c.name+planEnding)
+	if err != nil {
+		return fmt.Errorf("open the plan of %s: %w", c.name, err)
+	}
+	defer func() { err = errors.Join(err, kept.Close()) }()
+	if c.plan, err = journal.Copy(u.Spool, io.NewSectionReader(kept, 0, kept.Size())); err != nil {
+		return err
+	}
+	c.plan.Unseal(c.seal)
+	header, err := c.plan.Header()
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(header, &c.header); err != nil {
+		return fmt.Errorf("the header of the plan of %s is none: %w%.0w", c.name, err, journal.ErrDamaged)
+	}
+	return nil
+}
+
+func (c *change) close() error {
+	var err error
+	if c.plan != nil {
+		err = c.plan.Close()
+	}
+	if c.object != nil {
+		err = errors.Join(err, c.object.Close())
+	}
+	return err
+}
+
+// Is tells whether a cluster is the one that was changed.
+func (h Header) Is(target etcdwalk.Info) bool {
+	known := false
+	for _, id := range target.Identities {
+		known = known || id.State != etcdwalk.IdentityNone
+	}
+	return slices.Equal(h.Target, target.Identities) && (known || h.Etcd == target.ClusterID.String())
+}

@@ -1,0 +1,146 @@
+package undo
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"hash/maphash"
+	"iter"
+
+	"github.com/kubeferry/kubeferry/archive"
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
+)
+
+// What a change has made of a key.
+type fate uint8
+
+const (
+	created fate = iota + 1
+	replaced
+	deleted
+)
+
+// touch is what a change has made of a key: some 50 bytes for each are remembered.
+type touch struct {
+	made journal.Digest // of what was written; of what was deleted there is none
+	run  int            // of keys that ascend, in the order of the undo
+	fate fate
+}
+
+// A before is what the keys of a change held before it, in the order in which the undo comes
+// to them: Namespaces that the change has made go first, so that nobody makes anything anew
+// in them; then what owns before what is owned, as in the change. A key that held nothing is
+// an entry without a value.
+type before struct {
+	*archive.Reader
+	plan    *journal.File
+	digest  func(etcdwalk.Entry) journal.Digest
+	layout  *kube.Layout
+	seed    maphash.Seed
+	touched map[uint64]touch
+	runs    []etcdwalk.Range // from the first key of a run to its last
+}
+
+var _ etcdwalk.View = (*before)(nil)
+
+// view is what the keys of the change held before it.
+func (c *change) view(digest func(etcdwalk.Entry) journal.Digest, layout *kube.Layout) (*before, error) {
+	b := &before{Reader: c.reader, plan: c.plan, digest: digest, layout: layout, seed: maphash.MakeSeed(), touched: map[uint64]touch{}}
+	for _, first := range []bool{true, false} {
+		var last []byte
+		for line, err := range c.plan.Lines() {
+			if err != nil {
+				return nil, err
+			}
+			t := touch{made: line.Wanted, fate: b.fateOf(line)}
+			if t.fate == 0 || first != (t.fate == created && layout.Classify(line.Key).Kind == "namespaces") {
+				continue
+			}
+			if last == nil || bytes.Compare(line.Key, last) <= 0 {
+				b.runs = append(b.runs, etcdwalk.Range{Start: line.Key})
+			}
+			t.run, last = len(b.runs)-1, line.Key
+			b.runs[t.run].End = append(bytes.Clone(line.Key), 0)
+			if _, twice := b.touched[b.hash(line.Key)]; twice {
+				return nil, fmt.Errorf("key %q is twice in the plan%.0w", line.Key, journal.ErrDamaged)
+			}
+			b.touched[b.hash(line.Key)] = t
+		}
+	}
+	return b, nil
+}
+
+// fateOf is what a line says that became of a key; 0: nothing that is to be taken back. What
+// API servers allot they take back themselves.
+func (b *before) fateOf(line journal.Line) fate {
+	switch kind := b.layout.Classify(line.Key).Kind; {
+	case kind == "ipaddresses" || kind == "ranges":
+		return 0
+	}
+	switch made := replay.Fate(line.Fate); {
+	case made == replay.Deleted:
+		return deleted
+	case made == replay.Created && line.Revision == 0:
+		return created
+	case made == replay.Created, made == replay.Replaced:
+		return replaced
+	}
+	return 0
+}
+
+func (b *before) hash(key []byte) uint64 { return maphash.Bytes(b.seed, key) }
+
+// selections are the runs.
+func (b *before) selections() []etcdwalk.Selection {
+	all := make([]etcdwalk.Selection, len(b.runs))
+	for run, r := range b.runs {
+		all[run] = etcdwalk.Selection{Ranges: etcdwalk.Ranges{r}, Match: func(key []byte) bool {
+			t, is := b.touched[b.hash(key)]
+			return is && t.run == run
+		}}
+	}
+	return all
+}
+
+// Walk implements [etcdwalk.View].
+func (b *before) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[etcdwalk.Entry, error] {
+	return func(yield func(etcdwalk.Entry, error) bool) {
+		next, done := iter.Pull2(b.Reader.Walk(ctx, sel))
+		defer done()
+		had, err, more := next()
+		for line, errLine := range b.plan.Lines() {
+			if errLine != nil {
+				yield(etcdwalk.Entry{}, errLine)
+				return
+			}
+			if !sel.Ranges.Contains(line.Key) || !sel.TakesKey(line.Key) {
+				continue
+			}
+			e := etcdwalk.Entry{Key: line.Key}
+			if b.touched[b.hash(line.Key)].fate != created {
+				for more && err == nil && bytes.Compare(had.Key, line.Key) < 0 {
+					had, err, more = next()
+				}
+				switch {
+				case err != nil:
+					yield(etcdwalk.Entry{}, err)
+					return
+				case !more || !bytes.Equal(had.Key, line.Key) || b.digest(had) != line.Seen:
+					continue // it had moved before the change could touch it
+				}
+				e = had
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Count implements [etcdwalk.View].
+func (b *before) Count(context.Context, etcdwalk.Selection) (int64, error) {
+	return int64(len(b.touched)), nil
+}

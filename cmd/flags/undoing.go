@@ -1,0 +1,87 @@
+package flags
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/pflag"
+
+	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/cmd/ferry/undo"
+	"github.com/kubeferry/kubeferry/crypt"
+	"github.com/kubeferry/kubeferry/remote"
+	"github.com/kubeferry/kubeferry/remote/dir"
+)
+
+// An Undoing is the flags that say where what a change takes away is kept, and for whom.
+type Undoing struct {
+	s *Settings
+
+	dir        string
+	never      bool
+	recipients Sealing // of which only the public keys are asked for
+}
+
+// AddFlags adds the flags.
+func (f *Undoing) AddFlags(set *pflag.FlagSet, s *Settings) {
+	f.AddDir(set, s)
+	group(set, titleUndo, "", func(own *pflag.FlagSet) {
+		own.BoolVar(&f.never, "no-undo", false, "keep nothing to take this back with")
+		own.StringSliceVarP(&f.recipients.recipients, "recipient", "r", nil, "age recipient `age1...` of what is kept; repeatable (default those of the identities)")
+		own.StringSliceVarP(&f.recipients.files, "recipients-file", "R", nil, "`FILE` with age recipients of what is kept, one a line; repeatable")
+	})
+}
+
+// AddDir adds the flag that says where changes are kept.
+func (f *Undoing) AddDir(set *pflag.FlagSet, s *Settings) {
+	f.s = s
+	group(set, titleUndo, "", func(own *pflag.FlagSet) {
+		own.StringVar(&f.dir, "undo-dir", "", "`FOLDER` of what the last 10 changes took away, encrypted (default "+stateDir+"/undo, for other users than root $XDG_STATE_HOME/kubeferry/undo)")
+	})
+}
+
+// stateDir is where root's state is kept.
+const stateDir = "/var/lib/kubeferry"
+
+// Store is where changes are kept.
+func (f *Undoing) Store() (remote.Store, error) {
+	if f.dir != "" {
+		return dir.New(f.dir, dir.Options{}), nil
+	}
+	if os.Geteuid() == 0 {
+		return dir.New(filepath.Join(stateDir, "undo"), dir.Options{}), nil
+	}
+	state, _ := f.s.Getenv("XDG_STATE_HOME")
+	if state == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return nil, console.Usagef("there is no folder of this user for what is taken away: name one with --undo-dir")
+		}
+		state = filepath.Join(home, ".local", "state")
+	}
+	return dir.New(filepath.Join(state, "kubeferry", "undo"), dir.Options{}), nil
+}
+
+// Keeper keeps what a change takes away; nil if nothing is to be kept. Without recipients it
+// is for those who open the archive.
+func (f *Undoing) Keeper(tool string, identities []crypt.Identity) (*undo.Keeper, error) {
+	if f.never {
+		return nil, nil
+	}
+	recipients, err := f.recipients.public()
+	if len(f.recipients.recipients)+len(f.recipients.files) == 0 {
+		recipients, err = crypt.RecipientsOf(identities...)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case len(recipients) == 0:
+		return nil, console.Usagef("what the restore takes away is kept encrypted, so that it can be taken back: say for whom with -r age1…, or --no-undo")
+	}
+	store, err := f.Store()
+	if err != nil {
+		return nil, err
+	}
+	host, err := f.s.Hostname()
+	return &undo.Keeper{Store: store, Recipients: recipients, Tool: tool, Host: host, Now: f.s.Now}, err
+}
