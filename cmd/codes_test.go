@@ -91,6 +91,7 @@ var sentinels = map[string]struct {
 	"crypt.ErrDamaged":      {crypt.ErrDamaged, 13},
 	"crypt.ErrNotEncrypted": {crypt.ErrNotEncrypted, 13},
 	"archive.ErrDamaged":    {archive.ErrDamaged, 13},
+	"undo.ErrLocked":        {undo.ErrLocked, 11},
 	"undo.ErrUnstable":      {undo.ErrUnstable, 3},
 	"journal.ErrDamaged":    {journal.ErrDamaged, 13},
 	"journal.ErrNoSpace":    {journal.ErrNoSpace, 20},

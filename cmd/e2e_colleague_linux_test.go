@@ -110,3 +110,26 @@ func TestAThousandConflictsWriteNothing(t *testing.T) {
 		t.Errorf("revision %d, then %d: %+v", before.Header.Revision, after.Header.Revision, r)
 	}
 }
+
+// Two runs of one machine do not change one cluster at once; of which nothing stays when the
+// first has ended, however.
+func TestASecondRestoreWaits(t *testing.T) {
+	t.Parallel()
+	keys, server, _ := startLiving(t)
+	client := server.Client(t)
+	_, err := client.Put(t.Context(), "/registry/configmaps/shop/lost", `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"lost","namespace":"shop","uid":"u-l"}}`)
+	check(t, err)
+	archive, in := keys.backUp(t, server.Endpoint, t.TempDir()), t.TempDir()
+	_, err = client.Delete(t.Context(), "/registry/configmaps/shop/lost")
+	check(t, err)
+	args := []string{"restore", "cm/lost", "-n", "shop", "--from", archive, "-i", keys.identity, "--endpoints", server.Endpoint, "--no-watch", "--undo-dir", in}
+	tty := newTerminal(t)
+	p := tty.run(t, args...)
+	p.await(t, "the question", func() bool { return tty.says(`Type "yes"`) })
+	must(t, exitLocked, append(args, "--yes")...)
+	must(t, exitDone, append(args, "--dry-run")...) // which changes nothing
+	check(t, p.Process.Kill())
+	p.end(t)
+	must(t, exitDone, append(args, "--yes")...)
+	must(t, exitDone, "undo", "-i", keys.identity, "--endpoints", server.Endpoint, "--no-watch", "--undo-dir", in, "--yes")
+}

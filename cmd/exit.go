@@ -34,6 +34,7 @@ const (
 	exitFailure     exitCode = 1
 	exitIncomplete  exitCode = 3
 	exitNotFound    exitCode = 10
+	exitLocked      exitCode = 11
 	exitKey         exitCode = 12
 	exitIntegrity   exitCode = 13
 	exitPolicy      exitCode = 14
@@ -72,6 +73,7 @@ var exits = []exit{
 	{exitGuard, "refused by a safety guard", []error{etcdwalk.ErrRefused, remote.ErrRefused, archive.ErrLimit}},
 	{exitNoSpace, "no space, or quota exceeded", []error{remote.ErrNoSpace, etcdwalk.ErrNoSpace, journal.ErrNoSpace}},
 	{exitDenied, "permission denied", []error{etcdwalk.ErrDenied, remote.ErrDenied, fs.ErrPermission}},
+	{exitLocked, "another run holds the lock", []error{undo.ErrLocked}},
 	{exitNotFound, "backup, store or selected objects not found", []error{ferry.ErrEmpty, fs.ErrNotExist}},
 	{exitCluster, "etcd unreachable or unstable", []error{etcdwalk.ErrUnavailable, etcdwalk.ErrCompacted, context.DeadlineExceeded}},
 	{exitStore, "storage target unreachable or failing", []error{remote.ErrUnavailable, fs.ErrInvalid}},

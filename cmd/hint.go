@@ -7,6 +7,7 @@ import (
 	"github.com/kubeferry/kubeferry/archive"
 	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry"
+	"github.com/kubeferry/kubeferry/cmd/ferry/undo"
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/connect"
@@ -56,6 +57,7 @@ var hints = []struct {
 	{ferry.ErrEmpty, "restore", "kubeferry describe ARCHIVE shows what it holds; --allow-empty takes an empty selection"},
 	{ferry.ErrEmpty, "describe", "kubeferry describe ARCHIVE without --keys shows what it holds"},
 	{etcdwalk.ErrCompacted, "", "select less, or raise the API server's --etcd-compaction-interval for the time of the backup"},
+	{undo.ErrLocked, "", "wait until it has ended, and run the same command again"},
 	{journal.ErrNoSpace, "", "make room there, or name another folder (--spool-dir)"},
 	{journal.ErrDamaged, "", "make a new plan"},
 	{etcdwalk.ErrNoSpace, "", "compact and defragment etcd, raise its quota, disarm the alarm (etcdctl alarm disarm), and run the same command again"},

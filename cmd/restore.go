@@ -45,7 +45,7 @@ status are restored as they were. Keys under an etcd lease (in practice, events)
 are skipped unless --leases=regrant is given. What controllers make anew is left
 to them (kubeferry help rules). In a living cluster what was written is looked
 at again for a while; what did not stay ends with 3.`,
-		Annotations: ends(exitIncomplete, exitNotFound, exitKey, exitIntegrity, exitPolicy, exitCluster, exitStore, exitDenied, exitConflict, exitGuard, exitNoSpace),
+		Annotations: ends(exitIncomplete, exitNotFound, exitLocked, exitKey, exitIntegrity, exitPolicy, exitCluster, exitStore, exitDenied, exitConflict, exitGuard, exitNoSpace),
 		Example: `  # what would happen
   kubeferry restore --from prod.zip.age -i kubeferry.identity --dry-run
 

@@ -28,6 +28,7 @@ func TestExitCodesAreGolden(t *testing.T) {
     1  other failure
     3  finished, but incomplete: some keys or archives were not done
    10  backup, store or selected objects not found
+   11  another run holds the lock
    12  wrong or missing decryption key
    13  integrity failure
    14  refused by policy

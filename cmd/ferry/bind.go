@@ -98,13 +98,20 @@ func (r Restore) secret(salt []byte) []byte {
 // Close lets go of the file of the plan, if there is one. One that is to be kept and has not
 // come to its end does not stay.
 func (p *Planned) Close() error {
-	switch {
-	case p == nil || p.job.File == nil:
+	if p == nil {
 		return nil
-	case p.kept && !p.whole:
-		return p.job.File.Discard()
 	}
-	return p.job.File.Close()
+	var err error
+	if p.unlock != nil {
+		err = p.unlock()
+	}
+	switch {
+	case p.job.File == nil:
+		return err
+	case p.kept && !p.whole:
+		return errors.Join(err, p.job.File.Discard())
+	}
+	return errors.Join(err, p.job.File.Close())
 }
 
 // keep makes the file of the plan durable, if it is to be kept.

@@ -99,6 +99,7 @@ type Planned struct {
 	job      replay.Job
 	total    int64
 
+	unlock      func() error
 	kept, whole bool     // the file of the plan is to be; it is
 	written     *written // by Apply; and what it stands beside
 }
@@ -113,6 +114,10 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 		return nil, err
 	}
 	if err := r.look(ctx, planned); err != nil {
+		return planned, err
+	}
+	var err error
+	if planned.unlock, err = r.Keeper.Lock(planned.Target); err != nil {
 		return planned, err
 	}
 	if err := r.judge(ctx, planned); err != nil {

@@ -45,21 +45,26 @@ const stateDir = "/var/lib/kubeferry"
 
 // Store is where changes are kept.
 func (f *Undoing) Store() (remote.Store, error) {
+	folder, err := f.folder()
+	return dir.New(folder, dir.Options{}), err
+}
+
+func (f *Undoing) folder() (string, error) {
 	if f.dir != "" {
-		return dir.New(f.dir, dir.Options{}), nil
+		return f.dir, nil
 	}
 	if os.Geteuid() == 0 {
-		return dir.New(filepath.Join(stateDir, "undo"), dir.Options{}), nil
+		return filepath.Join(stateDir, "undo"), nil
 	}
 	state, _ := f.s.Getenv("XDG_STATE_HOME")
 	if state == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return nil, console.Usagef("there is no folder of this user for what is taken away: name one with --undo-dir")
+			return "", console.Usagef("there is no folder of this user for what is taken away: name one with --undo-dir")
 		}
 		state = filepath.Join(home, ".local", "state")
 	}
-	return dir.New(filepath.Join(state, "kubeferry", "undo"), dir.Options{}), nil
+	return filepath.Join(state, "kubeferry", "undo"), nil
 }
 
 // Keeper keeps what a change takes away; nil if nothing is to be kept. Without recipients it
@@ -78,10 +83,10 @@ func (f *Undoing) Keeper(tool string, identities []crypt.Identity) (*undo.Keeper
 	case len(recipients) == 0:
 		return nil, console.Usagef("what the restore takes away is kept encrypted, so that it can be taken back: say for whom with -r age1…, or --no-undo")
 	}
-	store, err := f.Store()
+	folder, err := f.folder()
 	if err != nil {
 		return nil, err
 	}
 	host, err := f.s.Hostname()
-	return &undo.Keeper{Store: store, Recipients: recipients, Tool: tool, Host: host, Now: f.s.Now}, err
+	return &undo.Keeper{Store: dir.New(folder, dir.Options{}), Folder: folder, Recipients: recipients, Tool: tool, Host: host, Now: f.s.Now}, err
 }

@@ -39,6 +39,7 @@ const sealKey = "kubeferry/undo/seal"
 // A Keeper keeps what a change takes from a cluster.
 type Keeper struct {
 	Store      remote.Store
+	Folder     string            // of this machine, for locks; empty: there are none
 	Recipients []crypt.Recipient // at least one
 	Tool, Host string
 	Now        func() time.Time

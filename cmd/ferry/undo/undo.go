@@ -56,6 +56,7 @@ type Planned struct {
 	// Kept is the name by which the undo can be taken back; empty: none.
 	Kept string
 
+	unlock func() error
 	change *change
 	job    replay.Job
 	view   etcdwalk.View
@@ -77,6 +78,9 @@ func (u Undo) Plan(ctx context.Context) (*Planned, error) {
 		return p, err
 	}
 	p.Target.Identify(ids)
+	if p.unlock, err = u.Keeper.Lock(p.Target); err != nil {
+		return p, err
+	}
 	if p.change, err = u.open(ctx); err != nil {
 		return p, err
 	}
@@ -99,8 +103,11 @@ func (p *Planned) Close() error {
 		return nil
 	}
 	var err error
+	if p.unlock != nil {
+		err = p.unlock()
+	}
 	if p.job.File != nil {
-		err = p.job.File.Close()
+		err = errors.Join(err, p.job.File.Close())
 	}
 	if p.change != nil {
 		err = errors.Join(err, p.change.close())

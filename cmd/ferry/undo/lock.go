@@ -1,0 +1,42 @@
+package undo
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+)
+
+// ErrLocked: another run of this machine is changing the cluster.
+var ErrLocked = errors.New("another run is changing this cluster")
+
+// Lock keeps other runs of this machine from changing a cluster until it is released, or the
+// process ends: what two at once took away could not be put back one by one. Without a folder
+// nobody is kept out.
+func (k *Keeper) Lock(target etcdwalk.Info) (release func() error, err error) {
+	if k == nil || k.Folder == "" {
+		return func() error { return nil }, nil
+	}
+	if err := os.MkdirAll(k.Folder, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of what is taken away (--undo-dir): %w", err)
+	}
+	sum := sha256.Sum256([]byte(target.Identity().String() + " " + target.ClusterID.String()))
+	path := filepath.Join(k.Folder, ".lock-"+hex.EncodeToString(sum[:8]))
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the cluster for other runs (--undo-dir): %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = ErrLocked
+		}
+		return nil, errors.Join(fmt.Errorf("lock the cluster for other runs (%s): %w", path, err), f.Close())
+	}
+	return f.Close, nil
+}
