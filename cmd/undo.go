@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/kubeferry/kubeferry/cmd/console"
 	"github.com/kubeferry/kubeferry/cmd/ferry/undo"
 	"github.com/kubeferry/kubeferry/cmd/flags"
+	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
 type undoOptions struct {
@@ -96,6 +98,17 @@ func (o *undoOptions) run(ctx context.Context, name string) error {
 	return o.take(ctx, cluster, u)
 }
 
+// clusters names the clusters of a keyspace.
+func clusters(ids []etcdwalk.Identity, etcd string) string {
+	var names []string
+	for _, id := range ids {
+		if id.UID != "" {
+			names = append(names, id.UID)
+		}
+	}
+	return cmp.Or(strings.Join(names, ","), "etcd "+etcd)
+}
+
 // changesResult is what can be taken back, for scripts.
 type changesResult struct {
 	Changes []undo.Kept `json:"changes"`
@@ -103,9 +116,13 @@ type changesResult struct {
 
 // tell lists what can be taken back.
 func (o *undoOptions) tell(all []undo.Kept, err error) error {
-	rows := [][]string{{"NAME", "AGE"}}
+	rows := [][]string{{"NAME", "AGE", "CLUSTER", "WHAT"}}
 	for _, k := range all {
-		rows = append(rows, []string{k.Name, console.Age(o.s.Now(), k.Made)})
+		what := "a restore"
+		if k.Undoes != "" {
+			what = "an undo of " + k.Undoes
+		}
+		rows = append(rows, []string{k.Name, console.Age(o.s.Now(), k.Made), clusters(k.Target, k.Etcd), what})
 	}
 	o.s.Result = changesResult{all}
 	if len(all) > 0 {

@@ -165,7 +165,7 @@ func (it *item) review(j *Job, have *etcdwalk.Entry) {
 		return
 	}
 	same := bytes.Equal(have.Value, it.want.Value)
-	alike := same || (it.want.Lease == 0) == (have.Lease == 0) && j.Digest(*have) == it.digests.Wanted
+	alike := same || j.Alike != nil && (it.want.Lease == 0) == (have.Lease == 0) && j.Alike(it.want, *have)
 	switch {
 	case it.losses > 0 && alike && have.Lease == it.lease:
 		it.arrived, it.lost, it.Revision = true, false, have.ModRevision

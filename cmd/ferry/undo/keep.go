@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -172,13 +173,55 @@ func (k Keeper) copy(ctx context.Context, out etcdwalk.Sink, c Change, keys [][]
 
 // A Kept is a change that can be taken back.
 type Kept struct {
-	Name string    `json:"name"`
-	Made time.Time `json:"made"`
+	Name string `json:"name"`
+	Header
 }
 
-// List tells which changes can be taken back, the newest first.
+// List tells which changes can be taken back, the newest first. What their plans say of
+// themselves is not proven.
 func List(ctx context.Context, store remote.Store) ([]Kept, error) {
-	var all []Kept
+	names, err := names(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Kept, len(names))
+	for i, name := range names {
+		plan, err := openPlan(ctx, store, name)
+		if err != nil {
+			return all[:i], err
+		}
+		header, err := headerOf(plan, name)
+		if err := errors.Join(err, plan.Close()); err != nil {
+			return all[:i], err
+		}
+		all[i] = Kept{name, header}
+	}
+	return all, nil
+}
+
+// openPlan copies the plan of a change into a file without a name.
+func openPlan(ctx context.Context, store remote.Store, name string) (plan *journal.File, err error) {
+	kept, err := store.Open(ctx, name+planEnding)
+	if err != nil {
+		return nil, fmt.Errorf("open the plan of %s: %w", name, err)
+	}
+	defer func() { err = errors.Join(err, kept.Close()) }()
+	return journal.Copy("", io.NewSectionReader(kept, 0, kept.Size()))
+}
+
+func headerOf(plan *journal.File, name string) (h Header, err error) {
+	text, err := plan.Header()
+	if err != nil {
+		return h, fmt.Errorf("look at the plan of %s: %w", name, err)
+	}
+	if err := json.Unmarshal(text, &h); err != nil {
+		return h, fmt.Errorf("the header of the plan of %s is none: %w%.0w", name, err, journal.ErrDamaged)
+	}
+	return h, nil
+}
+
+// names are those of the changes that can be taken back, the newest first.
+func names(ctx context.Context, store remote.Store) (all []string, _ error) {
 	for info, err := range store.List(ctx, "") {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
@@ -187,9 +230,8 @@ func List(ctx context.Context, store remote.Store) ([]Kept, error) {
 			return nil, fmt.Errorf("list what can be taken back: %w", err)
 		}
 		name, is := strings.CutSuffix(info.Name, planEnding)
-		made, err := time.Parse(stamp, name[:min(len(name), len(stamp))])
-		if is && err == nil {
-			all = append(all, Kept{name, made})
+		if _, err := time.Parse(stamp, name[:min(len(name), len(stamp))]); is && err == nil {
+			all = append(all, name)
 		}
 	}
 	slices.Reverse(all)
@@ -199,14 +241,14 @@ func List(ctx context.Context, store remote.Store) ([]Kept, error) {
 // expire removes the oldest changes beyond ten: first their plans, without which nothing
 // shows them.
 func (k Keeper) expire(ctx context.Context) error {
-	all, err := List(ctx, k.Store)
+	all, err := names(ctx, k.Store)
 	if err != nil {
 		return err
 	}
 	for _, old := range all[min(kept, len(all)):] {
 		for _, ending := range []string{planEnding, archiveEnding} {
-			if err := k.Store.Remove(ctx, old.Name+ending); err != nil && !errors.Is(err, fs.ErrNotExist) { // another was faster
-				return fmt.Errorf("remove %s, which is older than %d others: %w", old.Name, kept, err)
+			if err := k.Store.Remove(ctx, old+ending); err != nil && !errors.Is(err, fs.ErrNotExist) { // another was faster
+				return fmt.Errorf("remove %s, which is older than %d others: %w", old, kept, err)
 			}
 		}
 	}

@@ -81,7 +81,7 @@ func (w *world) change(t *testing.T, meddle func(), entries ...etcdwalk.Entry) r
 	if err != nil {
 		t.Fatal(err)
 	}
-	header, err := json.Marshal(undo.Header{Target: ids, Etcd: view.Info().ClusterID.String()})
+	header, err := json.Marshal(undo.Header{Made: w.keeper.Now(), Target: ids, Etcd: view.Info().ClusterID.String()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 	"time"
@@ -81,7 +80,7 @@ func (u Undo) Plan(ctx context.Context) (*Planned, error) {
 	if p.unlock, err = u.Keeper.Lock(p.Target); err != nil {
 		return p, err
 	}
-	if p.change, err = u.open(ctx); err != nil {
+	if p.change, err = u.open(ctx, p.Target); err != nil {
 		return p, err
 	}
 	p.Change, p.Made = p.change.name, p.change.header.Made
@@ -172,18 +171,31 @@ type change struct {
 	*before
 }
 
+// find finds the change that is meant: the latest one of the target, if it is not named.
+func (u Undo) find(ctx context.Context, target etcdwalk.Info) (string, error) {
+	if u.Name != Latest && u.Name != "" {
+		return u.Name, nil
+	}
+	all, err := List(ctx, u.Store)
+	if err != nil {
+		return "", err
+	}
+	for _, one := range all {
+		if one.Is(target) {
+			return one.Name, nil
+		}
+	}
+	return "", fmt.Errorf("no change of this cluster is kept here (--undo-dir), of %d%.0w", len(all), fs.ErrNotExist)
+}
+
 // open opens a change that was kept, and verifies its archive.
-func (u Undo) open(ctx context.Context) (_ *change, err error) {
-	c := &change{name: u.Name}
-	if u.Name == Latest || u.Name == "" {
-		all, err := List(ctx, u.Store)
-		if err != nil {
-			return nil, err
-		}
-		if len(all) == 0 {
-			return nil, fmt.Errorf("there is nothing that can be taken back%.0w", fs.ErrNotExist)
-		}
-		c.name = all[0].Name
+func (u Undo) open(ctx context.Context, target etcdwalk.Info) (_ *change, err error) {
+	c := &change{}
+	if c.name, err = u.find(ctx, target); err != nil {
+		return nil, err
+	}
+	if c.plan, err = openPlan(ctx, u.Store, c.name); err != nil {
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -209,28 +221,9 @@ func (u Undo) open(ctx context.Context) (_ *change, err error) {
 		}
 		c.seal = bytes.Clone(e.Value)
 	}
-	return c, c.openPlan(ctx, u)
-}
-
-// openPlan copies the plan into a file without a name, and reads its header.
-func (c *change) openPlan(ctx context.Context, u Undo) (err error) {
-	kept, err := u.Store.Open(ctx, c.name+planEnding)
-	if err != nil {
-		return fmt.Errorf("open the plan of %s: %w", c.name, err)
-	}
-	defer func() { err = errors.Join(err, kept.Close()) }()
-	if c.plan, err = journal.Copy(u.Spool, io.NewSectionReader(kept, 0, kept.Size())); err != nil {
-		return err
-	}
 	c.plan.Unseal(c.seal)
-	header, err := c.plan.Header()
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(header, &c.header); err != nil {
-		return fmt.Errorf("the header of the plan of %s is none: %w%.0w", c.name, err, journal.ErrDamaged)
-	}
-	return nil
+	c.header, err = headerOf(c.plan, c.name)
+	return c, err
 }
 
 func (c *change) close() error {
