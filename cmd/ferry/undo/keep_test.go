@@ -261,3 +261,15 @@ func TestTheOrderOfAnUndo(t *testing.T) {
 	}
 	w.holds(t)
 }
+
+// What API servers allot they take back themselves.
+func TestAddressesAreLeftToAPIServers(t *testing.T) {
+	w := newWorld(t)
+	address := etcdwalk.Entry{Key: []byte("/registry/ipaddresses/10.96.0.7"), ModRevision: 1, Value: []byte("address")}
+	bitmap := etcdwalk.Entry{Key: []byte("/registry/ranges/servicenodeports"), ModRevision: 1, Value: []byte("bitmap")}
+	w.change(t, nothing, text("a", "1"), address, bitmap)
+	if done := w.back(t); !done.Complete() || done.Counts.Total() != 1 || done.Counts[replay.Deleted] != 1 {
+		t.Errorf("%v", done.Counts)
+	}
+	w.holds(t, address, bitmap)
+}

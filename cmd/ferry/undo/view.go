@@ -76,8 +76,7 @@ func (c *change) view(digest func(etcdwalk.Entry) journal.Digest, layout *kube.L
 // fateOf is what a line says that became of a key; 0: nothing that is to be taken back. What
 // API servers allot they take back themselves.
 func (b *before) fateOf(line journal.Line) fate {
-	switch kind := b.layout.Classify(line.Key).Kind; {
-	case kind == "ipaddresses" || kind == "ranges":
+	if kind := b.layout.Classify(line.Key).Kind; kind == "ipaddresses.networking.k8s.io" || kind == "ranges" {
 		return 0
 	}
 	switch made := replay.Fate(line.Fate); {
