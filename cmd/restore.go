@@ -143,7 +143,7 @@ func (o *restoreOptions) run(ctx context.Context, query kube.Query) (err error) 
 		o.show(cluster.Cluster, planned)
 	}
 	if err != nil || o.dryRun {
-		return o.nothingWritten(err)
+		return o.nothingWritten(cmp.Or(err, o.movedSince(planned)))
 	}
 	return o.apply(ctx, cluster.Cluster, r, planned, report, watch)
 }

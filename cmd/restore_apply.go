@@ -54,14 +54,12 @@ func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r fe
 	written := done.Counts[replay.Created] + done.Counts[replay.Replaced]
 	result := o.result(planned, done.Tally)
 	result.Applied, result.Undo = &done, planned.Kept
-	if planned.Kept != "" {
-		o.s.Talk("kubeferry undo %s takes it back.", planned.Kept)
-	}
 	o.s.Result = result
 	if err != nil {
 		return o.explain(planned, done, written, err)
 	}
 	o.s.Data("Done:   %s", countsText(done.Counts))
+	o.tellUndo(planned)
 	o.s.Talk("%s written, %s, %.1f s, %s granted.", console.Count(written, "key"), console.Bytes(done.Bytes), o.steps.Apply.took.Seconds(), console.Count(int64(done.Leases), "lease"))
 	if result.Back, err = o.readBack(ctx, r, planned, written); result.Back != nil {
 		o.steps.Back = watch.lap()
@@ -87,6 +85,7 @@ func (o *restoreOptions) explain(planned *ferry.Planned, done replay.Summary, wr
 		how = "Stopped:"
 	}
 	o.s.Data("%s %s", how, countsText(done.Counts))
+	o.tellUndo(planned)
 	naming{o.s.Data, planned}.examples(done.Tally)
 	if unsure := done.Counts[replay.Unsure]; unsure > 0 {
 		return fmt.Errorf("%s written, and perhaps %d more whose answers were lost; run the same command again to find out: %w", wereKeys(written), unsure, err)
@@ -98,6 +97,13 @@ func (o *restoreOptions) explain(planned *ferry.Planned, done replay.Summary, wr
 		return fmt.Errorf("nothing was written: %w", err)
 	}
 	return fmt.Errorf("%s written; run the same command again to finish the rest: %w", wereKeys(written), err)
+}
+
+// tellUndo says how the restore can be taken back.
+func (o *restoreOptions) tellUndo(planned *ferry.Planned) {
+	if planned.Kept != "" {
+		o.s.Data("Undo:   kubeferry undo %s takes this back", planned.Kept)
+	}
 }
 
 func wereKeys(n int64) string {

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/spf13/pflag"
@@ -12,6 +13,7 @@ import (
 	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
 
 // bindOptions say where a plan is kept, and which one is applied.
@@ -65,4 +67,15 @@ func (o *restoreOptions) follow(query kube.Query) (_ kube.Query, closing func() 
 		return query, nil, errors.Join(err, closing())
 	}
 	return given.Query, closing, nil
+}
+
+// movedSince tells, for a dry run, that the plan that is followed does not hold any more.
+func (o *restoreOptions) movedSince(planned *ferry.Planned) error {
+	if planned == nil {
+		return nil
+	}
+	if moved := planned.Counts[replay.Moved]; moved > 0 {
+		return fmt.Errorf("%s written since the plan was made, and would be left alone: %w", wereKeys(moved), ferry.ErrIncomplete)
+	}
+	return nil
 }

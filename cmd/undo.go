@@ -3,11 +3,13 @@ package cmd
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kubeferry/kubeferry/cmd/console"
+	"github.com/kubeferry/kubeferry/cmd/ferry"
 	"github.com/kubeferry/kubeferry/cmd/ferry/undo"
 	"github.com/kubeferry/kubeferry/cmd/flags"
 	"github.com/kubeferry/kubeferry/etcdwalk"
@@ -83,6 +85,9 @@ func (o *undoOptions) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	if len(keys.Identities) == 0 {
+		return fmt.Errorf("open what was taken away: %w", ferry.ErrNoKey)
+	}
 	u := undo.Undo{Store: store, Name: name, Identities: keys.Identities, Query: query, Allow: o.allow, QPS: o.qps}
 	if !o.dryRun {
 		if u.Keeper, err = o.undoing.Keeper(version, keys.Identities); err != nil {
@@ -124,9 +129,11 @@ func (o *undoOptions) tell(all []undo.Kept, err error) error {
 		}
 		rows = append(rows, []string{k.Name, console.Age(o.s.Now(), k.Made), clusters(k.Target, k.Etcd), what})
 	}
-	o.s.Result = changesResult{all}
+	o.s.Result = changesResult{append([]undo.Kept{}, all...)}
 	if len(all) > 0 {
 		o.s.Table(rows)
+	} else if err == nil {
+		o.s.Talk("No change is kept there (--undo-dir).")
 	}
 	return err
 }

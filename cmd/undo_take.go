@@ -35,9 +35,12 @@ func (o *undoOptions) take(ctx context.Context, cluster *flags.Cluster, u undo.U
 	result := undoResult{Change: p.Change, Made: p.Made, Target: p.Target, Plan: p.Tally, Applied: &done, Keys: noteworthy(done.Tally), Undo: p.Kept}
 	o.s.Result = result
 	o.s.Data("Done:   %s", countsText(done.Counts))
+	if p.Kept != "" {
+		o.s.Data("Undo:   kubeferry undo %s takes this back", p.Kept)
+	}
 	if err != nil {
 		naming{o.s.Data, p}.examples(done.Tally)
-		return fmt.Errorf("%s written or deleted; run the same command again to finish the rest: %w", wereKeys(changes(done.Counts)), err)
+		return fmt.Errorf("%s written or deleted; kubeferry undo %s finishes the rest: %w", wereKeys(changes(done.Counts)), p.Change, err)
 	}
 	result.Watched, err = o.watch(ctx, u, p)
 	o.s.Result = result

@@ -34,7 +34,7 @@ func (o *undoOptions) show(cluster *flags.Cluster, p *undo.Planned) {
 		say = o.s.Notice
 	}
 	say("Target: %s", target(cluster, p.Target))
-	say("Undo:   %s, made %s ago: %s", p.Change, console.Age(o.s.Now(), p.Made), countsText(p.Counts))
+	say("Undo:   %s, made %s ago: %s", p.What(), console.Age(o.s.Now(), p.Made), countsText(p.Counts))
 	names := naming{say, p}
 	names.examples(p.Tally)
 	names.of(p.Tally, replay.Created)
@@ -45,10 +45,13 @@ func changes(counts replay.Counts) int64 {
 	return counts[replay.Created] + counts[replay.Replaced] + counts[replay.Deleted]
 }
 
-// left tells of what was left alone.
+// left tells of what was left alone, or could not be done.
 func left(counts replay.Counts) error {
 	if n := counts[replay.Moved]; n > 0 {
 		return fmt.Errorf("%s left alone: somebody has written them since, or a rule protects them%.0w", console.Count(n, "key"), ferry.ErrIncomplete)
+	}
+	if !(replay.Summary{Tally: replay.Tally{Counts: counts}}).Complete() || counts[replay.Expired] > 0 {
+		return fmt.Errorf("not all could be taken back%.0w", ferry.ErrIncomplete)
 	}
 	return nil
 }

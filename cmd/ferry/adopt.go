@@ -26,7 +26,15 @@ func (r Restore) adopt(ctx context.Context, p *Planned) (written int64, err erro
 		return 0, nil
 	}
 	first := p.job
-	first.Given = nil
+	if first.Given = nil; r.given != nil {
+		rule := first.Rule
+		first.Rule = func(e etcdwalk.Entry) (replay.Fate, string) {
+			if !p.creates[p.written.hash(e.Key)] {
+				return replay.Excluded, "the plan that is followed does not create it"
+			}
+			return rule(e)
+		}
+	}
 	if first.File, err = journal.Temporary(r.Spool); err != nil {
 		return 0, err
 	}

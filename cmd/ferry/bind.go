@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/kubeferry/kubeferry/cmd/ferry/undo"
@@ -74,10 +75,11 @@ func (r Restore) bind(ctx context.Context, p *Planned) (err error) {
 	}
 	p.job.Digest = undo.Digest(ctx, p.query.Opener(), p.job.Seal)
 	if r.PlanOut != "" {
-		p.job.File, err = journal.Create(r.PlanOut)
-	} else {
-		p.job.File, err = journal.Temporary(r.Spool)
+		if p.out, err = os.OpenFile(r.PlanOut, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
+			return fmt.Errorf("make the file of the plan (--plan-out): %w", err)
+		}
 	}
+	p.job.File, err = journal.Temporary(r.Spool) // nobody can alter what is applied
 	return err
 }
 
@@ -105,22 +107,29 @@ func (p *Planned) Close() error {
 	if p.unlock != nil {
 		err = p.unlock()
 	}
-	switch {
-	case p.job.File == nil:
-		return err
-	case p.kept && !p.whole:
-		return errors.Join(err, p.job.File.Discard())
+	if p.job.File != nil {
+		err = errors.Join(err, p.job.File.Close())
 	}
-	return errors.Join(err, p.job.File.Close())
+	if p.out != nil { // it did not come to its end
+		err = errors.Join(err, p.out.Close(), os.Remove(p.out.Name()))
+	}
+	return err
 }
 
-// keep makes the file of the plan durable, if it is to be kept.
+// keep keeps the file of the plan, if that is wanted.
 func (p *Planned) keep() error {
-	p.whole = true
-	if !p.kept {
+	if p.out == nil {
 		return nil
 	}
-	return p.job.File.Sync()
+	err := p.job.File.CopyTo(p.out)
+	if err == nil {
+		err = p.out.Sync()
+	}
+	if err = errors.Join(err, p.out.Close()); err != nil {
+		err = fmt.Errorf("keep the plan (--plan-out): %w", errors.Join(err, os.Remove(p.out.Name())))
+	}
+	p.out = nil
+	return err
 }
 
 // A givenPlan is one that was made before, which a restore is to apply.
@@ -132,9 +141,13 @@ type givenPlan struct {
 // Follow makes the restore that of a plan that was made before: its rules, and its selection,
 // unless the restore has that selection already. The file is to be closed by what it returns.
 func (r *Restore) Follow(path string) (closing func() error, err error) {
-	file, err := journal.Open(path)
+	named, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open the file of a plan (--plan): %w", err)
+	}
+	file, err := journal.Copy(r.Spool, named) // nobody can alter it from now on
+	if err = errors.Join(err, named.Close()); err != nil {
+		return nil, fmt.Errorf("read the file of a plan (%s): %w", path, err)
 	}
 	given := &givenPlan{file: file}
 	if err := r.follow(given); err != nil {
@@ -202,9 +215,10 @@ func (g *givenPlan) of(now plannedHeader, target etcdwalk.Info) error {
 // remember keeps what the restore is about to take away. What is filled new has nothing that
 // could be put back.
 func (r Restore) remember(ctx context.Context, p *Planned) (err error) {
+	p.record = nil
 	if r.Keeper == nil || r.Scenario == kube.ScenarioNew || p.Counts[replay.Created]+p.Counts[replay.Replaced] == 0 {
 		return nil
 	}
-	p.Kept, err = r.Keeper.Keep(ctx, undo.Change{Plan: p.job.File, Seal: p.job.Seal, Target: r.Target, View: p.target, Info: p.Target, Layout: p.layout})
+	p.record, err = r.Keeper.Keep(ctx, undo.Change{Plan: p.job.File, Seal: p.job.Seal, Target: r.Target, View: p.target, Info: p.Target, Layout: p.layout})
 	return err
 }

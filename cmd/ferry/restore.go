@@ -2,7 +2,9 @@ package ferry
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -99,9 +101,11 @@ type Planned struct {
 	job      replay.Job
 	total    int64
 
-	unlock      func() error
-	kept, whole bool     // the file of the plan is to be; it is
-	written     *written // by Apply; and what it stands beside
+	unlock  func() error
+	out     *os.File        // where the plan is to be kept, until it is
+	record  *undo.Record    // of the apply; nil: it is not kept
+	creates map[uint64]bool // keys, by their hashes, where a plan that was made before is followed
+	written *written        // by Apply; and what it stands beside
 }
 
 // Plan looks at the target and decides about each key. A plan, with an error too, is to be
@@ -109,7 +113,7 @@ type Planned struct {
 // scenario come first; the errors of replay say what forbids the restore, and
 // Planned what was found until then.
 func (r Restore) Plan(ctx context.Context) (*Planned, error) {
-	planned := &Planned{written: newWritten(), kept: r.PlanOut != ""}
+	planned := &Planned{written: newWritten(), creates: map[uint64]bool{}}
 	if err := r.open(ctx, planned); err != nil {
 		return nil, err
 	}
@@ -145,6 +149,9 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	planned.job.Report = func(line replay.Line) error {
 		tries.add(line)
 		planned.retains(line)
+		if r.given != nil && line.Fate == replay.Created {
+			planned.creates[planned.written.hash(line.Key)] = true
+		}
 		return report(line)
 	}
 	plan, err := planned.job.Plan(ctx)
@@ -267,7 +274,7 @@ func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, e
 		planned.written.add(line)
 		planned.comeback.add(line)
 		marks.add(ctx, line)
-		return report(line)
+		return errors.Join(planned.record.Add(line), report(line))
 	}
 	if err := planned.comeback.look(ctx, r.Target); err != nil {
 		return unreached(planned, 0), err
@@ -288,6 +295,9 @@ func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, e
 	}
 	done, err := job.Apply(ctx, planned.Plan)
 	marks.mark(ctx)
+	var errEnd error
+	planned.Kept, errEnd = planned.record.End(ctx, done.Counts)
+	err = errors.Join(err, errEnd)
 	if err == nil && !done.Complete() {
 		err = fmt.Errorf("some keys were not restored: %w", ErrIncomplete)
 	}

@@ -78,9 +78,10 @@ type item struct {
 	// Line is what was decided last. Created and Replaced are intentions
 	// until arrived, or until the batch is settled.
 	Line
-	digests journal.Line // of which only the digests count
-	seen    int64        // the mod revision under which it is written
-	arrived bool         // a write whose answer was lost was found in the store
+	digests journal.Line   // of which only the digests count
+	held    journal.Digest // of what the target holds, if a plan that was made before is followed
+	seen    int64          // the mod revision under which it is written
+	arrived bool           // a write whose answer was lost was found in the store
 
 	lease  int64 // of the last write
 	raced  bool  // the last write met another revision than seen
@@ -94,13 +95,17 @@ const onlyStatus = "only its status differs"
 
 // decide takes what the target holds under the key when the plan is made; nil: nothing.
 func (it *item) decide(j *Job, have *etcdwalk.Entry) {
+	if j.Given != nil && have != nil {
+		it.held = j.Digest(*have)
+	}
 	if j.Delete != nil && j.Delete(it.want) {
 		it.decideDelete(j, have)
 		return
 	}
 	policy := j.policy(it.want.Key)
 	action := Decide(policy, it.want, have)
-	if j.Still != nil && action != Same {
+	alike := have != nil && action != Same && j.Alike != nil && (it.want.Lease == 0) == (have.Lease == 0) && j.Alike(it.want, *have)
+	if j.Still != nil && action != Same && !alike {
 		if why := j.Still(it.want, have); why != "" {
 			it.move(revision(have), why)
 			return
@@ -110,7 +115,6 @@ func (it *item) decide(j *Job, have *etcdwalk.Entry) {
 		it.Line = Line{Fate: fates[action]}
 		return
 	}
-	alike := action != Same && j.Alike != nil && (it.want.Lease == 0) == (have.Lease == 0) && j.Alike(it.want, *have)
 	ours := j.Ours != nil && j.Ours(it.want, *have)
 	switch {
 	case ours && (alike || action == Same):

@@ -38,16 +38,47 @@ func (p *pass) follow(it *item) error {
 		return nil
 	}
 	made := Fate(line.Fate)
-	differs := line.Revision == it.Revision && (made != it.Fate || line.Seen != it.digests.Seen || line.Wanted != it.digests.Wanted)
-	if line.Revision != it.Revision && made.changes() {
-		differs = made != Deleted && line.Wanted != p.Digest(it.want)
+	altered := line.Revision == it.Revision && (made != it.Fate || line.Seen != it.digests.Seen || line.Wanted != it.digests.Wanted)
+	if line.Revision != it.Revision && (made == Created || made == Replaced) && !it.settledAs(Excluded, Leased, Expired) {
+		altered = line.Wanted != p.Digest(it.want)
 	}
-	if differs {
+	if altered {
 		return fmt.Errorf("the plan that was made before says %q of key %q, which no plan would say: it was altered%.0w", line.Fate, line.Key, journal.ErrDamaged)
 	}
-	it.Line, it.digests = Line{Fate: made, Reason: line.Reason, Revision: line.Revision}, line
+	if line.Revision == it.Revision {
+		it.Line, it.digests = Line{Fate: made, Reason: line.Reason, Revision: line.Revision}, line
+		return nil
+	}
+	it.since(line)
 	return nil
 }
+
+// settledAs tells whether the item has one of some fates.
+func (it *item) settledAs(fates ...Fate) bool { return slices.Contains(fates, it.Fate) }
+
+// since gives an item of which the target holds something else than a plan that was made before
+// had seen its fate: only a status may have moved.
+func (it *item) since(line journal.Line) {
+	made, revision := Fate(line.Fate), it.Revision
+	switch {
+	case it.Fate == Unchanged, made == Skipped && it.Fate == Skipped: // as it is to be, or to stay
+	case made.changes() && line.Revision > 0 && revision > 0 && it.held == line.Seen:
+		it.Line, it.digests = Line{Fate: made, Reason: line.Reason, Revision: revision}, line
+	case revision == 0:
+		it.move(0, deletedSince)
+	case line.Revision == 0:
+		it.move(revision, createdSince)
+	default:
+		it.move(revision, writtenSince)
+	}
+}
+
+// Why a key has moved.
+const (
+	deletedSince = "it was deleted since the plan was made"
+	createdSince = "it was created since the plan was made"
+	writtenSince = "it was written since the plan was made"
+)
 
 // followed tells whether a plan that was made before has ended with this one.
 func (p *pass) followed() error {
@@ -161,7 +192,7 @@ func (it *item) review(j *Job, have *etcdwalk.Entry) {
 		it.lost = false
 		return
 	case have == nil:
-		it.move(0, "it was deleted since the plan was made")
+		it.move(0, deletedSince)
 		return
 	}
 	same := bytes.Equal(have.Value, it.want.Value)
@@ -182,9 +213,9 @@ func (it *item) review(j *Job, have *etcdwalk.Entry) {
 	case it.seen > 0 && j.Digest(*have) == it.digests.Seen: // only its status has moved
 		it.seen, it.lost = have.ModRevision, false
 	case it.seen > 0:
-		it.move(have.ModRevision, "it was written since the plan was made")
+		it.move(have.ModRevision, writtenSince)
 	default:
-		it.move(have.ModRevision, "it was created since the plan was made")
+		it.move(have.ModRevision, createdSince)
 	}
 }
 
@@ -198,7 +229,7 @@ func (it *item) reviewDelete(j *Job, have *etcdwalk.Entry) {
 	case have.ModRevision == it.seen, j.Digest(*have) == it.digests.Seen: // as the plan saw it, but for its status
 		it.seen, it.lost = have.ModRevision, false
 	default:
-		it.move(have.ModRevision, "it was written since the plan was made")
+		it.move(have.ModRevision, writtenSince)
 	}
 }
 

@@ -105,6 +105,7 @@ func (t *Tally) add(r Line) {
 type Plan struct {
 	Tally
 	complete bool // the pass came to its end
+	strict   bool // one key that has moved stops the apply
 }
 
 // Err tells why the plan must not be applied: an [etcdwalk.ErrRefused] if there are
@@ -118,6 +119,8 @@ func (p Plan) Err() error {
 		return fmt.Errorf("%s refused%.0w", told(p.Counts[Refused], "is", "are"), etcdwalk.ErrRefused)
 	case p.Counts[Conflicting] > 0:
 		return fmt.Errorf("%s in the cluster%.0w", told(p.Counts[Conflicting], "differs", "differ"), ErrConflict)
+	case p.strict && p.Counts[Moved] > 0:
+		return fmt.Errorf("%s moved since the plan was made%.0w", told(p.Counts[Moved], "has", "have"), ErrConflict)
 	}
 	return nil
 }

@@ -77,11 +77,15 @@ func (p *pass) land() error {
 	b := p.air[0]
 	p.air = p.air[1:]
 	<-b.done
-	err := b.err
+	var untold error // the first reason is enough
 	for _, it := range b.items {
-		if failed := p.tell(it); failed != nil {
-			err = errors.Join(err, failed)
+		if err := p.tell(it); untold == nil {
+			untold = err
 		}
+	}
+	err := b.err
+	if untold != nil {
+		err = errors.Join(err, untold)
 	}
 	p.ready = b.ended.Add(p.pace.note(b.took))
 	b.clear()

@@ -116,7 +116,7 @@ func (j Job) Plan(ctx context.Context) (Plan, error) {
 	if err == nil {
 		err = j.File.End()
 	}
-	return Plan{Tally: p.tally, complete: err == nil}, err
+	return Plan{Tally: p.tally, complete: err == nil, strict: j.Policy == Fail}, err
 }
 
 // Apply walks the source again, beside the lines of the plan, and writes what is to be written

@@ -24,7 +24,7 @@ import (
 )
 
 const (
-	planEnding, archiveEnding = ".plan", ".zip.age"
+	planEnding, archiveEnding, doneEnding = ".plan", ".zip.age", ".done"
 	// stamp begins the names, so that they are in the order of the changes.
 	stamp = "20060102T150405.000000Z"
 	// kept is how many changes can be taken back.
@@ -56,15 +56,18 @@ type Change struct {
 	Layout *kube.Layout
 }
 
-// Keep saves what a change is about to take away, and returns the name by which it can be
-// taken back. Nothing has that name before all of it is durable. The oldest beyond ten are
-// removed.
-func (k Keeper) Keep(ctx context.Context, c Change) (string, error) {
+// Keep saves what a change is about to take away. Nothing has a name by which it could be taken
+// back before all of it is durable.
+func (k Keeper) Keep(ctx context.Context, c Change) (*Record, error) {
 	name, err := k.keep(ctx, c)
 	if err != nil {
-		return "", fmt.Errorf("keep what the restore is about to take away (--no-undo keeps nothing): %w", err)
+		return nil, fmt.Errorf("keep what is about to be taken away (--no-undo keeps nothing): %w", err)
 	}
-	return name, k.expire(ctx)
+	done, err := journal.Temporary("")
+	if err == nil {
+		err = done.Begin(nil, c.Seal)
+	}
+	return &Record{Name: name, keeper: k, done: done}, err
 }
 
 func (k Keeper) keep(ctx context.Context, c Change) (string, error) {
@@ -175,12 +178,14 @@ func (k Keeper) copy(ctx context.Context, out etcdwalk.Sink, c Change, keys [][]
 type Kept struct {
 	Name string `json:"name"`
 	Header
+	// Ended: what it has touched is known. Else it was interrupted, or is under way.
+	Ended bool `json:"ended"`
 }
 
 // List tells which changes can be taken back, the newest first. What their plans say of
 // themselves is not proven.
 func List(ctx context.Context, store remote.Store) ([]Kept, error) {
-	names, err := names(ctx, store)
+	names, ended, err := names(ctx, store)
 	if err != nil {
 		return nil, err
 	}
@@ -194,16 +199,37 @@ func List(ctx context.Context, store remote.Store) ([]Kept, error) {
 		if err := errors.Join(err, plan.Close()); err != nil {
 			return all[:i], err
 		}
-		all[i] = Kept{name, header}
+		all[i] = Kept{name, header, ended[name]}
 	}
 	return all, nil
 }
 
-// openPlan copies the plan of a change into a file without a name.
-func openPlan(ctx context.Context, store remote.Store, name string) (plan *journal.File, err error) {
-	kept, err := store.Open(ctx, name+planEnding)
+// openPlan opens the plan of a change.
+func openPlan(ctx context.Context, store remote.Store, name string) (*journal.File, error) {
+	plan, err := openFile(ctx, store, name+planEnding)
 	if err != nil {
-		return nil, fmt.Errorf("open the plan of %s: %w", name, err)
+		return nil, fmt.Errorf("open the plan of %s (kubeferry undo --list shows what can be taken back): %w", name, err)
+	}
+	return plan, nil
+}
+
+// openDone opens what tells which keys a change has touched; nil if it has no end.
+func openDone(ctx context.Context, store remote.Store, name string) (*journal.File, error) {
+	done, err := openFile(ctx, store, name+doneEnding)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find out what %s has touched: %w", name, err)
+	}
+	return done, nil
+}
+
+// openFile copies a file into one without a name.
+func openFile(ctx context.Context, store remote.Store, name string) (file *journal.File, err error) {
+	kept, err := store.Open(ctx, name)
+	if err != nil {
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
 	return journal.Copy("", io.NewSectionReader(kept, 0, kept.Size()))
@@ -220,14 +246,19 @@ func headerOf(plan *journal.File, name string) (h Header, err error) {
 	return h, nil
 }
 
-// names are those of the changes that can be taken back, the newest first.
-func names(ctx context.Context, store remote.Store) (all []string, _ error) {
+// names are those of the changes that can be taken back, the newest first, and which of them
+// have come to their end.
+func names(ctx context.Context, store remote.Store) (all []string, ended map[string]bool, _ error) {
+	ended = map[string]bool{}
 	for info, err := range store.List(ctx, "") {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil
+			return nil, nil, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("list what can be taken back: %w", err)
+			return nil, nil, fmt.Errorf("list what can be taken back: %w", err)
+		}
+		if name, is := strings.CutSuffix(info.Name, doneEnding); is {
+			ended[name] = true
 		}
 		name, is := strings.CutSuffix(info.Name, planEnding)
 		if _, err := time.Parse(stamp, name[:min(len(name), len(stamp))]); is && err == nil {
@@ -235,21 +266,29 @@ func names(ctx context.Context, store remote.Store) (all []string, _ error) {
 		}
 	}
 	slices.Reverse(all)
-	return all, nil
+	return all, ended, nil
 }
 
 // expire removes the oldest changes beyond ten: first their plans, without which nothing
 // shows them.
 func (k Keeper) expire(ctx context.Context) error {
-	all, err := names(ctx, k.Store)
+	all, _, err := names(ctx, k.Store)
 	if err != nil {
 		return err
 	}
 	for _, old := range all[min(kept, len(all)):] {
-		for _, ending := range []string{planEnding, archiveEnding} {
-			if err := k.Store.Remove(ctx, old+ending); err != nil && !errors.Is(err, fs.ErrNotExist) { // another was faster
-				return fmt.Errorf("remove %s, which is older than %d others: %w", old, kept, err)
-			}
+		if err := k.forget(ctx, old); err != nil {
+			return fmt.Errorf("%s is older than %d others: %w", old, kept, err)
+		}
+	}
+	return nil
+}
+
+// forget removes a change.
+func (k Keeper) forget(ctx context.Context, name string) error {
+	for _, ending := range []string{planEnding, archiveEnding, doneEnding} {
+		if err := k.Store.Remove(ctx, name+ending); err != nil && !errors.Is(err, fs.ErrNotExist) { // another was faster, or there is none
+			return fmt.Errorf("remove %s: %w", name+ending, err)
 		}
 	}
 	return nil

@@ -29,6 +29,8 @@ type world struct {
 	keeper undo.Keeper
 	id     crypt.Identity
 	query  kube.Query
+	// interrupted: changes have no end.
+	interrupted bool
 }
 
 func newWorld(t *testing.T, there ...etcdwalk.Entry) *world {
@@ -93,11 +95,19 @@ func (w *world) change(t *testing.T, meddle func(), entries ...etcdwalk.Entry) r
 		t.Fatal(err)
 	}
 	meddle()
-	if _, err := w.keeper.Keep(t.Context(), undo.Change{Plan: file, Seal: seal, Target: w.target, View: walktest.NewView(), Layout: w.query.Layout()}); err != nil {
+	record, err := w.keeper.Keep(t.Context(), undo.Change{Plan: file, Seal: seal, Target: w.target, View: walktest.NewView(), Layout: w.query.Layout()})
+	if err != nil {
 		t.Fatal(err)
 	}
+	j.Report = record.Add
 	done, err := j.Apply(t.Context(), plan)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if w.interrupted {
+		return done
+	}
+	if _, err := record.End(t.Context(), done.Counts); err != nil {
 		t.Fatal(err)
 	}
 	return done
@@ -182,11 +192,11 @@ func TestTenChangesAreKept(t *testing.T) {
 		w.change(t, nothing, text("a", fmt.Sprint("hunter", i)))
 	}
 	all, err := undo.List(t.Context(), w.store)
-	if err != nil || len(all) != 10 || !all[0].Made.After(all[9].Made) {
+	if err != nil || len(all) != 10 || !all[0].Ended || !all[0].Made.After(all[9].Made) {
 		t.Fatalf("%v, %v", all, err)
 	}
 	names := remotetest.Names(t, w.store, "")
-	if len(names) != 20 {
+	if len(names) != 30 {
 		t.Errorf("%d objects", len(names))
 	}
 	for _, name := range names {
@@ -272,4 +282,56 @@ func TestAddressesAreLeftToAPIServers(t *testing.T) {
 		t.Errorf("%v", done.Counts)
 	}
 	w.holds(t, address, bitmap)
+}
+
+// What somebody else has made as the change would have made it is theirs, unless the change was
+// interrupted and nobody knows.
+func TestWhatTheChangeHasNotTouched(t *testing.T) {
+	for _, interrupted := range []bool{false, true} {
+		w := newWorld(t)
+		w.interrupted = interrupted
+		done := w.change(t, func() { w.target.Put(string(text("a", "").Key), string(text("a", "1").Value)) }, text("a", "1"), text("b", "1"))
+		if done.Counts[replay.Unchanged] != 1 || done.Counts[replay.Created] != 1 {
+			t.Fatalf("%v", done.Counts)
+		}
+		w.back(t)
+		if interrupted {
+			w.holds(t)
+		} else {
+			w.holds(t, text("a", "1"))
+		}
+	}
+}
+
+// A change that touched nothing is not kept.
+func TestAChangeThatTouchedNothing(t *testing.T) {
+	w := newWorld(t)
+	w.change(t, func() { w.target.Put(string(text("a", "").Key), string(text("a", "theirs").Value)) }, text("a", "1"))
+	if names := remotetest.Names(t, w.store, ""); len(names) != 0 {
+		t.Errorf("%v", names)
+	}
+}
+
+// An undo that was interrupted is gone on with, and is not taken back itself.
+func TestAnUndoThatWasInterrupted(t *testing.T) {
+	w := newWorld(t, text("a", "1"))
+	w.change(t, nothing, text("a", "2"), text("b", "2"))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	u := undo.Undo{Store: w.store, Name: undo.Latest, Identities: []crypt.Identity{w.id}, Cluster: w, Target: w.target, Query: w.query, Keeper: &w.keeper, Spool: t.TempDir()}
+	p, err := u.Plan(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.target.BeforeApply = func(int, []etcdwalk.Write) { cancel() }
+	w.target.Inject = func(int, etcdwalk.Write) walktest.Fault { return walktest.Unavailable }
+	if _, err := u.Apply(ctx, p); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	w.target.BeforeApply, w.target.Inject = nil, nil
+	w.back(t)
+	w.holds(t, text("a", "1"))
 }

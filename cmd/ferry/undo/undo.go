@@ -26,7 +26,7 @@ const Latest = "latest"
 type Header struct {
 	Made   time.Time           `json:"made"`
 	Target []etcdwalk.Identity `json:"target"`
-	Etcd   string              `json:"etcd"`             // its cluster id, which counts where there is no kube-system
+	Etcd   string              `json:"etcd"`             // its cluster id
 	Undoes string              `json:"undoes,omitempty"` // the name of the change that it takes back
 }
 
@@ -114,6 +114,14 @@ func (p *Planned) Close() error {
 	return err
 }
 
+// What names the change that is taken back.
+func (p *Planned) What() string {
+	if undone := p.change.header.Undoes; undone != "" {
+		return p.Change + " (an undo of " + undone + ")"
+	}
+	return p.Change
+}
+
 // Name is how kubectl calls what lies under a key.
 func (p *Planned) Name(key []byte) string { return p.layout.Name(key) }
 
@@ -134,6 +142,9 @@ func (u Undo) job(ctx context.Context, p *Planned) (job replay.Job, err error) {
 		return job, fmt.Errorf("write the header of the plan: %w", err)
 	}
 	still := &still{view: source, digest: digest, query: u.Query, layout: p.layout, rules: rules}
+	if err := still.settled(ctx, p.view); err != nil {
+		return job, err
+	}
 	job = replay.Job{
 		Source: source, Selections: source.selections(), Target: u.Target, Policy: replay.Overwrite, Regrant: true, QPS: u.QPS,
 		Header: header, Seal: p.change.seal, Digest: digest, Report: u.Report,
@@ -148,16 +159,25 @@ func (u Undo) job(ctx context.Context, p *Planned) (job replay.Job, err error) {
 // Apply does what was planned, as far as it still holds. The summary is true whatever the
 // error.
 func (u Undo) Apply(ctx context.Context, p *Planned) (replay.Summary, error) {
-	if u.Keeper != nil {
+	var record *Record
+	if u.Keeper != nil && p.Counts[replay.Created]+p.Counts[replay.Replaced]+p.Counts[replay.Deleted] > 0 {
 		var err error
-		p.Kept, err = u.Keeper.Keep(ctx, Change{Plan: p.job.File, Seal: p.job.Seal, Target: u.Target, View: p.view, Info: p.Target, Layout: p.layout})
+		record, err = u.Keeper.Keep(ctx, Change{Plan: p.job.File, Seal: p.job.Seal, Target: u.Target, View: p.view, Info: p.Target, Layout: p.layout})
 		if err != nil {
 			return replay.Summary{Tally: replay.Tally{Counts: replay.Counts{replay.Unreached: p.Counts.Total()}}}, err
 		}
 	}
 	job := p.job
-	job.Report = p.noting(u.Report)
-	return job.Apply(ctx, p.Plan)
+	job.Report = p.noting(func(line replay.Line) error {
+		if err := record.Add(line); err != nil || u.Report == nil {
+			return err
+		}
+		return u.Report(line)
+	})
+	done, err := job.Apply(ctx, p.Plan)
+	var errEnd error
+	p.Kept, errEnd = record.End(ctx, done.Counts)
+	return done, errors.Join(err, errEnd)
 }
 
 // A change is one that was kept.
@@ -165,6 +185,7 @@ type change struct {
 	name   string
 	header Header
 	plan   *journal.File
+	done   *journal.File // what it has touched; nil: it has no end
 	object remote.Object // the archive
 	reader *archive.Reader
 	seal   []byte
@@ -181,7 +202,11 @@ func (u Undo) find(ctx context.Context, target etcdwalk.Info) (string, error) {
 		return "", err
 	}
 	for _, one := range all {
-		if one.Is(target) {
+		switch {
+		case !one.Is(target):
+		case one.Undoes != "" && !one.Ended: // it was interrupted: what it takes back is not through
+			return one.Undoes, nil
+		default:
 			return one.Name, nil
 		}
 	}
@@ -222,14 +247,22 @@ func (u Undo) open(ctx context.Context, target etcdwalk.Info) (_ *change, err er
 		c.seal = bytes.Clone(e.Value)
 	}
 	c.plan.Unseal(c.seal)
+	if c.done, err = openDone(ctx, u.Store, c.name); err != nil {
+		return nil, err
+	}
+	if c.done != nil {
+		c.done.Unseal(c.seal)
+	}
 	c.header, err = headerOf(c.plan, c.name)
 	return c, err
 }
 
 func (c *change) close() error {
 	var err error
-	if c.plan != nil {
-		err = c.plan.Close()
+	for _, file := range []*journal.File{c.plan, c.done} {
+		if file != nil {
+			err = errors.Join(err, file.Close())
+		}
 	}
 	if c.object != nil {
 		err = errors.Join(err, c.object.Close())
@@ -238,10 +271,9 @@ func (c *change) close() error {
 }
 
 // Is tells whether a cluster is the one that was changed.
+// An etcd that was filled from an archive of the cluster has its kube-system too, and not its
+// changes; and a change may have brought the kube-system.
 func (h Header) Is(target etcdwalk.Info) bool {
-	known := false
-	for _, id := range target.Identities {
-		known = known || id.State != etcdwalk.IdentityNone
-	}
-	return slices.Equal(h.Target, target.Identities) && (known || h.Etcd == target.ClusterID.String())
+	none := !slices.ContainsFunc(h.Target, func(id etcdwalk.Identity) bool { return id.State != etcdwalk.IdentityNone })
+	return h.Etcd == target.ClusterID.String() && (none || slices.Equal(h.Target, target.Identities))
 }

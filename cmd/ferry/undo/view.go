@@ -41,6 +41,7 @@ type before struct {
 	layout  *kube.Layout
 	seed    maphash.Seed
 	touched map[uint64]touch
+	spaces  [][]byte         // Namespaces that the change has made
 	runs    []etcdwalk.Range // from the first key of a run to its last
 }
 
@@ -49,6 +50,10 @@ var _ etcdwalk.View = (*before)(nil)
 // view is what the keys of the change held before it.
 func (c *change) view(digest func(etcdwalk.Entry) journal.Digest, layout *kube.Layout) (*before, error) {
 	b := &before{Reader: c.reader, plan: c.plan, digest: digest, layout: layout, seed: maphash.MakeSeed(), touched: map[uint64]touch{}}
+	wrote, err := b.wrote(c.done)
+	if err != nil {
+		return nil, err
+	}
 	for _, first := range []bool{true, false} {
 		var last []byte
 		for line, err := range c.plan.Lines() {
@@ -56,7 +61,7 @@ func (c *change) view(digest func(etcdwalk.Entry) journal.Digest, layout *kube.L
 				return nil, err
 			}
 			t := touch{made: line.Wanted, fate: b.fateOf(line)}
-			if t.fate == 0 || first != (t.fate == created && layout.Classify(line.Key).Kind == "namespaces") {
+			if t.fate == 0 || wrote != nil && !wrote[b.hash(line.Key)] || first != (t.fate == created && layout.Classify(line.Key).Kind == "namespaces") {
 				continue
 			}
 			if last == nil || bytes.Compare(line.Key, last) <= 0 {
@@ -67,10 +72,27 @@ func (c *change) view(digest func(etcdwalk.Entry) journal.Digest, layout *kube.L
 			if _, twice := b.touched[b.hash(line.Key)]; twice {
 				return nil, fmt.Errorf("key %q is twice in the plan%.0w", line.Key, journal.ErrDamaged)
 			}
-			b.touched[b.hash(line.Key)] = t
+			if b.touched[b.hash(line.Key)] = t; first {
+				b.spaces = append(b.spaces, line.Key)
+			}
 		}
 	}
 	return b, nil
+}
+
+// wrote are the keys that the change has touched, by their hashes; nil: that is not known.
+func (b *before) wrote(done *journal.File) (map[uint64]bool, error) {
+	if done == nil {
+		return nil, nil
+	}
+	keys := map[uint64]bool{}
+	for line, err := range done.Lines() {
+		if err != nil {
+			return nil, err
+		}
+		keys[b.hash(line.Key)] = true
+	}
+	return keys, nil
 }
 
 // fateOf is what a line says that became of a key; 0: nothing that is to be taken back. What
@@ -127,10 +149,12 @@ func (b *before) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[etc
 				case err != nil:
 					yield(etcdwalk.Entry{}, err)
 					return
-				case !more || !bytes.Equal(had.Key, line.Key) || b.digest(had) != line.Seen:
-					continue // it had moved before the change could touch it
+				case !more || !bytes.Equal(had.Key, line.Key) || had.ModRevision != line.Revision && b.digest(had) != line.Seen:
+					// It had moved before the change could touch it: there is nothing to put back.
+				default:
+					e = had
 				}
-				e = had
+				e.ModRevision = 0 // that of the cluster tells more
 			}
 			if !yield(e, nil) {
 				return

@@ -55,15 +55,6 @@ func Temporary(folder string) (*File, error) {
 	return made(f), nil
 }
 
-// Create makes a file at a path where none is, for its owner only.
-func Create(path string) (*File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("make a file for the plan: %w", classed(err))
-	}
-	return made(f), nil
-}
-
 // Copy makes a file in a folder ("": the system's) that no name leads to, with what is read of
 // a file that was written, to be read.
 func Copy(folder string, from io.Reader) (*File, error) {
@@ -81,15 +72,6 @@ func Copy(folder string, from io.Reader) (*File, error) {
 func (j *File) CopyTo(w io.Writer) error {
 	_, err := io.Copy(w, io.NewSectionReader(j.f, 0, 1<<62))
 	return j.failed("copy", err)
-}
-
-// Open opens a file to be read.
-func Open(path string) (*File, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("open the file of a plan: %w", err)
-	}
-	return &File{f: f, name: path}, nil
 }
 
 func made(f *os.File) *File {
@@ -215,16 +197,8 @@ func (j *File) Size() (int64, error) {
 	return info.Size(), nil
 }
 
-// Sync makes what was written durable.
-func (j *File) Sync() error { return j.failed("sync", j.f.Sync()) }
-
 // Close lets go of the file.
 func (j *File) Close() error { return j.failed("close", j.f.Close()) }
-
-// Discard closes the file and takes it away.
-func (j *File) Discard() error {
-	return j.failed("take away", errors.Join(j.f.Close(), os.Remove(j.name)))
-}
 
 func (j *File) failed(doing string, err error) error {
 	if err == nil {

@@ -146,30 +146,19 @@ func TestATemporaryFileHasNoName(t *testing.T) {
 // whole is a file of a plan as text.
 func whole(t testing.TB) []byte {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "plan")
-	f, err := journal.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := temporary(t)
 	write(t, f, object(1), journal.Line{Key: []byte("/registry/secrets/a/b"), Fate: "created", Wanted: journal.Digest{3}}, object(2))
-	if err := f.Close(); err != nil {
+	var text bytes.Buffer
+	if err := f.CopyTo(&text); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
+	return text.Bytes()
 }
 
 // opened reads a file of this text.
 func opened(t testing.TB, text []byte) ([]journal.Line, error) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "plan")
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	f, err := journal.Open(path)
+	f, err := journal.Copy(t.TempDir(), bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,11 +214,7 @@ func TestAFileThatWasEditedIsDamaged(t *testing.T) {
 }
 
 func TestAnotherKeyDoesNotOpenTheSeal(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "plan")
-	if err := os.WriteFile(path, whole(t), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	f, err := journal.Open(path)
+	f, err := journal.Copy(t.TempDir(), bytes.NewReader(whole(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,27 +226,6 @@ func TestAnotherKeyDoesNotOpenTheSeal(t *testing.T) {
 		t.Error(err)
 	}
 	if err := f.Close(); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestAFileThatIsThereIsSomebodys: it is not written over.
-func TestAFileThatIsThereIsSomebodys(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "plan")
-	f, err := journal.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Error(info.Mode(), err)
-	}
-	if _, err := journal.Create(path); !errors.Is(err, os.ErrExist) {
-		t.Error(err)
-	}
-	if err := f.Discard(); err != nil {
-		t.Error(err)
-	}
-	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
 }
