@@ -107,7 +107,7 @@ func (d *demo) play(ctx context.Context) error {
 	}
 	d.s.Data("\nAn accident: %d keys of namespace %s are deleted.\n  $ kubectl delete namespace %s", lost, demoNamespace, demoNamespace)
 	_, err = d.step(ctx, "Put back what is missing, and only that:",
-		"restore", "-n", demoNamespace, "--from", archive, "-i", identity, "--endpoints", d.server.Endpoint(), "--leases=regrant", "--allow", "derived", "--yes")
+		"restore", "-n", demoNamespace, "--from", archive, "-i", identity, "--endpoints", d.server.Endpoint(), "--leases=regrant", "--allow", "derived", "--undo-dir", filepath.Join(d.dir, "undo"), "--yes")
 	if err != nil {
 		return err
 	}
