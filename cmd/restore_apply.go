@@ -25,7 +25,7 @@ func (o *restoreOptions) story(target reached, query kube.Query) ferry.Restore {
 }
 
 func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r ferry.Restore, planned *ferry.Planned, report *report, watch *stopwatch) error {
-	writes := planned.Counts[replay.Created] + planned.Counts[replay.Replaced]
+	writes := planned.Counts.Changes()
 	if !o.yes && writes > 0 {
 		question := fmt.Sprintf("Create %s and replace %d in %s?", console.Count(planned.Counts[replay.Created], "key"), planned.Counts[replay.Replaced], cluster.Address)
 		sure, err := o.s.Confirm(ctx, question)
@@ -51,7 +51,7 @@ func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r fe
 	o.steps.Apply = watch.lap()
 	stop()
 	o.unmarked(planned)
-	written := done.Counts[replay.Created] + done.Counts[replay.Replaced]
+	written := done.Counts.Changes()
 	result := o.result(planned, done.Tally)
 	result.Applied, result.Undo = &done, planned.Kept
 	o.s.Result = result

@@ -18,7 +18,7 @@ func (o *undoOptions) take(ctx context.Context, cluster *flags.Cluster, u undo.U
 		return fmt.Errorf("nothing was written: %w", err)
 	}
 	o.show(cluster, p)
-	writes := changes(p.Counts)
+	writes := p.Counts.Changes()
 	if o.dryRun || writes == 0 {
 		return left(p.Counts)
 	}
@@ -40,7 +40,7 @@ func (o *undoOptions) take(ctx context.Context, cluster *flags.Cluster, u undo.U
 	}
 	if err != nil {
 		naming{o.s.Data, p}.examples(done.Tally)
-		return fmt.Errorf("%s written or deleted; kubeferry undo %s finishes the rest: %w", wereKeys(changes(done.Counts)), p.Change, err)
+		return fmt.Errorf("%s written or deleted; kubeferry undo %s finishes the rest: %w", wereKeys(done.Counts.Changes()), p.Change, err)
 	}
 	result.Watched, err = o.watch(ctx, u, p)
 	o.s.Result = result

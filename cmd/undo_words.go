@@ -30,7 +30,7 @@ type undoResult struct {
 func (o *undoOptions) show(cluster *flags.Cluster, p *undo.Planned) {
 	o.s.Result = undoResult{Change: p.Change, Made: p.Made, Target: p.Target, Plan: p.Tally, Keys: noteworthy(p.Tally)}
 	say := o.s.Data
-	if !o.yes && !o.dryRun && changes(p.Counts) > 0 { // a question follows, and nobody is to answer it blindly
+	if !o.yes && !o.dryRun && p.Counts.Changes() > 0 { // a question follows, and nobody is to answer it blindly
 		say = o.s.Notice
 	}
 	say("Target: %s", target(cluster, p.Target))
@@ -38,11 +38,6 @@ func (o *undoOptions) show(cluster *flags.Cluster, p *undo.Planned) {
 	names := naming{say, p}
 	names.examples(p.Tally)
 	names.of(p.Tally, replay.Created)
-}
-
-// changes is how many keys are written or deleted.
-func changes(counts replay.Counts) int64 {
-	return counts[replay.Created] + counts[replay.Replaced] + counts[replay.Deleted]
 }
 
 // left tells of what was left alone, or could not be done.

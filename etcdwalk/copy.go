@@ -3,6 +3,7 @@ package etcdwalk
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -78,6 +79,16 @@ func Any(ctx context.Context, view View, sel Selection) (bool, error) {
 		return err == nil, err
 	}
 	return false, ctx.Err()
+}
+
+// Holds is like [Any] where it is enough to know that there is something: what is too much to
+// be read is.
+func Holds(ctx context.Context, view View, sel Selection) (bool, error) {
+	found, err := Any(ctx, view, sel)
+	if errors.Is(err, ErrRefused) {
+		return true, nil
+	}
+	return found, err
 }
 
 // Order checks that keys come strictly ascending and inside the ranges that

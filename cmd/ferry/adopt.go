@@ -60,15 +60,9 @@ func (r Restore) adopt(ctx context.Context, p *Planned) (written int64, err erro
 }
 
 // madeMeanwhile tells whether a controller has made an object since the plan looked, as it
-// does of each namespace's certificate and account (kubernetes: pkg/controller/certificates/
-// rootcacertpublisher, pkg/controller/serviceaccount): nobody has written it, and nothing is
-// lost with it.
+// does of what is in each namespace: nobody has written it, and nothing is lost with it.
 func (p *Planned) madeMeanwhile(have etcdwalk.Entry) bool {
-	if have.CreateRevision <= p.Target.Revision {
-		return false
-	}
-	class := p.layout.Classify(have.Key)
-	return class.Kind == "configmaps" && class.Name == "kube-root-ca.crt" || class.Kind == "serviceaccounts" && class.Name == "default"
+	return have.CreateRevision > p.Target.Revision && p.layout.Furnishes(have.Key)
 }
 
 // ours tells whether what a key holds was made meanwhile, or is what adopt has made of an

@@ -9,7 +9,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kubeferry/kubeferry/cmd/ferry/undo"
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/need"
 )
 
 // A loss is an object that was written and did not stay as it was.
@@ -36,19 +38,10 @@ type Aftermath struct {
 // maxLosses bounds what is remembered by name.
 const maxLosses = 1000
 
-// lookAt are the moments after an apply at which what was written is looked at. The
-// garbage collector took up to six seconds, controllers one.
-var lookAt = [...]time.Duration{time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second}
-
 // Alive tells whether API servers keep signs of life in the target. That there are none
 // proves nothing.
 func (p *Planned) Alive(ctx context.Context) (bool, error) {
-	signs := p.layout.LiveSigns()
-	now, err := p.cluster.Open(ctx, etcdwalk.Newest, signs) // what the plan saw may be compacted
-	if err != nil {
-		return false, fmt.Errorf("look for signs of API servers: %w", err)
-	}
-	return holds(ctx, now, etcdwalk.Selection{Ranges: signs})
+	return p.layout.Alive(ctx, p.cluster) // what the plan saw may be compacted
 }
 
 // Watch looks again, until the time is over, at what an apply has just written, and tells
@@ -56,8 +49,8 @@ func (p *Planned) Alive(ctx context.Context) (bool, error) {
 func (r Restore) Watch(ctx context.Context, p *Planned, during time.Duration) (Aftermath, error) {
 	w := &watching{r: r, p: p, lost: map[string]loss{}, expected: map[string]loss{}, counted: map[uint64]bool{}}
 	begun, looks := time.Now(), 0
-	moments := slices.DeleteFunc(slices.Clone(lookAt[:]), func(at time.Duration) bool { return at >= during })
-	for i, at := range append(moments, during) {
+	moments := undo.Moments(during)
+	for i, at := range moments {
 		told(r.Progress)(Watching, int64(time.Since(begun)/time.Second), int64(during/time.Second))
 		select {
 		case <-ctx.Done():
@@ -66,7 +59,7 @@ func (r Restore) Watch(ctx context.Context, p *Planned, during time.Duration) (A
 		}
 		err := w.look(ctx, looks > 0)
 		switch {
-		case errors.Is(err, etcdwalk.ErrUnavailable) && i < len(moments):
+		case errors.Is(err, etcdwalk.ErrUnavailable) && i < len(moments)-1:
 			continue // the last look counts
 		case err != nil:
 			return w.told(time.Since(begun), looks), fmt.Errorf("look again at what was written: %w", err)
@@ -209,7 +202,7 @@ func (w *watching) replaced(ctx context.Context, want, have etcdwalk.Entry) {
 	switch {
 	case errOurs != nil || errTheirs != nil:
 		// a value that cannot be read may have been encrypted anew
-	case ours.UID != theirs.UID && w.p.layout.Classify(want.Key).Kind == addressKind:
+	case ours.UID != theirs.UID && w.p.layout.Classify(want.Key).Kind == need.AddressKind:
 		w.expect(want, "made anew", addressAnew)
 	case ours.UID != theirs.UID:
 		w.lose(want, "another is in its place", "its UID is "+theirs.UID+", and "+ours.UID+" was restored: a controller, or somebody, made it anew")

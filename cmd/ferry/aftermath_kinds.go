@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/need"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 )
 
@@ -19,10 +20,7 @@ var passives = []string{
 // An API server that sees an address before its Service deletes it, if it is old, and makes it
 // anew as soon as it sees the Service (kubernetes: pkg/registry/core/service/ipallocator/
 // controller/repairip.go).
-const (
-	addressKind = "ipaddresses.networking.k8s.io"
-	addressAnew = "the API server makes an address anew for its Service"
-)
+const addressAnew = "the API server makes an address anew for its Service"
 
 // passive tells whether one look at an object is enough.
 func (p *Planned) passive(e etcdwalk.Entry) bool {
@@ -45,7 +43,7 @@ func (p *Planned) expected(ctx context.Context, e etcdwalk.Entry) string {
 	if e.Lease != 0 {
 		return "its lease has run out"
 	}
-	if kind == addressKind {
+	if kind == need.AddressKind {
 		return addressAnew
 	}
 	if kind == "nodes" {

@@ -60,10 +60,10 @@ func ChooseAPI(ctx context.Context, layout *kube.Layout, candidates []Candidate)
 func (c *Candidate) look(ctx context.Context, layout *kube.Layout) error {
 	view, err := c.Source.Open(ctx, etcdwalk.Newest, layout.Scope())
 	if err == nil {
-		c.keys, err = holds(ctx, view, etcdwalk.Selection{Ranges: layout.Scope()})
+		c.keys, err = etcdwalk.Holds(ctx, view, etcdwalk.Selection{Ranges: layout.Scope()})
 	}
 	if err == nil && c.keys {
-		c.signs, err = holds(ctx, view, etcdwalk.Selection{Ranges: layout.LiveSigns()})
+		c.signs, err = etcdwalk.Holds(ctx, view, etcdwalk.Selection{Ranges: layout.LiveSigns()})
 	}
 	if errors.Is(err, etcdwalk.ErrDenied) {
 		c.denied, err = err, nil
@@ -77,13 +77,4 @@ func namesOf(candidates []Candidate) string {
 		names = append(names, string(c.API))
 	}
 	return strings.Join(names, " and ")
-}
-
-// holds tells whether a view has a key that is selected.
-func holds(ctx context.Context, view etcdwalk.View, sel etcdwalk.Selection) (bool, error) {
-	found, err := etcdwalk.Any(ctx, view, sel)
-	if errors.Is(err, etcdwalk.ErrRefused) { // it is too much to be read: so there is something
-		return true, nil
-	}
-	return found, err
 }

@@ -52,8 +52,8 @@ func (r Restore) header(p *Planned) plannedHeader {
 	return h
 }
 
-// bind gives a job the file that binds its apply to its plan: one that the caller wants
-// kept, or one that nobody else can read.
+// bind gives a job the file that binds its apply to its plan, which nobody else can read or
+// alter; one that the caller wants kept is a copy.
 func (r Restore) bind(ctx context.Context, p *Planned) (err error) {
 	h := r.header(p)
 	if r.given != nil {
@@ -216,7 +216,7 @@ func (g *givenPlan) of(now plannedHeader, target etcdwalk.Info) error {
 // could be put back.
 func (r Restore) remember(ctx context.Context, p *Planned) (err error) {
 	p.record = nil
-	if r.Keeper == nil || r.Scenario == kube.ScenarioNew || p.Counts[replay.Created]+p.Counts[replay.Replaced] == 0 {
+	if r.Keeper == nil || r.Scenario == kube.ScenarioNew || p.Counts.Changes() == 0 {
 		return nil
 	}
 	p.record, err = r.Keeper.Keep(ctx, undo.Change{Plan: p.job.File, Seal: p.job.Seal, Target: r.Target, View: p.target, Info: p.Target, Layout: p.layout})

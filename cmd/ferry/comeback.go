@@ -44,7 +44,7 @@ func (c *comeback) look(ctx context.Context, target etcdwalk.Target) error {
 
 // add takes what became of a key.
 func (c *comeback) add(line replay.Line) {
-	if len(c.waiting) == 0 || line.Fate != replay.Created && line.Fate != replay.Replaced {
+	if len(c.waiting) == 0 || !line.Fate.Changes() {
 		return
 	}
 	delete(c.waiting, string(line.Key))

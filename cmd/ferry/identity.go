@@ -43,7 +43,7 @@ func (r Restore) pairs(ctx context.Context, p *Planned) ([]pair, error) {
 		}
 		found := false
 		if slices.Contains(p.layout.Prefixes(), id.Prefix) {
-			if found, err = holds(ctx, p.source, p.sel.Within(etcdwalk.Ranges{etcdwalk.Prefix(id.Prefix)})); err != nil {
+			if found, err = etcdwalk.Holds(ctx, p.source, p.sel.Within(etcdwalk.Ranges{etcdwalk.Prefix(id.Prefix)})); err != nil {
 				return nil, err
 			}
 		}

@@ -42,7 +42,7 @@ type unmarked struct {
 func (m *marks) add(ctx context.Context, line replay.Line) {
 	ports, some := m.p.allotted.ports[string(line.Key)]
 	switch {
-	case some && (line.Fate == replay.Created || line.Fate == replay.Replaced):
+	case some && line.Fate.Changes():
 		prefix := m.p.layout.Classify(line.Key).Prefix
 		m.due[prefix] = append(m.due[prefix], ports...)
 	case len(m.due) > 0 && m.p.layout.Classify(line.Key).Kind != "services":

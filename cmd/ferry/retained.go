@@ -96,7 +96,7 @@ func (r Restore) retainSome(ctx context.Context, p *Planned, volumes []etcdwalk.
 
 // retains takes what is to become of a key.
 func (p *Planned) retains(line replay.Line) {
-	if _, is := p.retained[string(line.Key)]; is && (line.Fate == replay.Created || line.Fate == replay.Replaced) {
+	if _, is := p.retained[string(line.Key)]; is && line.Fate.Changes() {
 		p.Retained = append(p.Retained, bytes.Clone(line.Key))
 	}
 }

@@ -32,7 +32,7 @@ const defaultQuota = 2 << 30
 // caller says, or else a doubt if it may be etcd's default.
 func (r Restore) room(ctx context.Context, p *Planned) error {
 	view, ok := p.target.(roomy)
-	keys := p.Counts[replay.Created] + p.Counts[replay.Replaced]
+	keys := p.Counts.Changes()
 	if !ok || keys == 0 {
 		return nil
 	}
@@ -67,7 +67,7 @@ func newProbes(p *Planned) *probes { return &probes{p: p, seen: map[string]bool{
 
 // add takes what would become of a key.
 func (s *probes) add(line replay.Line) {
-	if line.Fate != replay.Created && line.Fate != replay.Replaced || len(s.keys) == mostProbes {
+	if !line.Fate.Changes() || len(s.keys) == mostProbes {
 		return
 	}
 	class := s.p.layout.Classify(line.Key)

@@ -124,7 +124,7 @@ func (w *written) hash(key []byte) uint64 { return maphash.Bytes(w.seed, key) }
 
 // add takes what became of a key.
 func (w *written) add(line replay.Line) {
-	if line.Fate != replay.Created && line.Fate != replay.Replaced {
+	if !line.Fate.Changes() {
 		return
 	}
 	w.keys.add(w.hash(line.Key), line.Revision)

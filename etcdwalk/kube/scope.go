@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"context"
+	"fmt"
 	"slices"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
@@ -17,6 +19,25 @@ func (l *Layout) Namespaces() etcdwalk.Ranges { return etcdwalk.Union(l.under(na
 // reconciler).
 func (l *Layout) LiveSigns() etcdwalk.Ranges {
 	return etcdwalk.Union(slices.Concat(l.under("masterleases"), l.under("peerserverleases"))...)
+}
+
+// Alive tells whether API servers keep signs of life in a cluster. That there are none proves
+// nothing.
+func (l *Layout) Alive(ctx context.Context, cluster etcdwalk.Source) (bool, error) {
+	signs := l.LiveSigns()
+	now, err := cluster.Open(ctx, etcdwalk.Newest, signs)
+	if err != nil {
+		return false, fmt.Errorf("look for signs of API servers: %w", err)
+	}
+	return etcdwalk.Holds(ctx, now, etcdwalk.Selection{Ranges: signs})
+}
+
+// Furnishes tells whether controllers make an object of this name in each namespace: its
+// certificate and its account (kubernetes: pkg/controller/certificates/rootcacertpublisher,
+// pkg/controller/serviceaccount).
+func (l *Layout) Furnishes(key []byte) bool {
+	class := l.Classify(key)
+	return class.Kind == "configmaps" && class.Name == "kube-root-ca.crt" || class.Kind == "serviceaccounts" && class.Name == "default"
 }
 
 // Heartbeats are the keys that API servers write again and again while they run: their

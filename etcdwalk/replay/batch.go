@@ -174,7 +174,7 @@ func (it *item) settled() bool { return it.Fate != "" && !it.pending() }
 
 // pending tells whether the item is still to be written.
 func (it *item) pending() bool {
-	return !it.arrived && it.Fate.changes()
+	return !it.arrived && it.Fate.Changes()
 }
 
 // lose notes that nobody knows what became of the last write.

@@ -39,7 +39,7 @@ func (p *pass) follow(it *item) error {
 	}
 	made := Fate(line.Fate)
 	altered := line.Revision == it.Revision && (made != it.Fate || line.Seen != it.digests.Seen || line.Wanted != it.digests.Wanted)
-	if line.Revision != it.Revision && (made == Created || made == Replaced) && !it.settledAs(Excluded, Leased, Expired) {
+	if line.Revision != it.Revision && made.Changes() && made != Deleted && !it.settledAs(Excluded, Leased, Expired) {
 		altered = line.Wanted != p.Digest(it.want)
 	}
 	if altered {
@@ -62,7 +62,7 @@ func (it *item) since(line journal.Line) {
 	made, revision := Fate(line.Fate), it.Revision
 	switch {
 	case it.Fate == Unchanged, made == Skipped && it.Fate == Skipped: // as it is to be, or to stay
-	case made.changes() && line.Revision > 0 && revision > 0 && it.held == line.Seen:
+	case made.Changes() && line.Revision > 0 && revision > 0 && it.held == line.Seen:
 		it.Line, it.digests = Line{Fate: made, Reason: line.Reason, Revision: revision}, line
 	case revision == 0:
 		it.move(0, deletedSince)

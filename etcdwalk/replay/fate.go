@@ -30,8 +30,8 @@ const (
 	Unreached   Fate = "not reached" // the apply stopped before it
 )
 
-// changes tells whether the target is written to.
-func (f Fate) changes() bool { return f == Created || f == Replaced || f == Deleted }
+// Changes tells whether the target is written to.
+func (f Fate) Changes() bool { return f == Created || f == Replaced || f == Deleted }
 
 // ErrConflict is an error of a job, beside those of its source and target: under the
 // policy Fail, the target holds another value.
@@ -61,6 +61,9 @@ func (c Counts) Total() int64 {
 	}
 	return total
 }
+
+// Changes is the number of keys under which the target is written to.
+func (c Counts) Changes() int64 { return c[Created] + c[Replaced] + c[Deleted] }
 
 // A Tally sums up the lines of a pass.
 type Tally struct {

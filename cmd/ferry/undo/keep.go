@@ -102,7 +102,7 @@ func taken(plan *journal.File) ([][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if fate := replay.Fate(line.Fate); line.Revision > 0 && (fate == replay.Created || fate == replay.Replaced || fate == replay.Deleted) {
+		if fate := replay.Fate(line.Fate); line.Revision > 0 && fate.Changes() {
 			keys = append(keys, line.Key)
 		}
 	}

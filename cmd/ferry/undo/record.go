@@ -26,7 +26,7 @@ type Record struct {
 
 // Add takes what became of a key.
 func (r *Record) Add(line replay.Line) error {
-	if r == nil || line.Fate != replay.Created && line.Fate != replay.Replaced && line.Fate != replay.Deleted {
+	if r == nil || !line.Fate.Changes() {
 		return nil
 	}
 	r.writes++

@@ -138,9 +138,7 @@ func (s *still) anothers(ctx context.Context, e etcdwalk.Entry) bool {
 	if s.view.touched[s.view.hash(e.Key)].fate == created {
 		return false
 	}
-	class := s.layout.Classify(e.Key)
-	switch {
-	case class.Kind == "events", class.Kind == "endpoints", class.Kind == "configmaps" && class.Name == "kube-root-ca.crt", class.Kind == "serviceaccounts" && class.Name == "default":
+	if kind := s.layout.Classify(e.Key).Kind; kind == "events" || kind == "endpoints" || s.layout.Furnishes(e.Key) {
 		return false
 	}
 	m, err := s.query.Opener().Read(ctx, e.Key, e.Value)

@@ -160,7 +160,7 @@ func (u Undo) job(ctx context.Context, p *Planned) (job replay.Job, err error) {
 // error.
 func (u Undo) Apply(ctx context.Context, p *Planned) (replay.Summary, error) {
 	var record *Record
-	if u.Keeper != nil && p.Counts[replay.Created]+p.Counts[replay.Replaced]+p.Counts[replay.Deleted] > 0 {
+	if u.Keeper != nil && p.Counts.Changes() > 0 {
 		var err error
 		record, err = u.Keeper.Keep(ctx, Change{Plan: p.job.File, Seal: p.job.Seal, Target: u.Target, View: p.view, Info: p.Target, Layout: p.layout})
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/kubeferry/kubeferry/archive"
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/need"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
 )
@@ -98,7 +99,7 @@ func (b *before) wrote(done *journal.File) (map[uint64]bool, error) {
 // fateOf is what a line says that became of a key; 0: nothing that is to be taken back. What
 // API servers allot they take back themselves.
 func (b *before) fateOf(line journal.Line) fate {
-	if kind := b.layout.Classify(line.Key).Kind; kind == "ipaddresses.networking.k8s.io" || kind == "ranges" {
+	if kind := b.layout.Classify(line.Key).Kind; kind == need.AddressKind || kind == "ranges" {
 		return 0
 	}
 	switch made := replay.Fate(line.Fate); {

@@ -32,26 +32,27 @@ type Loss struct {
 // maxLosses bounds what is remembered by name.
 const maxLosses = 1000
 
-// lookAt are the moments after an undo at which it is looked again, as after a restore.
+// lookAt are the moments after a change at which it is looked again. The garbage collector
+// took up to six seconds, controllers one.
 var lookAt = [...]time.Duration{time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second}
+
+// Moments are those after a change at which it is looked again, the last when the time is over.
+func Moments(during time.Duration) []time.Duration {
+	earlier := slices.DeleteFunc(slices.Clone(lookAt[:]), func(at time.Duration) bool { return at >= during })
+	return append(earlier, during)
+}
 
 // Alive tells whether API servers keep signs of life in the target. That there are none
 // proves nothing.
 func (u Undo) Alive(ctx context.Context, p *Planned) (bool, error) {
-	signs := p.layout.LiveSigns()
-	now, err := u.Cluster.Open(ctx, etcdwalk.Newest, signs)
-	if err != nil {
-		return false, fmt.Errorf("look for signs of API servers: %w", err)
-	}
-	return etcdwalk.Any(ctx, now, etcdwalk.Selection{Ranges: signs})
+	return p.layout.Alive(ctx, u.Cluster)
 }
 
 // Watch looks again, until the time is over, whether what an apply deleted stays away, and
 // what it put back stays, but for its status.
 func (u Undo) Watch(ctx context.Context, p *Planned, during time.Duration) (Aftermath, error) {
 	begun, a := time.Now(), Aftermath{Lost: []Loss{}}
-	moments := slices.DeleteFunc(slices.Clone(lookAt[:]), func(at time.Duration) bool { return at >= during })
-	for _, at := range append(moments, during) {
+	for _, at := range Moments(during) {
 		select {
 		case <-ctx.Done():
 			return a, ctx.Err()
@@ -136,7 +137,7 @@ func (p *Planned) written(ctx context.Context) func(yield func([]etcdwalk.Entry,
 func (p *Planned) noting(report func(replay.Line) error) func(replay.Line) error {
 	p.wrote = map[uint64]bool{}
 	return func(line replay.Line) error {
-		if line.Fate == replay.Created || line.Fate == replay.Replaced || line.Fate == replay.Deleted {
+		if line.Fate.Changes() {
 			p.wrote[p.change.hash(line.Key)] = true
 		}
 		if report == nil {

@@ -68,6 +68,9 @@ func AllottedTo(address *object.Object) (namespace, name string) {
 	return parent.text("namespace"), parent.text("name")
 }
 
+// AddressKind is the kind of IPAddresses.
+const AddressKind = "ipaddresses.networking.k8s.io"
+
 // AddressKey is the key of the IPAddress of an address, under a prefix.
 func AddressKey(prefix, address string) []byte { return []byte(prefix + "ipaddresses/" + address) }
 

@@ -188,15 +188,6 @@ func (j *File) Lines() iter.Seq2[Line, error] {
 	}
 }
 
-// Size is how many bytes the file has.
-func (j *File) Size() (int64, error) {
-	info, err := j.f.Stat()
-	if err != nil {
-		return 0, j.failed("look at", err)
-	}
-	return info.Size(), nil
-}
-
 // Close lets go of the file.
 func (j *File) Close() error { return j.failed("close", j.f.Close()) }
 
