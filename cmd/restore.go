@@ -25,9 +25,9 @@ type restoreOptions struct {
 	report     string
 	allowEmpty bool
 	dryRun     bool
-	yes        bool
-	steps      steps  // taken so far
-	shares     shares // of what is planned
+	confirming
+	steps  steps  // taken so far
+	shares shares // of what is planned
 }
 
 func newRestore(s *flags.Settings) *cobra.Command {
@@ -37,7 +37,8 @@ func newRestore(s *flags.Settings) *cobra.Command {
 		Short: "Restore objects from an archive into a cluster",
 		Long: `Verifies the whole archive, shows a plan, asks, and only then writes, each key
 guarded by the revision that the plan saw, so that no concurrent change is lost.
-It creates and replaces keys and never deletes any. It can be run again safely.
+It creates and replaces keys, and deletes none but with --delete-extra, which
+makes the selection what it was. It can be run again safely.
 --plan-out keeps the plan in a file, to be looked at; --plan applies just that.
 
 The target is the cluster that the connection flags name. UIDs, owners and
@@ -72,7 +73,7 @@ at again for a while; what did not stay ends with 3.`,
 	set.StringVar(&o.report, "report", "", "`FILE` for the outcome of each key, as JSON lines")
 	set.BoolVar(&o.allowEmpty, "allow-empty", false, "succeed even if nothing matches")
 	flags.DryRun(set, &o.dryRun, "show the plan and write nothing; the exit code is that of a real run")
-	set.BoolVar(&o.yes, "yes", false, "write without asking")
+	o.confirming.addFlags(set)
 	o.watching.addFlags(set)
 	o.bind.addFlags(set)
 	o.rules.AddFlags(set, s)
@@ -88,7 +89,7 @@ func (o *restoreOptions) validate() error {
 	if o.from == "" {
 		return console.Usagef("--from is missing: name the archive to restore from; kubeferry list DIR shows them")
 	}
-	return cmp.Or(o.watching.check(o.s), o.rules.Check(), o.bind.check(o.s), o.checkNew())
+	return cmp.Or(o.watching.check(o.s), o.rules.Check(), o.bind.check(o.s), o.checkDelete(), o.checkNew())
 }
 
 // run verifies, plans, shows, asks, applies and reports, in this order: nothing

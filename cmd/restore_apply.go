@@ -17,6 +17,7 @@ func (o *restoreOptions) story(target reached, query kube.Query) ferry.Restore {
 	r.Query, r.Cluster, r.Target, r.Begun = query, target.Source, target.Target, target.begun
 	r.Policy, r.Scenario, r.ClusterIs, r.Allow, r.Regrant = o.rules.Policy, o.rules.Scenario, o.rules.ClusterIs, o.rules.Allow, o.rules.Regrant
 	r.WithOwners, r.WithOwned, r.RetainVolumes, r.Quota, r.MaxMemory = o.rules.WithOwners, o.rules.WithOwned, o.rules.RetainVolumes, o.rules.Quota, o.rules.MaxMemory
+	r.DeleteExtra = o.rules.DeleteExtra
 	r.Raw, r.InFlight, r.QPS, r.AllowEmpty, r.Spool, r.PlanOut = o.rules.Raw, o.rules.InFlight, o.rules.QPS, o.allowEmpty, o.source.Spool(), o.bind.out
 	if !o.watching.never {
 		r.WatchSigns = o.watching.during
@@ -25,16 +26,8 @@ func (o *restoreOptions) story(target reached, query kube.Query) ferry.Restore {
 }
 
 func (o *restoreOptions) apply(ctx context.Context, cluster *flags.Cluster, r ferry.Restore, planned *ferry.Planned, report *report, watch *stopwatch) error {
-	writes := planned.Counts.Changes()
-	if !o.yes && writes > 0 {
-		question := fmt.Sprintf("Create %s and replace %d in %s?", console.Count(planned.Counts[replay.Created], "key"), planned.Counts[replay.Replaced], cluster.Address)
-		sure, err := o.s.Confirm(ctx, question)
-		if err != nil {
-			return o.nothingWritten(err)
-		}
-		if !sure {
-			return fmt.Errorf("cancelled; nothing was written%.0w", console.ErrInterrupted)
-		}
+	if err := o.confirm(ctx, cluster, planned.Counts); err != nil {
+		return err
 	}
 	if o.s.Err() != nil {
 		return o.nothingWritten(o.s.Err()) // nobody has seen the plan
@@ -86,7 +79,7 @@ func (o *restoreOptions) explain(planned *ferry.Planned, done replay.Summary, wr
 	}
 	o.s.Data("%s %s", how, countsText(done.Counts))
 	o.tellUndo(planned)
-	naming{o.s.Data, planned}.examples(done.Tally)
+	naming{say: o.s.Data, planned: planned}.examples(done.Tally)
 	if unsure := done.Counts[replay.Unsure]; unsure > 0 {
 		return fmt.Errorf("%s written, and perhaps %d more whose answers were lost; run the same command again to find out: %w", wereKeys(written), unsure, err)
 	}

@@ -28,7 +28,7 @@ func (b *bindOptions) addFlags(set *pflag.FlagSet) {
 }
 
 // decisions are the flags that say what a plan has said already.
-var decisions = []string{"on-conflict", "scenario", "allow", "with-owners", "with-owned", "retain-volumes", "leases", "raw", "allow-empty"}
+var decisions = []string{"on-conflict", "scenario", "allow", "with-owners", "with-owned", "delete-extra", "retain-volumes", "leases", "raw", "allow-empty"}
 
 func (b *bindOptions) check(s *flags.Settings) error {
 	if b.plan == "" {
@@ -62,7 +62,8 @@ func (o *restoreOptions) follow(query kube.Query) (_ kube.Query, closing func() 
 		return query, nil, err
 	}
 	o.rules.Policy, o.rules.Scenario, o.rules.Allow, o.rules.Regrant, o.rules.Raw = given.Policy, given.Scenario, given.Allow, given.Regrant, given.Raw
-	o.rules.WithOwners, o.rules.WithOwned, o.rules.RetainVolumes, o.allowEmpty = given.WithOwners, given.WithOwned, given.RetainVolumes, given.AllowEmpty
+	o.rules.WithOwners, o.rules.WithOwned, o.rules.DeleteExtra, o.rules.RetainVolumes = given.WithOwners, given.WithOwned, given.DeleteExtra, given.RetainVolumes
+	o.allowEmpty = given.AllowEmpty
 	if err := o.checkNew(); err != nil {
 		return query, nil, errors.Join(err, closing())
 	}

@@ -30,16 +30,22 @@ func noteworthy(t replay.Tally) []line {
 type naming struct {
 	say     func(format string, args ...any)
 	planned interface{ Name(key []byte) string }
+	deleted [][]byte // all keys that would be, which are named one by one; nil: they are not known
 }
 
 // examples shows the noteworthy keys.
 func (n naming) examples(t replay.Tally) {
 	for _, outcome := range telling() {
-		if outcome == replay.Excluded {
+		switch {
+		case outcome == replay.Excluded:
 			n.leftOut(t)
-			continue
+		case outcome == replay.Deleted && n.deleted != nil:
+			for _, key := range n.deleted {
+				n.say("  %s %-9s %s", signs[outcome], wordOf(outcome), console.Printable(n.planned.Name(key)))
+			}
+		default:
+			n.of(t, outcome)
 		}
-		n.of(t, outcome)
 	}
 }
 

@@ -3,6 +3,7 @@ package cmd
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -48,8 +49,12 @@ func (o *restoreOptions) show(cluster *flags.Cluster, planned *ferry.Planned) {
 	if planned.Unknown > 0 {
 		say("  ? unknown   what %s may need, whose metadata cannot be read", console.Count(planned.Unknown, "object"))
 	}
-	names := naming{say, planned}
+	names := naming{say, planned, planned.Deletions}
 	names.examples(planned.Tally)
+	for _, reason := range slices.Sorted(maps.Keys(planned.Left)) {
+		left := planned.Left[reason]
+		say("  · left      %s that the archive has not, such as %s: %s", console.Count(left.Count, "key"), console.Printable(planned.Name(left.First)), reason)
+	}
 	names.of(planned.Tally, replay.Created)
 	o.tellShares(say, planned)
 	o.tellSilence(planned)
@@ -60,7 +65,7 @@ const mostAlong = 1000
 
 // result is what scripts are told of a plan and of what became of it so far.
 func (o *restoreOptions) result(planned *ferry.Planned, of replay.Tally) restoreResult {
-	r := restoreResult{Target: planned.Target, Plan: planned.Tally, Steps: o.steps, Keys: noteworthy(of), Shares: o.shares.sorted(), NodePorts: planned.Ports, Retained: keyTexts(planned.Retained),
+	r := restoreResult{Target: planned.Target, Plan: planned.Tally, Steps: o.steps, Keys: noteworthy(of), Shares: o.shares.sorted(), NodePorts: planned.Ports, Retained: keyTexts(planned.Retained), Deletions: keyTexts(planned.Deletions),
 		Along: keyTexts(planned.Along[:min(mostAlong, len(planned.Along))])}
 	for _, u := range planned.Unmarked {
 		r.Unmarked = append(r.Unmarked, u.Ports...)

@@ -26,6 +26,8 @@ type restoreResult struct {
 	Along []string `json:"along,omitempty"`
 	// Retained are the keys of volumes that come back with reclaim policy Retain, not Delete.
 	Retained []string `json:"retained,omitempty"`
+	// Deletions are all the keys that would be deleted, in that order.
+	Deletions []string `json:"deletions,omitempty"`
 	// Back is absent if nothing was read back.
 	Back *ferry.Aftermath `json:"read_back,omitempty"`
 	// Watched is absent if nothing was looked at again.

@@ -23,7 +23,7 @@ func (o *undoOptions) take(ctx context.Context, cluster *flags.Cluster, u undo.U
 		return left(p.Counts)
 	}
 	if !o.yes {
-		sure, err := o.s.Confirm(ctx, fmt.Sprintf("Take back %s in %s?", console.Count(writes, "key"), cluster.Address))
+		sure, err := o.s.Confirm(ctx, fmt.Sprintf("Take back %s in %s?", console.Count(writes, "key"), cluster.Address), "--yes")
 		if err != nil {
 			return fmt.Errorf("nothing was written: %w", err)
 		}
@@ -39,7 +39,7 @@ func (o *undoOptions) take(ctx context.Context, cluster *flags.Cluster, u undo.U
 		o.s.Data("Undo:   kubeferry undo %s takes this back", p.Kept)
 	}
 	if err != nil {
-		naming{o.s.Data, p}.examples(done.Tally)
+		naming{say: o.s.Data, planned: p}.examples(done.Tally)
 		return fmt.Errorf("%s written or deleted; kubeferry undo %s finishes the rest: %w", wereKeys(done.Counts.Changes()), p.Change, err)
 	}
 	result.Watched, err = o.watch(ctx, u, p)

@@ -35,7 +35,7 @@ func (o *undoOptions) show(cluster *flags.Cluster, p *undo.Planned) {
 	}
 	say("Target: %s", target(cluster, p.Target))
 	say("Undo:   %s, made %s ago: %s", p.What(), console.Age(o.s.Now(), p.Made), countsText(p.Counts))
-	names := naming{say, p}
+	names := naming{say: say, planned: p}
 	names.examples(p.Tally)
 	names.of(p.Tally, replay.Created)
 }

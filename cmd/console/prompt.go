@@ -56,9 +56,9 @@ func (p *Printer) ask(ctx context.Context, q Question, read func(tty *os.File) (
 	}
 }
 
-// Confirm asks for the word yes.
-func (p *Printer) Confirm(ctx context.Context, text string) (bool, error) {
-	q := Question{"word yes", text + ` Type "yes" to go on:`, "--yes"}
+// Confirm asks for the word yes, which a flag gives where nobody can be asked.
+func (p *Printer) Confirm(ctx context.Context, text, instead string) (bool, error) {
+	q := Question{"word yes", text + ` Type "yes" to go on:`, instead}
 	answer, err := p.ask(ctx, q, func(tty *os.File) (string, error) {
 		line, err := bufio.NewReader(tty).ReadString('\n')
 		if err != nil {

@@ -120,7 +120,12 @@ func (w *watching) look(ctx context.Context, again bool) error {
 			batch, size = append(batch, e.Clone()), size+e.Size()
 		}
 	}
-	return w.compare(ctx, batch)
+	if err := w.compare(ctx, batch); err != nil {
+		return err
+	}
+	return w.p.written.again(ctx, w.r.Target, func(key []byte) {
+		w.lose(etcdwalk.Entry{Key: key}, "there again", "it was deleted, and a controller, or somebody, made it anew")
+	})
 }
 
 // compare holds what was written against what is there. Values are read only of keys that

@@ -46,6 +46,14 @@ func (r Restore) ReadBack(ctx context.Context, p *Planned) (Aftermath, error) {
 			}
 		}
 	}
+	err = p.written.again(ctx, r.Target, func(key []byte) {
+		if back.Count++; back.Count <= maxLosses {
+			back.Lost = append(back.Lost, loss{quoted(key), "it is there again", "read back"})
+		}
+	})
+	if err != nil {
+		return back, err
+	}
 	switch all := int64(len(p.written.keys.all)); {
 	case back.Keys != all:
 		return back, fmt.Errorf("read back what was written: the source holds %d of %d keys now%.0w", back.Keys, all, etcdwalk.ErrInvariant)

@@ -30,6 +30,7 @@ type plannedHeader struct {
 	Allow         []string    `json:"allow,omitempty"`
 	WithOwners    bool        `json:"with_owners,omitempty"`
 	WithOwned     bool        `json:"with_owned,omitempty"`
+	DeleteExtra   bool        `json:"delete_extra,omitempty"`
 	RetainVolumes bool        `json:"retain_volumes,omitempty"`
 	Regrant       bool        `json:"regrant,omitempty"`
 	Raw           bool        `json:"raw,omitempty"`
@@ -44,7 +45,7 @@ func (r Restore) header(p *Planned) plannedHeader {
 		Header:    undo.Header{Made: time.Now().UTC().Truncate(time.Second), Target: p.Target.Identities, Etcd: p.Target.ClusterID.String()},
 		Selection: r.Query.Words(),
 		Scenario:  r.Scenario.String(), Policy: r.Policy.String(), Allow: r.Allow,
-		WithOwners: r.WithOwners, WithOwned: r.WithOwned, RetainVolumes: r.RetainVolumes, Regrant: r.Regrant, Raw: r.Raw, AllowEmpty: r.AllowEmpty,
+		WithOwners: r.WithOwners, WithOwned: r.WithOwned, DeleteExtra: r.DeleteExtra, RetainVolumes: r.RetainVolumes, Regrant: r.Regrant, Raw: r.Raw, AllowEmpty: r.AllowEmpty,
 	}
 	if a, is := r.Source.(*Archive); is {
 		h.Archive = a.Header().ArchiveID
@@ -180,7 +181,8 @@ func (r *Restore) follow(given *givenPlan) error {
 		return fmt.Errorf("the plan is for another selection: leave the words and flags that select out, or make a new plan with them%.0w", etcdwalk.ErrRefused)
 	}
 	r.Policy, r.Scenario, r.Allow, r.given = policy, scenario, given.Allow, given
-	r.WithOwners, r.WithOwned, r.RetainVolumes, r.Regrant, r.Raw, r.AllowEmpty = given.WithOwners, given.WithOwned, given.RetainVolumes, given.Regrant, given.Raw, given.AllowEmpty
+	r.WithOwners, r.WithOwned, r.DeleteExtra, r.RetainVolumes = given.WithOwners, given.WithOwned, given.DeleteExtra, given.RetainVolumes
+	r.Regrant, r.Raw, r.AllowEmpty = given.Regrant, given.Raw, given.AllowEmpty
 	return nil
 }
 

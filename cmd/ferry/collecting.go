@@ -42,7 +42,7 @@ func (p *Planned) found(ctx context.Context) func(have etcdwalk.Entry) {
 // begin forgets what an apply before has written. Beside what is only replaced nothing is in
 // doubt.
 func (p *Planned) begin() {
-	p.written.keys, p.written.read, p.Unmarked = revisions{}, nil, nil
+	p.written.keys, p.written.gone, p.written.read, p.Unmarked = revisions{}, nil, nil, nil
 	if p.Counts[replay.Created] == 0 {
 		p.written.beside = revisions{}
 	}

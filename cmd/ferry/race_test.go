@@ -179,21 +179,8 @@ func (f *fight) run(t *testing.T, r ferry.Restore, client *clientv3.Client, clus
 		stop()
 	}
 	f.after = now(t, cluster)
-	watching, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	for seen := f.before; seen < f.after; {
-		for batch := range client.Watch(watching, "\x00", clientv3.WithFromKey(), clientv3.WithRev(seen+1), clientv3.WithPrevKV()) {
-			if err := batch.Err(); err != nil {
-				t.Fatal(err)
-			}
-			for _, e := range batch.Events {
-				f.events[string(e.Kv.Key)] = append(f.events[string(e.Kv.Key)], e)
-				seen = e.Kv.ModRevision
-			}
-			if seen >= f.after {
-				break
-			}
-		}
+	for _, e := range history(t, client, f.before, f.after) {
+		f.events[string(e.Kv.Key)] = append(f.events[string(e.Kv.Key)], e)
 	}
 }
 

@@ -1,6 +1,7 @@
 package ferry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,8 @@ type Restore struct {
 	Allow      []string // rules of package kube that may be broken, by name
 	WithOwners bool     // what the selection needs and the target has not comes along
 	WithOwned  bool     // what the selection owns comes along
+	// DeleteExtra: what the target holds within the selection and the source does not is deleted.
+	DeleteExtra bool
 	// RetainVolumes: those whose disk would be deleted come back with reclaim policy Retain.
 	RetainVolumes bool
 	Regrant       bool // leases; else keys under a lease are passed over
@@ -70,6 +73,10 @@ type Planned struct {
 	// Ports are the node ports that will be marked as taken, ascending: they are those of
 	// Services that come back.
 	Ports []int
+	// Deletions are the keys that would be deleted, in that order, and Left what stays though the
+	// archive has it not, by the reasons.
+	Deletions [][]byte
+	Left      map[string]left
 	// Unmarked are those of which an apply did not.
 	Unmarked []unmarked
 	// Retained are the volumes that would come back with another reclaim policy than they
@@ -97,6 +104,7 @@ type Planned struct {
 	checks   *need.Checks         // nil: nobody looks after the target
 	comeback *comeback
 	allotted allotted
+	extras   *extras
 	retained map[string][]byte // volumes with reclaim policy Retain, by key
 	job      replay.Job
 	total    int64
@@ -134,26 +142,24 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	if err := r.bind(ctx, planned); err != nil {
 		return planned, err
 	}
+	if planned.extras, err = r.extras(ctx, planned); err != nil {
+		return planned, err
+	}
 	if err := r.survey(ctx, planned, planned.job.Source); err != nil {
 		return planned, err
 	}
 	if err := r.retain(ctx, planned); err != nil {
 		return planned, err
 	}
+	planned.Left = planned.extras.kept
 	planned.job.Selections, planned.Ports = planned.ranks, planned.allotted.marked()
 	if planned.checks != nil {
 		planned.job.Check, planned.job.Ours, planned.job.Additions = planned.checks.Judge, r.ours(ctx, planned), planned.rules.Allotted
 		planned.job.Found = planned.found(ctx)
+		planned.extras.join(ctx, r, planned)
 	}
-	report, tries := r.counting(Planning, planned.total), newProbes(planned)
-	planned.job.Report = func(line replay.Line) error {
-		tries.add(line)
-		planned.retains(line)
-		if r.given != nil && line.Fate == replay.Created {
-			planned.creates[planned.written.hash(line.Key)] = true
-		}
-		return report(line)
-	}
+	tries := newProbes(planned)
+	planned.job.Report = r.planning(planned, tries)
 	plan, err := planned.job.Plan(ctx)
 	if err != nil {
 		return planned, err // half a plan is none
@@ -191,6 +197,22 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 		return planned, err
 	}
 	return planned, r.silence(ctx, planned)
+}
+
+// planning takes what a plan has come to of each key.
+func (r Restore) planning(p *Planned, tries *probes) func(replay.Line) error {
+	report := r.counting(Planning, p.total)
+	return func(line replay.Line) error {
+		tries.add(line)
+		p.retains(line)
+		if line.Fate == replay.Deleted {
+			p.Deletions = append(p.Deletions, bytes.Clone(line.Key))
+		}
+		if r.given != nil && line.Fate == replay.Created {
+			p.creates[p.written.hash(line.Key)] = true
+		}
+		return report(line)
+	}
 }
 
 // open opens the source and what is to be written to.

@@ -90,6 +90,9 @@ func (r Restore) see(ctx context.Context, p *Planned, source etcdwalk.View, targ
 		if err != nil {
 			return nil, nil, fmt.Errorf("find out who owns whom: %w", err)
 		}
+		if err := p.extras.keeps(ctx, p, e); err != nil {
+			return nil, nil, err
+		}
 		class := p.layout.Classify(e.Key)
 		if slices.Contains(byName, class.Kind) && !target.stays(r.Policy, e, meta(e)) {
 			selected[class.Kind+"/"+strings.TrimPrefix(class.Namespace+"/"+class.Name, "/")] = true
@@ -104,6 +107,6 @@ func (r Restore) see(ctx context.Context, p *Planned, source etcdwalk.View, targ
 	p.checks = &need.Checks{Rules: p.rules, Layout: p.layout, Opener: p.query.Opener(), Survey: seen,
 		Selected: func(kind, name string) bool { return selected[kind+"/"+name] },
 		Keeps:    r.Policy == replay.Skip || r.Policy == replay.Newer,
-		Target:   r.Target, View: p.target, Source: source, Finders: []*kube.Finder{p.query.Finder(p.target), p.query.Finder(p.source)}}
+		Target:   without{r.Target, p.extras}, View: p.target, Source: source, Finders: []*kube.Finder{p.query.Finder(p.target), p.query.Finder(p.source)}}
 	return seen, namespaces, p.sel.Err()
 }

@@ -1,8 +1,10 @@
 package ferry
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"hash/maphash"
 	"iter"
 	"slices"
@@ -18,6 +20,7 @@ import (
 type written struct {
 	seed maphash.Seed
 	keys revisions
+	gone [][]byte // keys that were deleted
 
 	read []fingerprint // of what the apply read
 
@@ -124,6 +127,10 @@ func (w *written) hash(key []byte) uint64 { return maphash.Bytes(w.seed, key) }
 
 // add takes what became of a key.
 func (w *written) add(line replay.Line) {
+	if line.Fate == replay.Deleted {
+		w.gone = append(w.gone, bytes.Clone(line.Key))
+		return
+	}
 	if !line.Fate.Changes() {
 		return
 	}
@@ -136,4 +143,20 @@ func (w *written) has(key []byte) bool { return w.holds(w.hash(key)) }
 func (w *written) holds(hash uint64) bool {
 	_, found := w.keys.of(hash)
 	return found
+}
+
+// again tells which of the keys that were deleted are there.
+func (w *written) again(ctx context.Context, target etcdwalk.Target, tell func(key []byte)) error {
+	for some := range slices.Chunk(w.gone, watchKeys) {
+		heads, err := target.Heads(ctx, some)
+		if err != nil {
+			return fmt.Errorf("look whether what was deleted stays away: %w", err)
+		}
+		for i, head := range heads {
+			if head != 0 {
+				tell(some[i])
+			}
+		}
+	}
+	return nil
 }

@@ -18,6 +18,7 @@ type Rules struct {
 	Allow         []string // rules that may be broken, by name
 	WithOwners    bool     // what the selection needs is taken along
 	WithOwned     bool     // what it owns is taken along
+	DeleteExtra   bool     // what the source has not and the cluster has is deleted
 	RetainVolumes bool     // those whose disk would be deleted come back with policy Retain
 	Quota         int64    // of the target's database, in bytes; 0: not known
 	MaxMemory     int64    // for who owns whom, in bytes
@@ -44,6 +45,7 @@ func (f *Rules) AddFlags(set *pflag.FlagSet, s *Settings) {
 		own.StringSliceVar(&f.Allow, "allow", nil, "break the `RULE` of that name; repeatable (kubeferry help rules)")
 		own.BoolVar(&f.WithOwners, "with-owners", false, "also restore what the selection needs and the cluster has not: owners, namespaces, definitions, accounts, volumes")
 		own.BoolVar(&f.WithOwned, "with-owned", false, "also restore what the selection owns, as a Deployment owns ReplicaSets")
+		own.BoolVar(&f.DeleteExtra, "delete-extra", false, "delete what the cluster holds within the selection and the archive does not; it is listed, and asked for by itself")
 		own.BoolVar(&f.RetainVolumes, "retain-volumes", false, "restore volumes whose disk would be deleted, with reclaim policy Retain instead of Delete")
 		Enum(own, &f.Regrant, "leases", "keys under an etcd lease: skip, or restore them for the remaining time",
 			Choice[bool]{Word: "skip", Help: "leave them out"},
@@ -69,6 +71,8 @@ func (f *Rules) Check() error {
 		return console.Usagef("--cluster-is says which cluster the target is; with --scenario=new it is none yet")
 	case f.Scenario == kube.ScenarioNew && (f.WithOwners || f.WithOwned):
 		return console.Usagef("--with-owners and --with-owned look at what lives in the target; with --scenario=new nothing does yet: select what is to be restored")
+	case f.Scenario == kube.ScenarioNew && f.DeleteExtra:
+		return console.Usagef("--delete-extra is for a living cluster; with --scenario=new there is nothing to delete yet")
 	case f.Scenario == kube.ScenarioNew && f.RetainVolumes:
 		return console.Usagef("--retain-volumes is for volumes whose claim a living cluster has not; with --scenario=new all come back as they were")
 	case f.QPS < 0:

@@ -142,8 +142,8 @@ func Hazards() []Rule {
 		{Deleting, Check, "objects with a deletionTimestamp", "it would be deleted at once, or wait for a finalizer that nobody takes off", same(), "", nil},
 		{Deleting, Check, "objects of a namespace that is being deleted in the cluster", "they would be deleted with it; its Namespace object, restored too with --on-conflict=overwrite, stops that", same(), "", nil},
 		{Collecting, Check, "objects that are still there while their owners, which come back, are gone", "the garbage collector is at work on them, and goes on although the owners come back", same(), "", nil},
-		{UndoFinalizers, Check, "objects with finalizers that an undo would delete", "whoever is to do something before they go would not be asked", same(), "", nil},
-		{UndoVolumes, Check, "persistentvolumeclaims, and persistentvolumes with policy Delete, that an undo would delete", "with them their disks may go", same(), "", nil},
+		{DeleteFinalizers, Check, "objects with finalizers that an undo or --delete-extra would delete", "whoever is to do something before they go would not be asked", same(), "", nil},
+		{DeleteVolumes, Check, "persistentvolumeclaims, and persistentvolumes with policy Delete, that an undo or --delete-extra would delete", "with them their disks may go", same(), "", nil},
 		{Collecting, Check, "persistentvolumeclaims whose volume is Released or Failed with policy Delete", "a controller is about to delete its disk", same(), "", nil},
 		{Reclaimed, Never, "persistentvolumes with policy Delete, without their claim or in phase Released or Failed", "the disk behind it would be deleted; --retain-volumes brings it back with policy Retain", same(), "", nil},
 		{RunningJobs, Check, "jobs that have not finished", "it would run again from the beginning", same(), "", nil},
@@ -168,8 +168,8 @@ const (
 	Deleting   = "deleting"
 	Collecting = "collecting"
 
-	UndoFinalizers = "undo-finalizers"
-	UndoVolumes    = "undo-volumes"
+	DeleteFinalizers = "delete-finalizers"
+	DeleteVolumes    = "delete-volumes"
 
 	Reclaimed   = "reclaimed-volumes"
 	RunningJobs = "running-jobs"

@@ -207,7 +207,7 @@ func TestEachRuleHolds(t *testing.T) {
 		}
 	}
 	ofWrites := []string{kube.Closure, kube.TurnedBack, kube.Deleting, kube.Collecting, kube.Reclaimed, kube.RunningJobs, kube.Operators, kube.Sealed, kube.Addresses, kube.Adoption,
-		kube.HomelessPods, kube.StoredVersions, kube.DeadWebhooks, kube.MissedSchedules, kube.AbsentOwners, kube.UndoFinalizers, kube.UndoVolumes} // see the packages need and undo
+		kube.HomelessPods, kube.StoredVersions, kube.DeadWebhooks, kube.MissedSchedules, kube.AbsentOwners, kube.DeleteFinalizers, kube.DeleteVolumes} // see the packages need and undo
 	for _, r := range kube.Hazards() {
 		if slices.Contains(ofWrites, r.Name) {
 			continue

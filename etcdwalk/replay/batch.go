@@ -147,7 +147,7 @@ func (it *item) decideDelete(j *Job, have *etcdwalk.Entry) {
 			return
 		}
 	}
-	it.Line, it.digests.Seen = Line{Fate: Deleted, Revision: have.ModRevision}, j.Digest(*have)
+	it.Line, it.seen, it.digests.Seen = Line{Fate: Deleted, Revision: have.ModRevision}, have.ModRevision, j.Digest(*have)
 }
 
 // goneAlready is why a key that is to be deleted is unchanged.

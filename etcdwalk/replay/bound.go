@@ -222,10 +222,8 @@ func (it *item) review(j *Job, have *etcdwalk.Entry) {
 // reviewDelete takes what the target holds now under a key that is to be deleted.
 func (it *item) reviewDelete(j *Job, have *etcdwalk.Entry) {
 	switch {
-	case have == nil && it.losses > 0:
+	case have == nil: // by this job, or by whoever collects what has lost its owner
 		it.arrived, it.lost, it.Revision = true, false, 0
-	case have == nil:
-		it.Line, it.lost = Line{Fate: Unchanged, Reason: goneAlready}, false
 	case have.ModRevision == it.seen, j.Digest(*have) == it.digests.Seen: // as the plan saw it, but for its status
 		it.seen, it.lost = have.ModRevision, false
 	default:

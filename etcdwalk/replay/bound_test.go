@@ -137,7 +137,7 @@ func TestDeletions(t *testing.T) {
 		{"as it was seen", "spec a|", "spec a|", replay.Deleted, ""},
 		{"its status has moved", "spec a|", "spec a|ready", replay.Deleted, ""},
 		{"it was changed", "spec a|", "spec b|", replay.Moved, "spec b|"},
-		{"it is gone", "spec a|", "", replay.Unchanged, ""},
+		{"it is gone", "spec a|", "", replay.Deleted, ""}, // by whoever collects what has lost its owner
 		{"it was never there", "", "", replay.Unchanged, ""},
 		{"it came since", "", "spec b|", replay.Unchanged, "spec b|"},
 		{"it is another's", "theirs|", "theirs|", replay.Moved, "theirs|"},

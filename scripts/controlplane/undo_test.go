@@ -67,3 +67,55 @@ func TestUndoesStay(t *testing.T) {
 		t.Logf("%-32s %d of %d taken back, exit codes %v", c.name, stayed, runs, codes)
 	}
 }
+
+// TestExtrasGo: what came since the backup is deleted with all that belongs to it, while the
+// controllers look after it; and comes back, the same, when that is taken back.
+func TestExtrasGo(t *testing.T) {
+	p := controlplane.Start(t)
+	populate(p)
+	runs, f := runs(), backUp(t, p)
+	late := func() (paths []string) {
+		for _, collection := range []string{apps + "deployments", apps + "replicasets", core + "pods"} {
+			for _, path := range p.List(collection) {
+				if strings.Contains(path, "/late") {
+					paths = append(paths, path)
+				}
+			}
+		}
+		return paths
+	}
+	within := func(is func() bool) bool {
+		for range 20 { // the garbage collector, and controllers
+			if is() {
+				return true
+			}
+			time.Sleep(time.Second)
+		}
+		return false
+	}
+	went, back, codes := 0, 0, map[int]int{}
+	for range runs {
+		p.Make([2]string{apps + "deployments", `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"late"},"spec":{"replicas":2,"selector":{"matchLabels":{"app":"late"}},
+			"template":{"metadata":{"labels":{"app":"late"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}}`})
+		settle([]string{apps, core + "pods"})
+		uid := p.UID(apps + "deployments/late")
+		code, said := f.run("restore", "-n", "shop", "--from", f.archive, "-i", f.identity, "--endpoints", f.endpoint,
+			"--on-conflict=overwrite", "--delete-extra", "--yes", "--yes-delete", "--allow", "running-jobs")
+		codes[code]++
+		if gone := within(func() bool { return len(late()) == 0 }); code != 0 || !gone {
+			t.Errorf("ended with %d, and these are left: %v\n%s", code, late(), said)
+		} else {
+			went++
+		}
+		code, said = f.run("undo", "-i", f.identity, "--endpoints", f.endpoint, "--yes", "--watch-for", "10s")
+		codes[code]++
+		if there := within(func() bool { return p.UID(apps+"deployments/late") == uid && len(late()) >= 4 }); code != 0 || !there {
+			t.Errorf("undo ended with %d, and there are %v\n%s", code, late(), said)
+		} else {
+			back++
+		}
+		p.Delete(apps + "deployments/late")
+		within(func() bool { return len(late()) == 0 })
+	}
+	t.Logf("%d of %d gone, %d back, exit codes %v", went, runs, back, codes)
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/need"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
 	"github.com/kubeferry/kubeferry/remote"
@@ -141,7 +142,8 @@ func (u Undo) job(ctx context.Context, p *Planned) (job replay.Job, err error) {
 	if err != nil {
 		return job, fmt.Errorf("write the header of the plan: %w", err)
 	}
-	still := &still{view: source, digest: digest, query: u.Query, layout: p.layout, rules: rules}
+	made := func(key []byte) bool { return source.touched[source.hash(key)].fate == created }
+	still := &still{view: source, digest: digest, query: u.Query, layout: p.layout, removal: need.Removal{Rules: rules, Layout: p.layout, Query: u.Query, Goes: made}}
 	if err := still.settled(ctx, p.view); err != nil {
 		return job, err
 	}
@@ -149,7 +151,7 @@ func (u Undo) job(ctx context.Context, p *Planned) (job replay.Job, err error) {
 		Source: source, Selections: source.selections(), Target: u.Target, Policy: replay.Overwrite, Regrant: true, QPS: u.QPS,
 		Header: header, Seal: p.change.seal, Digest: digest, Report: u.Report,
 		Alike:  func(want, have etcdwalk.Entry) bool { return digest(want) == digest(have) },
-		Delete: func(e etcdwalk.Entry) bool { return source.touched[source.hash(e.Key)].fate == created },
+		Delete: func(e etcdwalk.Entry) bool { return made(e.Key) },
 		Still:  func(want etcdwalk.Entry, have *etcdwalk.Entry) string { return still.why(ctx, want, have) },
 	}
 	job.File, err = journal.Temporary(u.Spool)

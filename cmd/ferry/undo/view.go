@@ -11,6 +11,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/need"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/order"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
 )
@@ -27,14 +28,14 @@ const (
 // touch is what a change has made of a key: some 50 bytes for each are remembered.
 type touch struct {
 	made journal.Digest // of what was written; of what was deleted there is none
-	run  int            // of keys that ascend, in the order of the undo
+	run  int            // in the order of the undo
 	fate fate
 }
 
 // A before is what the keys of a change held before it, in the order in which the undo comes
 // to them: Namespaces that the change has made go first, so that nobody makes anything anew
-// in them; then what owns before what is owned, as in the change. A key that held nothing is
-// an entry without a value.
+// in them, and those that it has deleted come last, for the same reason; between them what owns
+// before what is owned, as in the change. A key that held nothing is an entry without a value.
 type before struct {
 	*archive.Reader
 	plan    *journal.File
@@ -42,8 +43,8 @@ type before struct {
 	layout  *kube.Layout
 	seed    maphash.Seed
 	touched map[uint64]touch
-	spaces  [][]byte         // Namespaces that the change has made
-	runs    []etcdwalk.Range // from the first key of a run to its last
+	spaces  [][]byte // Namespaces that the change has made
+	runs    order.Runs
 }
 
 var _ etcdwalk.View = (*before)(nil)
@@ -55,30 +56,40 @@ func (c *change) view(digest func(etcdwalk.Entry) journal.Digest, layout *kube.L
 	if err != nil {
 		return nil, err
 	}
-	for _, first := range []bool{true, false} {
-		var last []byte
+	for turn := range turns {
+		b.runs.Part()
 		for line, err := range c.plan.Lines() {
 			if err != nil {
 				return nil, err
 			}
 			t := touch{made: line.Wanted, fate: b.fateOf(line)}
-			if t.fate == 0 || wrote != nil && !wrote[b.hash(line.Key)] || first != (t.fate == created && layout.Classify(line.Key).Kind == "namespaces") {
+			if t.fate == 0 || wrote != nil && !wrote[b.hash(line.Key)] || b.turnOf(line.Key, t.fate) != turn {
 				continue
 			}
-			if last == nil || bytes.Compare(line.Key, last) <= 0 {
-				b.runs = append(b.runs, etcdwalk.Range{Start: line.Key})
-			}
-			t.run, last = len(b.runs)-1, line.Key
-			b.runs[t.run].End = append(bytes.Clone(line.Key), 0)
 			if _, twice := b.touched[b.hash(line.Key)]; twice {
 				return nil, fmt.Errorf("key %q is twice in the plan%.0w", line.Key, journal.ErrDamaged)
 			}
-			if b.touched[b.hash(line.Key)] = t; first {
+			t.run = b.runs.Add(line.Key)
+			if b.touched[b.hash(line.Key)] = t; t.fate == created && turn == 0 {
 				b.spaces = append(b.spaces, line.Key)
 			}
 		}
 	}
 	return b, nil
+}
+
+// turns is how often the lines of a change are gone over.
+const turns = 3
+
+// turnOf is the turn that a key is taken back in.
+func (b *before) turnOf(key []byte, made fate) int {
+	switch is := b.layout.Classify(key).Kind == "namespaces"; {
+	case is && made == created:
+		return 0
+	case is && made == deleted:
+		return 2
+	}
+	return 1
 }
 
 // wrote are the keys that the change has touched, by their hashes; nil: that is not known.
@@ -117,14 +128,12 @@ func (b *before) hash(key []byte) uint64 { return maphash.Bytes(b.seed, key) }
 
 // selections are the runs.
 func (b *before) selections() []etcdwalk.Selection {
-	all := make([]etcdwalk.Selection, len(b.runs))
-	for run, r := range b.runs {
-		all[run] = etcdwalk.Selection{Ranges: etcdwalk.Ranges{r}, Match: func(key []byte) bool {
-			t, is := b.touched[b.hash(key)]
-			return is && t.run == run
-		}}
-	}
-	return all
+	return b.runs.Selections(func(key []byte) int {
+		if t, is := b.touched[b.hash(key)]; is {
+			return t.run
+		}
+		return -1
+	})
 }
 
 // Walk implements [etcdwalk.View].
