@@ -141,6 +141,9 @@ func TestDoctorFindsWhatWasPlanted(t *testing.T) {
 		"broken stored-versions":       {"widgets.shop.example.io data/old"},
 		"warning orphans":              {"configmap data/owned"},
 	}
+	brief, err := client.Grant(t.Context(), 60) // which is what a sign of life runs for at most
+	check(t, err)
+	put("/registry/masterleases/192.0.2.9", "{}", clientv3.WithLease(brief.ID))
 	head, err := client.Get(t.Context(), event)
 	check(t, err)
 	_, err = client.Compact(t.Context(), head.Header.Revision-3)
@@ -149,6 +152,10 @@ func TestDoctorFindsWhatWasPlanted(t *testing.T) {
 	if r.Compacted == nil || *r.Compacted != (doctor.Compacted{Revision: head.Header.Revision - 3, Lag: 3}) {
 		t.Errorf("what was compacted is told as %+v", r.Compacted)
 	}
+	if !slices.Contains(r.Alive, "/registry/masterleases/192.0.2.9") {
+		t.Errorf("alive are %v", r.Alive)
+	}
+	must(t, exitCheck, "doctor", "--endpoints", server.Endpoint).says(t, "API servers alive:", "192.0.2.9)", "3 since the compaction at ")
 	got := findings(r)
 	for _, names := range got {
 		slices.Sort(names)
