@@ -32,7 +32,8 @@ target of restores, or at the archive that --from names. It changes nothing.
 First what it is: endpoints and members, versions, alarms, size and quota, keys,
 encryption at rest, API servers that are alive. Then what is wrong with it, the
 worst first, each with the command that helps; and what could not be looked at.
-It ends with 21 if something is broken, and with 0 if there are warnings only.`,
+It ends with 21 if something is broken, and with 0 if there are warnings only;
+-q tells what is broken, and nothing else.`,
 		Annotations: ends(exitNotFound, exitKey, exitIntegrity, exitPolicy, exitCluster, exitStore, exitDenied, exitGuard, exitCheck),
 		Example: `  kubeferry doctor
   kubeferry doctor --details --json

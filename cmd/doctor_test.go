@@ -123,6 +123,9 @@ func TestDoctorFindsWhatWasPlanted(t *testing.T) {
 	put("/registry/persistentvolumes/freed", `{"kind":"PersistentVolume","apiVersion":"v1","metadata":{"name":"freed","uid":"f"},"spec":{"persistentVolumeReclaimPolicy":"Delete"},"status":{"phase":"Released"}}`)
 	put("/registry/lost.example.io/things/data/one", `{"kind":"Thing","apiVersion":"lost.example.io/v1","metadata":{"name":"one","namespace":"data","uid":"o"}}`)
 	put("/registry/shop.example.io/widgets/data/old", `{"kind":"Widget","apiVersion":"shop.example.io/v0","metadata":{"name":"old","namespace":"data","uid":"w"}}`)
+	put("/registry/services/specs/data/gate", `{"kind":"Service","apiVersion":"v1","metadata":{"name":"gate","namespace":"data","uid":"g"},"spec":{"ports":[{"port":80,"nodePort":32100,"protocol":"TCP"}]}}`)
+	put("/registry/services/specs/data/gate-too", `{"kind":"Service","apiVersion":"v1","metadata":{"name":"gate-too","namespace":"data","uid":"h"},"spec":{"ports":[{"port":80,"nodePort":32100,"protocol":"TCP"}]}}`)
+	put("/registry/configmaps/lost/one", `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"one","namespace":"lost","uid":"l"}}`)
 	put("/registry/configmaps/data/owned", `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"owned","namespace":"data","uid":"c","ownerReferences":[{"apiVersion":"apps/v1","kind":"Deployment","name":"web-0","uid":"of-then"}]}}`)
 
 	want := map[string][]string{
@@ -131,13 +134,29 @@ func TestDoctorFindsWhatWasPlanted(t *testing.T) {
 		"broken key-and-metadata":      {"configmap data/other"},
 		"broken unstorable":            {"configmap data/cut"},
 		"broken ghost-api-server":      {"/registry/masterleases/192.0.2.7", "/registry/masterleases/192.0.2.8"},
-		"broken addresses":             {"service default/kubernetes"},
+		"broken addresses":             {"service default/kubernetes", "service data/gate-too"},
+		"broken no-namespace":          {"namespace lost"},
 		"warning reclaimed-volumes":    {"persistentvolume freed"},
 		"warning no-definition":        {"customresourcedefinition.apiextensions.k8s.io things.lost.example.io"},
 		"broken stored-versions":       {"widgets.shop.example.io data/old"},
 		"warning orphans":              {"configmap data/owned"},
 	}
-	got := findings(diagnose(t, exitCheck, "--endpoints", server.Endpoint))
+	brief, err := client.Grant(t.Context(), 60) // which is what a sign of life runs for at most
+	check(t, err)
+	put("/registry/masterleases/192.0.2.9", "{}", clientv3.WithLease(brief.ID))
+	head, err := client.Get(t.Context(), event)
+	check(t, err)
+	_, err = client.Compact(t.Context(), head.Header.Revision-3)
+	check(t, err)
+	r := diagnose(t, exitCheck, "--endpoints", server.Endpoint)
+	if r.Compacted == nil || *r.Compacted != (doctor.Compacted{Revision: head.Header.Revision - 3, Lag: 3}) {
+		t.Errorf("what was compacted is told as %+v", r.Compacted)
+	}
+	if !slices.Contains(r.Alive, "/registry/masterleases/192.0.2.9") {
+		t.Errorf("alive are %v", r.Alive)
+	}
+	must(t, exitCheck, "doctor", "--endpoints", server.Endpoint).says(t, "API servers alive:", "192.0.2.9)", "3 since the compaction at ")
+	got := findings(r)
 	for _, names := range got {
 		slices.Sort(names)
 	}
@@ -153,13 +172,22 @@ func TestDoctorFindsWhatWasPlanted(t *testing.T) {
 	}
 }
 
+// settle fills a server with 10 objects, each in a namespace of its own.
+func settle(t *testing.T, client *clientv3.Client) {
+	t.Helper()
+	fill(t, client, 10, func(i int) (string, string) { return configMap(i, 100) })
+	fill(t, client, 10, func(i int) (string, string) {
+		return fmt.Sprintf("/registry/namespaces/ns-%02d", i), fmt.Sprintf(`{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"ns-%02d"}}`, i)
+	})
+}
+
 // TestDoctorAndRights: what a user may not read is told, and all else is looked at; who may
 // read nothing is told which members there are, and ends with 17.
 func TestDoctorAndRights(t *testing.T) {
 	t.Parallel()
 	server := etcdproc.Start(t, etcdproc.Options{})
 	client, ctx := server.Client(t), t.Context()
-	fill(t, client, 10, func(i int) (string, string) { return configMap(i, 100) })
+	settle(t, client)
 	done := func(_ any, err error) { t.Helper(); check(t, err) }
 	done(client.UserAdd(ctx, "root", "toor"))
 	done(client.UserGrantRole(ctx, "root", "root"))
@@ -173,7 +201,7 @@ func TestDoctorAndRights(t *testing.T) {
 	args := []string{"--endpoints", server.Endpoint, "--user", "reader", "--password-file", password}
 	must(t, exitDenied, append([]string{"doctor"}, args...)...).says(t, "Members:", "leader, 3.6", "not looked at: any key, because", "permission denied")
 	done(root.RoleGrantPermission(ctx, "reader", "/registry/", "/registry0", 0))
-	must(t, exitDone, append([]string{"doctor"}, args...)...).says(t, "10 keys", "never compacted", "Nothing wrong was found", "not looked at: keys under /kubernetes.io/, because", "grant-permission backup read /registry/ --prefix=true")
+	must(t, exitDone, append([]string{"doctor"}, args...)...).says(t, "20 keys", "never compacted", "Nothing wrong was found", "not looked at: keys under /kubernetes.io/, because", "grant-permission backup read /registry/ --prefix=true")
 	if r := diagnose(t, exitDone, append(args, "--prefix", "/registry/")...); len(r.Unseen) != 0 || r.Outside != nil {
 		t.Errorf("with the prefix named: %+v", r)
 	}
@@ -183,7 +211,7 @@ func TestDoctorAndRights(t *testing.T) {
 func TestDoctorOfThree(t *testing.T) {
 	t.Parallel()
 	members := etcdproc.StartCluster(t, 3, etcdproc.Options{})
-	fill(t, members[0].Client(t), 10, func(i int) (string, string) { return configMap(i, 100) })
+	settle(t, members[0].Client(t))
 	endpoints := strings.Join(etcdproc.Endpoints(members), ",")
 	must(t, exitDone, "doctor", "--endpoints", endpoints).says(t, members[0].Endpoint+": ", members[2].Endpoint+": ", "leader", "follower", "Nothing wrong")
 	members[2].Kill()

@@ -48,7 +48,8 @@ func objectJSON(kind, name string) string {
 func TestOldStore(t *testing.T) {
 	keys, folder := newPair(t), t.TempDir()
 	old, tree := startV2(t)
-	for i := range 30 {
+	setV2(t, tree, "/registry/namespaces/shop", `{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"shop"}}`, client.SetOptions{})
+	for i := range 29 {
 		name := fmt.Sprintf("cm-%02d", i)
 		setV2(t, tree, "/registry/configmaps/shop/"+name, configMapJSON(name), client.SetOptions{})
 	}

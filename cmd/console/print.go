@@ -85,7 +85,7 @@ func (p *Printer) Talk(format string, args ...any) {
 	}
 }
 
-// Notice prints a line that a person must see before a question, even with --quiet.
+// Notice prints a line that a person must see even with --quiet, such as one before a question.
 func (p *Printer) Notice(format string, args ...any) {
 	if p.Quiet && !p.JSON {
 		p.line(p.Stderr, fmt.Sprintf(format, args...))

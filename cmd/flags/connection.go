@@ -66,6 +66,16 @@ func (c *Connection) AddFlags(set *pflag.FlagSet, s *Settings) {
 	})
 }
 
+// typed is a flag that was typed to say which cluster is meant, or who asks it; empty: none was.
+func (c *Connection) typed() string {
+	for _, flag := range []string{"endpoints", "discovery-srv", "cacert", "cert", "key", "user", "password-file"} {
+		if c.s.Typed(flag) {
+			return flag
+		}
+	}
+	return ""
+}
+
 // etcdctls marks flags that etcdctl has too.
 func etcdctls(set *pflag.FlagSet) {
 	set.VisitAll(func(f *pflag.Flag) { f.Annotations = map[string][]string{etcdctlFlag: nil} })

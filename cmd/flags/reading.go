@@ -36,7 +36,9 @@ type Readable struct {
 
 // Open opens what the flags name. The layout is that of the selection.
 func (f *Reading) Open(ctx context.Context, layout *kube.Layout) (*Readable, error) {
-	switch {
+	switch named := f.connection.typed(); {
+	case f.from != "" && named != "":
+		return nil, console.Usagef("--from names an archive, and --%s is of a live cluster: leave out the one that is not meant", named)
 	case f.from == "" && f.source.store != "":
 		return nil, console.Usagef("--store needs --from, for example --from latest")
 	case f.from == "":

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
@@ -13,6 +14,27 @@ func (l *Layout) Scope() etcdwalk.Ranges { return slices.Clone(l.scope) }
 
 // Namespaces are the ranges of the Namespace objects.
 func (l *Layout) Namespaces() etcdwalk.Ranges { return etcdwalk.Union(l.under(namespace)...) }
+
+// Homes are the keys under which the Namespace can lie that an object is in, the likeliest
+// first; none: it is in none. OpenShift's own API servers keep no Namespaces: theirs are
+// kube-apiserver's, of which the layout need not be.
+func (l *Layout) Homes(class etcdwalk.Class) [][]byte {
+	if class.Namespace == "" {
+		return nil
+	}
+	prefixes := []string{class.Prefix}
+	if strings.HasPrefix(class.Prefix, "/openshift.io/") {
+		prefixes = slices.Concat([]string{"/kubernetes.io/"}, l.Prefixes(), defaultPrefixes())
+	}
+	var keys [][]byte
+	for i, prefix := range prefixes {
+		if slices.Contains(prefixes[:i], prefix) {
+			continue
+		}
+		keys = append(keys, []byte(prefix+namespace+"/"+class.Namespace))
+	}
+	return keys
+}
 
 // LiveSigns are the keys that API servers keep only while they run: each has
 // one under an etcd lease of 15 seconds (Kubernetes: the lease endpoint

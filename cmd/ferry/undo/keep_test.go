@@ -15,6 +15,7 @@ import (
 	"github.com/kubeferry/kubeferry/crypt"
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
@@ -31,6 +32,9 @@ type world struct {
 	query  kube.Query
 	// interrupted: changes have no end.
 	interrupted bool
+	etcd        etcdwalk.ClusterID
+	allow       []string       // rules that undos may break
+	opener      *object.Opener // that changes have; undos have that of the query
 }
 
 func newWorld(t *testing.T, there ...etcdwalk.Entry) *world {
@@ -62,7 +66,13 @@ func newWorld(t *testing.T, there ...etcdwalk.Entry) *world {
 
 // Open implements [etcdwalk.Source].
 func (w *world) Open(context.Context, etcdwalk.Moment, etcdwalk.Ranges) (etcdwalk.View, error) {
-	return walktest.NewView(w.target.Entries()...), nil
+	return w.view(), nil
+}
+
+func (w *world) view() *walktest.View {
+	v := walktest.NewView(w.target.Entries()...)
+	v.About.ClusterID = w.etcd
+	return v
 }
 
 func text(name, data string) etcdwalk.Entry {
@@ -78,7 +88,7 @@ func (w *world) change(t *testing.T, meddle func(), entries ...etcdwalk.Entry) r
 		t.Fatal(err)
 	}
 	defer file.Close()
-	view := walktest.NewView(w.target.Entries()...)
+	view := w.view()
 	ids, err := w.query.Layout().Identities(t.Context(), view, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +99,7 @@ func (w *world) change(t *testing.T, meddle func(), entries ...etcdwalk.Entry) r
 	}
 	seal := []byte("0123456789abcdef")
 	j := replay.Job{Source: walktest.NewView(entries...), Selections: []etcdwalk.Selection{walktest.Everything()}, Target: w.target, Policy: replay.Overwrite,
-		File: file, Header: header, Seal: seal, Digest: undo.Digest(t.Context(), nil, seal)}
+		File: file, Header: header, Seal: seal, Digest: undo.Digest(t.Context(), w.opener, seal)}
 	plan, err := j.Plan(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -113,20 +123,42 @@ func (w *world) change(t *testing.T, meddle func(), entries ...etcdwalk.Entry) r
 	return done
 }
 
-// back takes the latest change back.
-func (w *world) back(t *testing.T) replay.Summary {
+// of is the undo of a change.
+func (w *world) of(t *testing.T, name string) undo.Undo {
 	t.Helper()
-	u := undo.Undo{Store: w.store, Name: undo.Latest, Identities: []crypt.Identity{w.id}, Cluster: w, Target: w.target, Query: w.query, Keeper: &w.keeper, Spool: t.TempDir()}
-	p, err := u.Plan(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	return undo.Undo{Store: w.store, Name: name, Identities: []crypt.Identity{w.id}, Cluster: w, Target: w.target, Query: w.query, Allow: w.allow, Keeper: &w.keeper, Spool: t.TempDir()}
+}
+
+// newest is the name of the change that was made last.
+func (w *world) newest(t *testing.T) string {
+	t.Helper()
+	all, err := undo.List(t.Context(), w.store)
+	if err != nil || len(all) == 0 {
+		t.Fatalf("%v, %v", all, err)
 	}
+	return all[0].Name
+}
+
+// try plans the undo of a change and applies it, as far as it comes.
+func (w *world) try(t *testing.T, name string) (replay.Summary, error) {
+	t.Helper()
+	u := w.of(t, name)
+	p, err := u.Plan(t.Context())
 	defer func() {
 		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
 	}()
-	done, err := u.Apply(t.Context(), p)
+	if err != nil {
+		return replay.Summary{}, err
+	}
+	return u.Apply(t.Context(), p)
+}
+
+// back takes the latest change back.
+func (w *world) back(t *testing.T) replay.Summary {
+	t.Helper()
+	done, err := w.try(t, undo.Latest)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +350,7 @@ func TestAnUndoThatWasInterrupted(t *testing.T) {
 	w.change(t, nothing, text("a", "2"), text("b", "2"))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	u := undo.Undo{Store: w.store, Name: undo.Latest, Identities: []crypt.Identity{w.id}, Cluster: w, Target: w.target, Query: w.query, Keeper: &w.keeper, Spool: t.TempDir()}
+	u := w.of(t, undo.Latest)
 	p, err := u.Plan(ctx)
 	if err != nil {
 		t.Fatal(err)

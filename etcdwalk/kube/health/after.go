@@ -23,6 +23,7 @@ func (w *walk) after(ctx context.Context) error {
 	}{
 		{"how long the leases of API servers run", false, false, w.leases},
 		{"whether Services share an address or a node port", false, false, w.services},
+		{"whether objects have their namespace", true, false, w.namespaces},
 		{"whether custom resources have their definition", true, false, w.definitions},
 		{"whether objects have their owners", true, true, w.orphans},
 		{"whether volumes have their claims", true, true, w.volumes},
@@ -115,6 +116,30 @@ func (w *walk) services(ctx context.Context) error {
 		if err := w.checks.Twice(ctx, prefix, func(service []byte, what string) { w.add(twice(), service, what) }); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// namespaces looks for those that objects lie in.
+func (w *walk) namespaces(ctx context.Context) error {
+	var missing []*lodged
+	for _, in := range w.lodged {
+		if slices.ContainsFunc(w.layout.Homes(in.class), w.known.met) {
+			continue
+		}
+		gone, err := w.checks.Unhoused(ctx, in.class)
+		if err != nil {
+			return err
+		}
+		if gone {
+			missing = append(missing, in)
+		}
+	}
+	slices.SortFunc(missing, func(a, b *lodged) int {
+		return strings.Compare(a.class.Prefix+a.class.Namespace, b.class.Prefix+b.class.Namespace)
+	})
+	for _, in := range missing {
+		w.add(unhoused(), w.layout.Homes(in.class)[0], fmt.Sprintf("objects: %d, such as %s", in.keys, in.first))
 	}
 	return nil
 }

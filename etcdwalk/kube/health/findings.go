@@ -60,8 +60,8 @@ func Sort(findings []Finding) {
 	})
 }
 
-// A check is what is looked for in a view: a Finding without objects. Of its help {object} and
-// {key} stand for the first of these.
+// A check is what is looked for in a view: a Finding without objects. Of its help {object},
+// {name} and {key} stand for the first of these.
 type check struct {
 	severity           Severity
 	name, reason, help string
@@ -98,6 +98,13 @@ func twice() check {
 		"kubectl get {object} -o yaml > service.yaml; take the address and the nodePort out; kubectl replace --force -f service.yaml"}
 }
 
+// unhoused is broken, where custom resources without their definition are a warning: those
+// nobody sees, and on what lies in no namespace kubelets and controllers go on working, and fail.
+func unhoused() check {
+	return check{Broken, "no-namespace", "objects lie in a namespace that is not there: API servers refuse every change of them, and the namespace controller never deletes them",
+		"kubeferry restore {object} --from ARCHIVE, or kubectl create {name}"}
+}
+
 func undefined() check {
 	return check{Warning, "no-definition", "custom resources without their definition: nobody sees or deletes them, and they are all back once the definition is",
 		"kubeferry restore {object} --from ARCHIVE"}
@@ -118,6 +125,9 @@ func unleased() check {
 		"kubectl delete {object}"}
 }
 
+// reclaimed is a warning, although a disk goes: who deletes a claim may want just that, and
+// until the controller is through every cluster has such volumes. That a restore would make one
+// of them is what its rule is for.
 func reclaimed() check {
 	return check{Warning, kube.Reclaimed, "its reclaim policy is Delete, and it is Released, Failed, or without its claim: a controller deletes the disk",
 		`kubectl patch {object} -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}' keeps the disk`}
@@ -133,7 +143,7 @@ type found struct {
 func (f *found) add(c check, key []byte, why string) {
 	all := f.byCheck[c.name]
 	if all == nil {
-		object := strings.NewReplacer("{object}", cmp.Or(f.layout.Words(key), "KIND/NAME"), "{key}", shell(string(key)))
+		object := strings.NewReplacer("{object}", cmp.Or(f.layout.Words(key), "KIND/NAME"), "{name}", f.layout.Name(key), "{key}", shell(string(key)))
 		all = &Finding{Severity: c.severity, Check: c.name, Reason: c.reason, Help: object.Replace(c.help)}
 		f.byCheck[c.name] = all
 	}

@@ -105,7 +105,7 @@ func (l Look) begin() (*walk, error) {
 	}
 	w := &walk{
 		Look: l, layout: layout, signs: layout.LiveSigns(), census: NewCensus(layout), survey: order.NewSurvey(cmp.Or(l.MaxMemory, maxMemory)),
-		found: found{layout, map[string]*Finding{}}, counts: map[string]*Counted{}, custom: map[string]*customKind{}, closed: map[string]int64{},
+		found: found{layout, map[string]*Finding{}}, counts: map[string]*Counted{}, custom: map[string]*customKind{}, lodged: map[home]*lodged{}, closed: map[string]int64{},
 		known: &known{seed: maphash.MakeSeed()},
 	}
 	w.checks = &need.Checks{

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"maps"
 	"strings"
 	"testing"
 
@@ -15,62 +14,10 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/health"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/kubetest"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 )
-
-// entry is an object in JSON under its key. Its UID is its name, unless more says otherwise; a
-// text that begins with "=" is the value as it is.
-func entry(t *testing.T, kind, key, more string) etcdwalk.Entry {
-	t.Helper()
-	e := etcdwalk.Entry{Key: []byte(key), CreateRevision: 1, ModRevision: 1, Version: 1}
-	if value, is := strings.CutPrefix(more, "="); is {
-		e.Value = []byte(value)
-		return e
-	}
-	layout, err := kube.NewLayout()
-	if err != nil {
-		t.Fatal(err)
-	}
-	class := layout.Classify(e.Key)
-	value := map[string]any{"apiVersion": "v1", "kind": kind, "metadata": map[string]any{"name": class.Name, "namespace": class.Namespace, "uid": class.Name}}
-	var extra map[string]any
-	if more != "" {
-		if err := json.Unmarshal([]byte(more), &extra); err != nil {
-			t.Fatalf("%s: %v", more, err)
-		}
-	}
-	for name, with := range extra {
-		into, isMap := value[name].(map[string]any)
-		if members, too := with.(map[string]any); isMap && too {
-			maps.Copy(into, members)
-			continue
-		}
-		value[name] = with
-	}
-	if e.Value, err = json.Marshal(value); err != nil {
-		t.Fatal(err)
-	}
-	return e
-}
-
-// objects are lines of a kind, a key, and what more there is in the object.
-func objects(t *testing.T, lines string) (entries []etcdwalk.Entry) {
-	t.Helper()
-	for line := range strings.SplitSeq(lines, "\n") {
-		if line = strings.TrimSpace(line); line == "" {
-			continue
-		}
-		kind, rest, _ := strings.Cut(line, " ")
-		key, more, _ := strings.Cut(rest, " ")
-		key, leased, _ := strings.Cut(key, "@")
-		e := entry(t, kind, key, more)
-		if leased != "" {
-			e.Lease = map[string]int64{"short": 7, "long": 8, "over": 9, "unknown": 10}[leased]
-		}
-		entries = append(entries, e)
-	}
-	return entries
-}
 
 // sound is a cluster in which nothing is wrong.
 const sound = `
@@ -79,8 +26,8 @@ const sound = `
 	Widget /registry/example.io/widgets/shop/w {"apiVersion":"example.io/v1"}
 	Deployment /registry/deployments/shop/web {"apiVersion":"apps/v1"}
 	ReplicaSet /registry/replicasets/shop/web-1 {"apiVersion":"apps/v1","metadata":{"ownerReferences":[{"apiVersion":"apps/v1","kind":"Deployment","name":"web","uid":"web"}]}}
-	Event /registry/events/shop/e@short
-	Endpoints /registry/masterleases/10.0.0.1@short ={}
+	Event /registry/events/shop/e@15
+	Endpoints /registry/masterleases/10.0.0.1@15 ={}
 	PersistentVolume /registry/persistentvolumes/pv {"spec":{"persistentVolumeReclaimPolicy":"Delete","claimRef":{"namespace":"shop","name":"data","uid":"data"}},"status":{"phase":"Bound"}}
 	PersistentVolumeClaim /registry/persistentvolumeclaims/shop/data {"spec":{"volumeName":"pv"}}
 	IPAddress /registry/ipaddresses/10.0.0.7 {"apiVersion":"networking.k8s.io/v1","spec":{"parentRef":{"resource":"services","namespace":"shop","name":"web"}}}
@@ -88,10 +35,11 @@ const sound = `
 	RangeAllocation /registry/ranges/servicenodeports =k8s`
 
 // view is a view of a sound cluster with more in it, which stands in the place of what is there.
+// Its leases run for as many seconds as their ids say; lease 1 is over, and lease 2 not told.
 func view(t *testing.T, more string) *walktest.View {
 	t.Helper()
 	all := map[string]etcdwalk.Entry{}
-	for _, e := range objects(t, sound+"\n"+more) {
+	for _, e := range kubetest.Objects(t, query(t).Layout(), sound+"\n"+more) {
 		all[string(e.Key)] = e
 	}
 	var entries []etcdwalk.Entry
@@ -101,13 +49,13 @@ func view(t *testing.T, more string) *walktest.View {
 		}
 	}
 	v := walktest.NewView(walktest.Sorted(entries)...)
-	v.TTLs = map[int64]etcdwalk.Lease{7: {ID: 7, State: etcdwalk.LeaseLive, Granted: 15, Remaining: 9}, 8: {ID: 8, State: etcdwalk.LeaseLive, Granted: 3600, Remaining: 1800}, 9: {ID: 9, State: etcdwalk.LeaseExpired}}
+	v.TTLs = map[int64]etcdwalk.Lease{15: {ID: 15, State: etcdwalk.LeaseLive, Granted: 15, Remaining: 9}, 3600: {ID: 3600, State: etcdwalk.LeaseLive, Granted: 3600, Remaining: 1800}, 1: {ID: 1, State: etcdwalk.LeaseExpired}}
 	return v
 }
 
-func query(t *testing.T) kube.Query {
+func query(t *testing.T, prefixes ...string) kube.Query {
 	t.Helper()
-	q, err := kube.Filter{}.Compile()
+	q, err := kube.Filter{Prefixes: prefixes}.Compile()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +64,12 @@ func query(t *testing.T) kube.Query {
 
 func look(t *testing.T, l health.Look) health.Seen {
 	t.Helper()
-	l.Query = query(t)
+	return lookWith(t, query(t), l)
+}
+
+func lookWith(t *testing.T, q kube.Query, l health.Look) health.Seen {
+	t.Helper()
+	l.Query = q
 	seen, err := l.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -149,13 +102,18 @@ func TestEachFindingIsFound(t *testing.T) {
 		"no object":            {"ConfigMap /registry/configmaps/shop/a =secret-bytes", "broken unstorable 1: configmap shop/a it does not begin like a stored object", ""},
 		"cut short":            {`ConfigMap /registry/configmaps/shop/a ={"kind":`, "broken unstorable 1: configmap shop/a metadata cannot be read: the JSON object breaks off", ""},
 		"a ghost for ever":     {"X /registry/masterleases/10.0.0.9 ={}", "broken ghost-api-server 1: /registry/masterleases/10.0.0.9 it has no etcd lease", "etcdctl del '/registry/masterleases/10.0.0.9'"},
-		"a ghost for an hour":  {"X /registry/peerserverleases/x@long ={}", "broken ghost-api-server 1: /registry/peerserverleases/x its etcd lease runs for 3600 s, and API servers take 15", ""},
+		"a ghost for an hour":  {"X /registry/peerserverleases/x@3600 ={}", "broken ghost-api-server 1: /registry/peerserverleases/x its etcd lease runs for 3600 s, and API servers take 15", ""},
 		"on its way out":       {`ConfigMap /registry/configmaps/shop/a {"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z","finalizers":["example.io/keep"]}}`, "warning terminating 1: configmap shop/a finalizers: example.io/keep", "kubectl get configmap/a -n shop"},
 		"a namespace":          {`Namespace /registry/namespaces/old {"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"},"spec":{"finalizers":["kubernetes"]}}`, "warning terminating 1: namespace old finalizers: kubernetes", "kubectl get namespace/old"},
 		"on its way, unwaited": {`Pod /registry/pods/shop/a {"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"}}`, "", ""},
 		"an address twice":     {`Service /registry/services/specs/shop/xx {"spec":{"clusterIP":"10.0.0.7"}}`, "broken addresses 2: service shop/xx service shop/web has its address 10.0.0.7 service shop/xx by its IPAddress services shop/web has its address 10.0.0.7", ""},
 		"a node port twice":    {`Service /registry/services/specs/shop/xx {"spec":{"ports":[{"nodePort":30001,"protocol":"UDP"}]}}`, "broken addresses 1: service shop/xx service shop/web has its node port 30001/UDP", ""},
 		"another's IPAddress":  {`IPAddress /registry/ipaddresses/10.0.0.7 {"apiVersion":"networking.k8s.io/v1","spec":{"parentRef":{"resource":"services","namespace":"shop","name":"old"}}}`, "broken addresses 1: service shop/web by its IPAddress services shop/old has its address 10.0.0.7", ""},
+		"no namespace":         {"ConfigMap /registry/configmaps/lost/a\nPod /registry/pods/lost/p", "broken no-namespace 1: namespace lost objects: 2, such as configmap lost/a", "kubeferry restore namespace/lost --from ARCHIVE, or kubectl create namespace lost"},
+		"no namespace there":   {"BuildConfig /openshift.io/buildconfigs/lost/b", "broken no-namespace 1: namespace lost objects: 1, such as buildconfig.build.openshift.io lost/b", ""},
+		"one that is going":    {`Namespace /registry/namespaces/old {"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"}}` + "\nConfigMap /registry/configmaps/old/a", "", ""},
+		"OpenShift's objects":  {"BuildConfig /openshift.io/buildconfigs/origin/b\nNamespace /kubernetes.io/namespaces/origin", "", ""},
+		"an event of then":     {"Event /registry/events/lost/e@3600", "", ""},
 		"no definition":        {"Gadget /registry/example.io/gadgets/shop/g\nGadget /registry/example.io/gadgets/shop/h", "warning no-definition 1: customresourcedefinition.apiextensions.k8s.io gadgets.example.io objects: 2", "kubeferry restore customresourcedefinition.apiextensions.k8s.io/gadgets.example.io"},
 		"a version of then":    {`Widget /registry/example.io/widgets/shop/v {"apiVersion":"example.io/v1alpha1"}`, "broken stored-versions 1: widgets.example.io shop/v stored as example.io/v1alpha1; the definition has v1", ""},
 		"no owner":             {"Deployment /registry/deployments/shop/web =gone", "warning orphans 1: replicaset.apps shop/web-1 owner: Deployment web (uid web)", "kubectl patch replicaset.apps/web-1 -n shop"},
@@ -171,6 +129,11 @@ func TestEachFindingIsFound(t *testing.T) {
 			if diff := cmp.Diff(c.want, strings.Join(told(got), "\n")); diff != "" || len(got.Unseen) > 0 {
 				t.Errorf("-want +got:\n%s%+v", diff, got.Unseen)
 			}
+			for _, f := range got.Findings {
+				if f.Reason == "" || f.Help == "" || f.Objects[0].Key == "" || strings.Contains(f.Help, "{object}") || strings.Contains(f.Help, "{name}") || strings.Contains(f.Help, "{key}") {
+					t.Errorf("no reason, key or command: %+v", f)
+				}
+			}
 			if c.help != "" && !strings.Contains(got.Findings[0].Help, c.help) {
 				t.Errorf("the help is %q, want %q", got.Findings[0].Help, c.help)
 			}
@@ -183,12 +146,35 @@ func TestEachFindingIsFound(t *testing.T) {
 
 // TestSignsOfLife: who shows that it lives, and whose lease has run out, or is not told.
 func TestSignsOfLife(t *testing.T) {
-	seen := look(t, health.Look{View: view(t, "X /registry/masterleases/10.0.0.2@over ={}\nX /registry/masterleases/10.0.0.3@unknown ={}")})
+	seen := look(t, health.Look{View: view(t, "X /registry/masterleases/10.0.0.2@1 ={}\nX /registry/masterleases/10.0.0.3@2 ={}")})
 	if got := strings.Join(seen.Alive, " "); got != "/registry/masterleases/10.0.0.1 /registry/masterleases/10.0.0.3" || len(seen.Findings) != 0 {
 		t.Errorf("alive are %s, %q", got, told(seen))
 	}
 	if got := unseen(seen); got != "how long the leases of API servers run, because the server does not tell" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestNamespacesLieBesideAPart: of one prefix alone, the Namespaces are looked for where they
+// are; and of an archive of a part nobody knows where that is.
+func TestNamespacesLieBesideAPart(t *testing.T) {
+	const more = `BuildConfig /openshift.io/buildconfigs/origin/b
+		Namespace /kubernetes.io/namespaces/origin
+		Namespace /registry/namespaces/old {"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"}}
+		ConfigMap /registry/configmaps/old/a
+		ConfigMap /registry/configmaps/shop/a`
+	for prefix, lost := range map[string]string{"/openshift.io/": "BuildConfig /openshift.io/buildconfigs/lost/b", "/registry/configmaps/": "ConfigMap /registry/configmaps/lost/a"} {
+		q := query(t, prefix)
+		if seen := lookWith(t, q, health.Look{View: view(t, more)}); len(seen.Findings) != 0 || seen.Keys == 0 {
+			t.Errorf("under %s: %q of %d keys", prefix, told(seen), seen.Keys)
+		}
+		if got := told(lookWith(t, q, health.Look{View: view(t, more+"\n"+lost)})); len(got) != 1 || !strings.HasPrefix(got[0], "broken no-namespace 1:") {
+			t.Errorf("under %s: %q", prefix, got)
+		}
+		seen := lookWith(t, q, health.Look{View: view(t, more+"\n"+lost), Partial: true})
+		if got := told(seen); len(got) != 0 || !strings.Contains(unseen(seen), "whether objects have their namespace, because it holds a part") {
+			t.Errorf("under %s, of a part: %q, %q", prefix, got, unseen(seen))
+		}
 	}
 }
 
@@ -254,6 +240,24 @@ func TestSealedValuesAreTold(t *testing.T) {
 		t.Error(diff)
 	}
 	if got := unseen(seen); !strings.Contains(got, "what is in 2 values, because of encryption at rest (2 by aescbc key key1): --encryption-config") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestKeysThatDoNotOpen: a value that the keys given do not open is found, but for one that is
+// sealed by a KMS, whose keys no file has.
+func TestKeysThatDoNotOpen(t *testing.T) {
+	opener, err := object.ParseEncryption([]byte(`{"kind":"EncryptionConfiguration","apiVersion":"apiserver.config.k8s.io/v1","resources":[{"resources":["secrets"],
+		"providers":[{"aescbc":{"keys":[{"name":"key2","secret":"MDEyMzQ1Njc4OWFiY2RlZg=="}]}},{"identity":{}}]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := lookWith(t, query(t).Opening(opener), health.Look{View: view(t, `Secret /registry/secrets/shop/a =k8s:enc:aescbc:v1:key1:xxx
+		Secret /registry/secrets/shop/b =k8s:enc:kms:v2:vault:xxx`)})
+	if got := told(seen); len(got) != 1 || !strings.HasPrefix(got[0], "warning sealed 1: secret shop/a ") || seen.Findings[0].Help != "kubeferry get secret/a -n shop --encryption-config FILE" {
+		t.Errorf("got %q", got)
+	}
+	if got := unseen(seen); got != "what is in 1 value, because of encryption at rest (1 by kms v2 plugin vault) by a KMS, whose keys no file has" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -26,11 +26,14 @@ func (k *known) close() {
 
 // absent tells of a key that it is not there, for certain.
 func (k *known) absent(key []byte) bool {
-	if !k.closed || !k.ranges.Contains(key) {
-		return false
-	}
+	return k.closed && k.ranges.Contains(key) && !k.met(key)
+}
+
+// met tells of a key that the walk has met it. Few enough are asked about that none is taken
+// for another: see known.
+func (k *known) met(key []byte) bool {
 	_, found := slices.BinarySearch(k.hashes, maphash.Bytes(k.seed, key))
-	return !found
+	return k.closed && found
 }
 
 // lookup answers from a view, and asks it only for what may be there: an object whose owner was

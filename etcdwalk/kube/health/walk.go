@@ -32,6 +32,7 @@ type walk struct {
 	counts map[string]*Counted
 	last   *Counted // the one that the key before counted in
 	custom map[string]*customKind
+	lodged map[home]*lodged // objects in namespaces
 	closed map[string]int64 // values that nobody opens, by what seals them
 	leased []leasedSign
 	alive  []string
@@ -43,6 +44,16 @@ type customKind struct {
 	keys  int64
 	// unknown: which versions its definition has may not be looked at.
 	unknown bool
+}
+
+// home is a namespace: its name, and the prefix of what lies in it.
+type home struct{ prefix, name string }
+
+// lodged are the objects in a namespace.
+type lodged struct {
+	class etcdwalk.Class // of the first
+	first string         // as kubectl calls it
+	keys  int64
 }
 
 // leasedSign is a sign of life of an API server, under a lease.
@@ -84,6 +95,9 @@ func (w *walk) see(ctx context.Context, e etcdwalk.Entry) error {
 	encoding := object.EncodingOf(e.Value)
 	w.census.Add(e.Key, encoding)
 	class := w.layout.Classify(e.Key)
+	if class.Namespace != "" && e.Lease == 0 { // what has a lease goes by itself
+		w.lodge(class, e.Key)
+	}
 	value, err := w.Query.Opener().Open(ctx, e.Key, e.Value)
 	if err != nil {
 		w.sealed(e.Key, encoding, err)
@@ -112,6 +126,15 @@ func (w *walk) see(ctx context.Context, e etcdwalk.Entry) error {
 }
 
 func (w *walk) add(c check, key []byte, why string) { w.found.add(c, key, why) }
+
+// lodge takes an object that lies in a namespace.
+func (w *walk) lodge(class etcdwalk.Class, key []byte) {
+	at := home{class.Prefix, class.Namespace}
+	if w.lodged[at] == nil {
+		w.lodged[at] = &lodged{class: class, first: readable(w.layout.Name(key))}
+	}
+	w.lodged[at].keys++
+}
 
 // remember takes who there is. If that are too many, owners are not looked for.
 func (w *walk) remember(class etcdwalk.Class, m object.Meta) error {

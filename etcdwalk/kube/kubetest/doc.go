@@ -8,4 +8,6 @@
 // Time is counted in steps, which a test takes: at each, some controllers look at the whole
 // store, and one acts once, guarded by the revisions that were seen. Which one, and how long
 // it waits before it acts, chance decides, by a seed.
+//
+// [Objects] writes down what a store holds, a line each.
 package kubetest

@@ -3,6 +3,7 @@ package need
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
@@ -71,13 +72,8 @@ func (c *Checks) judge(ctx context.Context, w etcdwalk.Write) (*judgement, error
 // places are the namespace that the object lies in, and the definition of its kind.
 func (j *judgement) places(ctx context.Context) (wants []want, err error) {
 	if ns := j.class.Namespace; ns != "" && !j.Selected("namespaces", ns) {
-		w := want{rule: kube.Closure, namespace: ns, miss: fmt.Sprintf("namespace %s is not in the cluster and not selected; --with-owners takes it along", ns)}
-		for _, prefix := range j.Layout.Prefixes() {
-			if prefix == j.class.Prefix || strings.HasPrefix(j.class.Prefix, "/openshift.io/") {
-				w.any = append(w.any, candidate{key: []byte(prefix + "namespaces/" + ns)})
-			}
-		}
-		wants = append(wants, w)
+		wants = append(wants, want{rule: kube.Closure, any: homes(j.Layout, j.class), namespace: ns,
+			miss: fmt.Sprintf("namespace %s is not in the cluster and not selected; --with-owners takes it along", ns)})
 	}
 	if j.Selected(definitions, j.class.Kind) || !j.Rules.Binds(kube.Closure) {
 		return wants, nil
@@ -88,6 +84,25 @@ func (j *judgement) places(ctx context.Context) (wants []want, err error) {
 			miss: fmt.Sprintf("the definition %s is not in the cluster and not selected: nobody could see the object; --with-owners takes it along", j.class.Kind)})
 	}
 	return wants, err
+}
+
+// homes are the Namespaces of which one suffices for an object to lie in.
+func homes(layout *kube.Layout, class etcdwalk.Class) (all []candidate) {
+	for _, key := range layout.Homes(class) {
+		all = append(all, candidate{key: key})
+	}
+	return all
+}
+
+// Unhoused tells whether the target has no Namespace that an object of it lies in. One that is
+// being deleted is there still, and takes the object with it.
+func (c *Checks) Unhoused(ctx context.Context, class etcdwalk.Class) (bool, error) {
+	all := homes(c.Layout, class)
+	if len(all) == 0 {
+		return false, nil
+	}
+	there, err := c.holds(ctx, want{any: all})
+	return err == nil && !there && !slices.ContainsFunc(all, c.goes), err
 }
 
 // owners adds the object's owners, one of which has to be there.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/kubetest"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/need"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/order"
@@ -58,7 +59,7 @@ func TestWhatIsSelectedIsNotAlwaysWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		survey, named := order.NewSurvey(1<<20), map[string]bool{}
-		for _, e := range objects(t, layout, c.selected) {
+		for _, e := range kubetest.Objects(t, layout, c.selected) {
 			class := layout.Classify(e.Key)
 			_, m, _ := object.Read(e.Value)
 			if err := survey.Add(class, m); err != nil {
@@ -66,14 +67,14 @@ func TestWhatIsSelectedIsNotAlwaysWritten(t *testing.T) {
 			}
 			named[class.Kind+"/"+strings.TrimPrefix(class.Namespace+"/"+class.Name, "/")] = true
 		}
-		held := walktest.NewTarget(objects(t, layout, shop+"\n"+c.target)...)
+		held := walktest.NewTarget(kubetest.Objects(t, layout, shop+"\n"+c.target)...)
 		query, err := kube.Filter{}.Compile()
 		if err != nil {
 			t.Fatal(err)
 		}
-		checks := need.Checks{Rules: rules, Layout: layout, Survey: survey, Target: held, View: held.View(), Source: walktest.NewView(objects(t, layout, c.source)...), Keeps: c.keeps,
+		checks := need.Checks{Rules: rules, Layout: layout, Survey: survey, Target: held, View: held.View(), Source: walktest.NewView(kubetest.Objects(t, layout, c.source)...), Keeps: c.keeps,
 			Selected: func(kind, name string) bool { return named[kind+"/"+name] }, Finders: []*kube.Finder{query.Finder(held.View())}}
-		e := objects(t, layout, c.write)[0]
+		e := kubetest.Objects(t, layout, c.write)[0]
 		reasons, err := checks.Judge(t.Context(), []etcdwalk.Write{{Key: e.Key, Value: e.Value}})
 		if err != nil {
 			t.Fatal(err)

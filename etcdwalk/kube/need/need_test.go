@@ -1,62 +1,17 @@
 package need_test
 
 import (
-	"encoding/json"
-	"maps"
 	"strings"
 	"testing"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/kubetest"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/need"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/order"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 )
-
-// entry is an object in JSON under its key. Its UID is its name, unless more says otherwise.
-func entry(t *testing.T, layout *kube.Layout, kind, key, more string) etcdwalk.Entry {
-	t.Helper()
-	class := layout.Classify([]byte(key))
-	value := map[string]any{"apiVersion": "v1", "kind": kind, "metadata": map[string]any{"name": class.Name, "namespace": class.Namespace, "uid": class.Name}}
-	var extra map[string]any
-	if more != "" {
-		if err := json.Unmarshal([]byte(more), &extra); err != nil {
-			t.Fatalf("%s: %v", more, err)
-		}
-	}
-	for name, with := range extra {
-		into, isMap := value[name].(map[string]any)
-		if members, too := with.(map[string]any); isMap && too {
-			maps.Copy(into, members)
-			continue
-		}
-		value[name] = with
-	}
-	text, err := json.Marshal(value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return etcdwalk.Entry{Key: []byte(key), Value: text, CreateRevision: 1, ModRevision: 1, Version: 1}
-}
-
-// objects are lines of a kind, a key, and what more there is in the object.
-func objects(t *testing.T, layout *kube.Layout, lines string) (entries []etcdwalk.Entry) {
-	t.Helper()
-	for line := range strings.SplitSeq(lines, "\n") {
-		if line = strings.TrimSpace(line); line == "" {
-			continue
-		}
-		kind, rest, _ := strings.Cut(line, " ")
-		key, more, _ := strings.Cut(rest, " ")
-		if sealed, is := strings.CutPrefix(more, "="); is {
-			entries = append(entries, etcdwalk.Entry{Key: []byte(key), Value: []byte(sealed), CreateRevision: 1, ModRevision: 1, Version: 1})
-			continue
-		}
-		entries = append(entries, entry(t, layout, kind, key, more))
-	}
-	return entries
-}
 
 // ports are the node ports that there are.
 func ports(all string) string {
@@ -154,7 +109,7 @@ func TestWhatObjectsNeed(t *testing.T) {
 			judge := func(rules *kube.Rules, selected, target string) string {
 				t.Helper()
 				survey, named := order.NewSurvey(1<<20), map[string]bool{}
-				for _, e := range objects(t, layout, selected) {
+				for _, e := range kubetest.Objects(t, layout, selected) {
 					class := layout.Classify(e.Key)
 					_, m, _ := object.Read(e.Value)
 					if err := survey.Add(class, m); err != nil {
@@ -165,15 +120,15 @@ func TestWhatObjectsNeed(t *testing.T) {
 				if _, err := survey.Ranks(t.Context(), order.Plan{View: walktest.NewView()}); err != nil {
 					t.Fatal(err)
 				}
-				held := walktest.NewTarget(objects(t, layout, shop+"\n"+target)...)
+				held := walktest.NewTarget(kubetest.Objects(t, layout, shop+"\n"+target)...)
 				query, err := kube.Filter{}.Compile()
 				if err != nil {
 					t.Fatal(err)
 				}
 				checks := need.Checks{Rules: rules, Layout: layout, Survey: survey, Target: held, View: held.View(),
-					Selected: func(kind, name string) bool { return named[kind+"/"+name] }, Source: walktest.NewView(objects(t, layout, ports("30000-32767")+"\nService /registry/services/specs/shop/hook")...),
+					Selected: func(kind, name string) bool { return named[kind+"/"+name] }, Source: walktest.NewView(kubetest.Objects(t, layout, ports("30000-32767")+"\nService /registry/services/specs/shop/hook")...),
 					Finders: []*kube.Finder{query.Finder(held.View())}}
-				e := objects(t, layout, c.write)[0]
+				e := kubetest.Objects(t, layout, c.write)[0]
 				reasons, err := checks.Judge(t.Context(), []etcdwalk.Write{{Key: e.Key, Value: e.Value}})
 				if err != nil {
 					t.Fatal(err)
@@ -237,11 +192,11 @@ func TestServicesThatTakeNothing(t *testing.T) {
 		"others' headless": strings.ReplaceAll(passed[strings.Index(passed, "\n"):], "shop/", "shop/other-"),
 	} {
 		survey := order.NewSurvey(1 << 20)
-		held := walktest.NewTarget(objects(t, layout, shop+"\n"+target)...)
+		held := walktest.NewTarget(kubetest.Objects(t, layout, shop+"\n"+target)...)
 		checks := need.Checks{Rules: rules, Layout: layout, Survey: survey, Target: held, View: held.View(),
-			Source: walktest.NewView(objects(t, layout, ports("30000-32767"))...), Selected: func(string, string) bool { return false }}
+			Source: walktest.NewView(kubetest.Objects(t, layout, ports("30000-32767"))...), Selected: func(string, string) bool { return false }}
 		var writes []etcdwalk.Write
-		for _, e := range objects(t, layout, passed) {
+		for _, e := range kubetest.Objects(t, layout, passed) {
 			writes = append(writes, etcdwalk.Write{Key: e.Key, Value: e.Value})
 		}
 		reasons, err := checks.Judge(t.Context(), writes)
@@ -275,14 +230,14 @@ func TestWhatIsToBeExpectedIsSaid(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		held := walktest.NewTarget(objects(t, layout, shop+"\n"+web)...)
+		held := walktest.NewTarget(kubetest.Objects(t, layout, shop+"\n"+web)...)
 		query, err := kube.Filter{}.Compile()
 		if err != nil {
 			t.Fatal(err)
 		}
 		checks := need.Checks{Rules: rules, Layout: layout, Survey: order.NewSurvey(1 << 20), Target: held, View: held.View(), Source: walktest.NewView(),
 			Selected: func(string, string) bool { return false }, Finders: []*kube.Finder{query.Finder(held.View())}}
-		e := objects(t, layout, c.write)[0]
+		e := kubetest.Objects(t, layout, c.write)[0]
 		reasons, err := checks.Judge(t.Context(), []etcdwalk.Write{{Key: e.Key, Value: e.Value}})
 		if err != nil || reasons[0] != "" {
 			t.Fatalf("%+v: %q, %v", c, reasons[0], err)
@@ -324,7 +279,7 @@ func TestForeignControllersAreSeen(t *testing.T) {
 			t.Fatal(err)
 		}
 		survey := order.NewSurvey(1 << 20)
-		for _, e := range objects(t, layout, web) {
+		for _, e := range kubetest.Objects(t, layout, web) {
 			_, m, _ := object.Read(e.Value)
 			if err := survey.Add(layout.Classify(e.Key), m); err != nil {
 				t.Fatal(err)
@@ -333,14 +288,14 @@ func TestForeignControllersAreSeen(t *testing.T) {
 		if _, err := survey.Ranks(t.Context(), order.Plan{View: walktest.NewView()}); err != nil {
 			t.Fatal(err)
 		}
-		held := walktest.NewTarget(objects(t, layout, c.target)...)
+		held := walktest.NewTarget(kubetest.Objects(t, layout, c.target)...)
 		query, err := kube.Filter{}.Compile()
 		if err != nil {
 			t.Fatal(err)
 		}
-		checks := need.Checks{Rules: rules, Layout: layout, Survey: survey, Target: held, View: held.View(), Source: walktest.NewView(objects(t, layout, c.source)...),
+		checks := need.Checks{Rules: rules, Layout: layout, Survey: survey, Target: held, View: held.View(), Source: walktest.NewView(kubetest.Objects(t, layout, c.source)...),
 			Selected: func(kind, name string) bool { return c.target == "" }, Finders: []*kube.Finder{query.Finder(held.View())}}
-		e := objects(t, layout, rs)[0]
+		e := kubetest.Objects(t, layout, rs)[0]
 		reasons, err := checks.Judge(t.Context(), []etcdwalk.Write{{Key: e.Key, Value: e.Value}})
 		if err != nil {
 			t.Fatal(err)

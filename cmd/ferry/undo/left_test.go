@@ -1,0 +1,118 @@
+package undo_test
+
+import (
+	"bytes"
+	"crypto/aes"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"testing"
+
+	"k8s.io/apiserver/pkg/storage/value"
+	k8saes "k8s.io/apiserver/pkg/storage/value/encrypt/aes"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
+)
+
+func raw(key, value string) etcdwalk.Entry {
+	return etcdwalk.Entry{Key: []byte(key), Value: []byte(value), CreateRevision: 1, ModRevision: 1, Version: 1}
+}
+
+// A claim is not deleted, whether or not anybody can read it, and its finalizers count: with it
+// its disk may go.
+func TestAClaimStays(t *testing.T) {
+	const key = "/registry/persistentvolumeclaims/shop/disk"
+	for name, value := range map[string]string{
+		"readable": `{"kind":"PersistentVolumeClaim","apiVersion":"v1","metadata":{"name":"disk","namespace":"shop","uid":"d"}}`,
+		"sealed":   "k8s:enc:aescbc:v1:key1:0123456789abcdef0123456789abcdef",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.allow = []string{kube.UndoFinalizers}
+			w.change(t, nothing, raw(key, value))
+			if done := w.back(t); done.Counts[replay.Moved] != 1 || done.Complete() {
+				t.Errorf("%v", done.Counts)
+			}
+			w.holds(t, raw(key, value))
+		})
+	}
+}
+
+// A Namespace that the change has made stays while others have objects in it.
+func TestANamespaceOfOthersStays(t *testing.T) {
+	namespace := raw("/registry/namespaces/shop", `{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"shop","uid":"n"}}`)
+	w := newWorld(t)
+	w.change(t, nothing, text("a", "1"), namespace)
+	w.target.Put(string(text("theirs", "").Key), string(text("theirs", "1").Value))
+	if done := w.back(t); done.Counts[replay.Deleted] != 1 || done.Counts[replay.Moved] != 1 || done.Complete() {
+		t.Errorf("%v", done.Counts)
+	}
+	w.holds(t, text("theirs", "1"), namespace)
+}
+
+// A value that is sealed at rest is put back by who can open it; who cannot is told that it was
+// left alone, since its digests say nothing to them. It is never passed over.
+func TestASealedValueIsNotPassedOver(t *testing.T) {
+	secret := bytes.Repeat([]byte("k"), 32)
+	opener, err := object.ParseEncryption(fmt.Appendf(nil, `{"kind":"EncryptionConfiguration","apiVersion":"apiserver.config.k8s.io/v1","resources":[{"resources":["*.*"],
+		"providers":[{"aesgcm":{"keys":[{"name":"key1","secret":%q}]}}]}]}`, base64.StdEncoding.EncodeToString(secret)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := aes.NewCipher(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seals, err := k8saes.NewGCMTransformer(block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := func(e etcdwalk.Entry) etcdwalk.Entry {
+		v, err := seals.TransformToStorage(t.Context(), e.Value, value.DefaultContext(e.Key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Value = append([]byte("k8s:enc:aesgcm:v1:key1:"), v...)
+		return e
+	}
+	before, after := sealed(text("a", "1")), sealed(text("a", "2"))
+	for _, opens := range []bool{false, true} {
+		w := newWorld(t, before)
+		w.opener = opener
+		w.change(t, nothing, after)
+		want, fate := after, replay.Moved
+		if opens {
+			w.query, want, fate = w.query.Opening(opener), before, replay.Replaced
+		}
+		if done := w.back(t); done.Counts[fate] != 1 || done.Complete() != opens {
+			t.Errorf("opened: %t, %v", opens, done.Counts)
+		}
+		w.holds(t, want)
+	}
+}
+
+// A write that fails is told in the counts, from which the command takes its exit code.
+func TestAFailureOfAnUndoIsTold(t *testing.T) {
+	w := newWorld(t, text("a", "1"), text("b", "1"))
+	w.change(t, nothing, text("a", "2"), text("b", "2"))
+	w.target.Inject = func(_ int, write etcdwalk.Write) walktest.Fault {
+		if strings.HasSuffix(string(write.Key), "/b") {
+			return walktest.TooLarge
+		}
+		return 0
+	}
+	done := w.back(t)
+	if done.Counts[replay.Failure] != 1 || done.Counts[replay.Replaced] != 1 || done.Complete() {
+		t.Errorf("%v", done.Counts)
+	}
+	w.holds(t, text("a", "1"), text("b", "2"))
+	w.target.Inject = nil
+	if done := w.back(t); !done.Complete() {
+		t.Errorf("once more: %v", done.Counts)
+	}
+	w.holds(t, text("a", "1"), text("b", "1"))
+}
