@@ -34,7 +34,7 @@ func (p *pass) follow(it *item) error {
 		return fmt.Errorf("the plan that was made before has ended, and would go on now with key %q: make a new one%.0w", it.want.Key, etcdwalk.ErrRefused)
 	case !bytes.Equal(line.Key, it.want.Key):
 		return fmt.Errorf("the plan that was made before goes on with key %q, and would now with key %q: make a new one%.0w", line.Key, it.want.Key, etcdwalk.ErrRefused)
-	case it.Fate == Refused:
+	case it.Fate == Refused, it.Fate == Expired: // which is decided by the clock, not by the plan
 		return nil
 	}
 	made := Fate(line.Fate)

@@ -40,3 +40,40 @@ func TestAPlanThatDoesNotFitIsToldOnce(t *testing.T) {
 		}
 	}
 }
+
+// A lease that runs out after a plan was made alters no plan: its key is not written any more.
+func TestALeaseRunsOutAfterThePlan(t *testing.T) {
+	const key = "/registry/events/shop/a"
+	for name, since := range map[string]func(*walktest.Target){
+		"as the target was": func(*walktest.Target) {},
+		"others have written": func(target *walktest.Target) {
+			target.Put(key, "theirs")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target := walktest.NewTarget(kv("/registry/pods/web", "pod"))
+			with := func(lease etcdwalk.Lease) replay.Job {
+				j := job(target, replay.Overwrite, leased(kv(key, "x"), 7))
+				source := walktest.NewView(leased(kv(key, "x"), 7))
+				source.TTLs = map[int64]etcdwalk.Lease{7: lease}
+				j.Source, j.Regrant = source, true
+				return j
+			}
+			first := with(etcdwalk.Lease{ID: 7, State: etcdwalk.LeaseLive, Granted: 100, Remaining: 100})
+			mustPlan(t, first)
+			since(target)
+			want := target.Entries()
+			j := with(etcdwalk.Lease{ID: 7, State: etcdwalk.LeaseExpired})
+			j.Given = first.File
+			plan, err := j.Plan(t.Context())
+			if err != nil {
+				t.Fatalf("the plan counts as altered: %v", err)
+			}
+			summary, err := j.Apply(t.Context(), plan)
+			if err != nil || summary.Counts.Changes() != 0 || summary.Counts[replay.Expired] != 1 {
+				t.Errorf("%v, %v", summary.Counts, err)
+			}
+			wantContents(t, target, want...)
+		})
+	}
+}

@@ -32,7 +32,7 @@ func TestAClaimStays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.allow = []string{kube.UndoFinalizers}
+			w.allow = []string{kube.DeleteFinalizers}
 			w.change(t, nothing, raw(key, value))
 			if done := w.back(t); done.Counts[replay.Moved] != 1 || done.Complete() {
 				t.Errorf("%v", done.Counts)
@@ -115,4 +115,22 @@ func TestAFailureOfAnUndoIsTold(t *testing.T) {
 		t.Errorf("once more: %v", done.Counts)
 	}
 	w.holds(t, text("a", "1"), text("b", "1"))
+}
+
+// What was kept is not what was replaced: it had been written, and as it was, between the two.
+// That is told, and nothing is put in its place.
+func TestWhatWasNotKeptIsTold(t *testing.T) {
+	w := newWorld(t, text("a", "1"))
+	key := string(text("a", "").Key)
+	w.target.BeforeApply = func(int, []etcdwalk.Write) {
+		w.target.BeforeApply = nil
+		w.target.Put(key, string(text("a", "1").Value))
+	}
+	if done := w.change(t, func() { w.target.Put(key, string(text("a", "7").Value)) }, text("a", "2")); done.Counts[replay.Replaced] != 1 {
+		t.Fatalf("%v", done.Counts)
+	}
+	if done := w.back(t); done.Counts[replay.Moved] != 1 || done.Complete() {
+		t.Errorf("%v", done.Counts)
+	}
+	w.holds(t, text("a", "2"))
 }

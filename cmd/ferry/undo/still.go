@@ -25,7 +25,7 @@ type still struct {
 func (s *still) why(ctx context.Context, want etcdwalk.Entry, have *etcdwalk.Entry) string {
 	t := s.view.touched[s.view.hash(want.Key)]
 	switch {
-	case t.fate != created && want.Value == nil:
+	case t.fate != created && want.CreateRevision == 0:
 		return "it had been written before the change could touch it"
 	case have == nil && t.fate == replaced:
 		return "it was deleted since"
