@@ -126,13 +126,14 @@ func history(t *testing.T, client *clientv3.Client, from, to int64) (events []*c
 		if err := batch.Err(); err != nil {
 			t.Fatal(err)
 		}
-		for _, e := range batch.Events {
-			if e.Kv.ModRevision > to {
-				return events
+		last := from
+		for _, e := range batch.Events { // several keys may be written at one revision
+			if last = e.Kv.ModRevision; last <= to {
+				events = append(events, e)
 			}
-			if events = append(events, e); e.Kv.ModRevision == to {
-				return events
-			}
+		}
+		if last >= to {
+			return events
 		}
 	}
 	return events
