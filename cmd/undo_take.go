@@ -23,12 +23,8 @@ func (o *undoOptions) take(ctx context.Context, cluster *flags.Cluster, u undo.U
 		return left(p.Counts)
 	}
 	if !o.yes {
-		sure, err := o.s.Confirm(ctx, fmt.Sprintf("Take back %s in %s?", console.Count(writes, "key"), cluster.Address), "--yes")
-		if err != nil {
-			return fmt.Errorf("nothing was written: %w", err)
-		}
-		if !sure {
-			return fmt.Errorf("cancelled; nothing was written%.0w", console.ErrInterrupted)
+		if err := sure(ctx, o.s, fmt.Sprintf("Take back %s in %s?", console.Count(writes, "key"), cluster.Address), "--yes"); err != nil {
+			return err
 		}
 	}
 	done, err := u.Apply(ctx, p)

@@ -89,20 +89,12 @@ func TestLeftoversOfAKindWithoutADefinitionAreNotCollected(t *testing.T) {
 	put(owned, `{"kind":"Machine","apiVersion":"farm.io/v1","metadata":{"name":"owned","namespace":"b","uid":"two","ownerReferences":[{"apiVersion":"farm.io/v1","kind":"Machine","name":"owner","uid":"one"}]}}`)
 	archive := walktest.NewView(s.entries(t)...)
 	archive.About.Revision = 1
-	remove := func(key string) {
-		t.Helper()
-		have, err := s.Lookup(t.Context(), [][]byte{[]byte(key)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.Apply(t.Context(), []etcdwalk.Write{{Key: []byte(key), Seen: have[0].ModRevision, Delete: true}})
-	}
 	r := ferry.Restore{Source: archive, Query: query(t, kube.Filter{Include: []string{"machines.farm.io", "crd"}}), Cluster: s.Source, Target: s.Target, ClusterIs: []string{"uid-namespaces-kube-system"}}
-	remove(owner)
+	s.lose(t, owner)
 	if _, err := r.Plan(t.Context()); !errors.Is(err, etcdwalk.ErrRefused) {
 		t.Errorf("with its definition: %v", err)
 	}
-	remove(definition)
+	s.lose(t, definition)
 	planned, err := r.Plan(t.Context())
 	if err != nil || planned.Counts[replay.Created] != 2 || planned.Counts[replay.Unchanged] != 1 {
 		t.Errorf("without: %v, %v", planned.Counts, err)
@@ -122,19 +114,11 @@ func TestWhatStandsBesideIsLookedAtAgain(t *testing.T) {
 			t.Fatal(r.Err)
 		}
 	}
-	remove := func(key string) {
-		t.Helper()
-		have, err := s.Lookup(t.Context(), [][]byte{[]byte(key)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.Apply(t.Context(), []etcdwalk.Write{{Key: []byte(key), Seen: have[0].ModRevision, Delete: true}})
-	}
 	put(owner, `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"owner","namespace":"b","uid":"one"}}`)
 	put(owned, `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"owned","namespace":"b","uid":"two","ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"owner","uid":"one"}]}}`)
 	archive := walktest.NewView(s.entries(t)...)
 	archive.About.Revision = 1
-	remove(owner)
+	s.lose(t, owner)
 	r := ferry.Restore{Source: archive, Query: query(t, kube.Filter{Include: []string{"configmaps"}, Namespaces: []string{"b"}}), Cluster: s.Source, Target: s.Target,
 		ClusterIs: []string{"uid-namespaces-kube-system"}, Allow: []string{kube.Collecting}}
 	planned, err := r.Plan(t.Context())
@@ -147,7 +131,7 @@ func TestWhatStandsBesideIsLookedAtAgain(t *testing.T) {
 	if a, err := r.Watch(t.Context(), planned, time.Millisecond); err != nil {
 		t.Errorf("all is there: %+v, %v", a, err)
 	}
-	remove(owned)
+	s.lose(t, owned)
 	if a, err := r.Watch(t.Context(), planned, time.Millisecond); !errors.Is(err, ferry.ErrIncomplete) || len(a.Lost) != 1 || a.Lost[0].Key != owned {
 		t.Errorf("%+v, %v", a, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/need"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/order"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
@@ -20,6 +21,7 @@ import (
 // without values, as a Chooser they mark the selections that are theirs.
 type extras struct {
 	etcdwalk.View // the source
+	layout        *kube.Layout
 	keys          [][]byte
 	runs          order.Runs
 	run           map[string]int
@@ -36,7 +38,7 @@ type left struct {
 // extras finds what is to be deleted: what a plan says that was made before, or what the target
 // holds now.
 func (r Restore) extras(ctx context.Context, p *Planned) (*extras, error) {
-	x := &extras{View: p.job.Source, run: map[string]int{}, owners: order.NewSurvey(cmp.Or(r.MaxMemory, maxSurvey)), kept: map[string]left{}}
+	x := &extras{View: p.job.Source, layout: p.layout, run: map[string]int{}, owners: order.NewSurvey(cmp.Or(r.MaxMemory, maxSurvey)), kept: map[string]left{}}
 	if !r.DeleteExtra {
 		return x, nil
 	}
@@ -176,14 +178,10 @@ func (r Restore) covered(ctx context.Context, p *Planned) (sel etcdwalk.Selectio
 
 // keeps refuses to delete the owner of what the source holds: the garbage collector would take
 // that too.
-func (x *extras) keeps(ctx context.Context, p *Planned, e etcdwalk.Entry) error {
-	if len(x.keys) == 0 {
-		return nil
-	}
-	m, _ := p.meta(ctx, e) // what cannot be read names no owner
+func (x *extras) keeps(key []byte, namespace string, m object.Meta) error {
 	for _, o := range m.Owners {
-		if x.owners.Holds(p.layout.Classify(e.Key).Namespace, o) {
-			return fmt.Errorf("%s is in the archive, and belongs to %s, which is not and would be deleted (--delete-extra): leave that out (--exclude)%.0w", p.layout.Name(e.Key), o.Kind+" "+o.Name, etcdwalk.ErrRefused)
+		if x.owners.Holds(namespace, o) {
+			return fmt.Errorf("%s is in the archive, and belongs to %s %s, which is not and would be deleted (--delete-extra): leave that out (--exclude)%.0w", x.layout.Name(key), o.Kind, o.Name, etcdwalk.ErrRefused)
 		}
 	}
 	return nil
@@ -219,12 +217,7 @@ func (x *extras) join(ctx context.Context, r Restore, p *Planned) {
 	for i, sel := range job.Selections {
 		job.Selections[i].Match = func(key []byte) bool { return !x.has(key) && sel.TakesKey(key) }
 	}
-	for _, sel := range x.runs.Selections(func(key []byte) int {
-		if run, is := x.run[string(key)]; is {
-			return run
-		}
-		return -1
-	}) {
+	for _, sel := range x.runs.Selections(func(key []byte) (int, bool) { run, is := x.run[string(key)]; return run, is }) {
 		sel.Values = x
 		job.Selections = append(job.Selections, sel)
 	}
@@ -252,23 +245,37 @@ func (x *extras) join(ctx context.Context, r Restore, p *Planned) {
 // forbidden says of each deletion why it must not be made, or nothing.
 func (x *extras) forbidden(ctx context.Context, target etcdwalk.Target, p *Planned, removal need.Removal, writes []etcdwalk.Write) ([]string, error) {
 	reasons := make([]string, len(writes))
-	for i, w := range writes { // few, and each may be large
-		found, err := target.Lookup(ctx, [][]byte{w.Key})
+	keys := make([][]byte, len(writes))
+	for i, w := range writes {
+		keys[i] = w.Key
+	}
+	for at := 0; at < len(keys); at += heldKeys {
+		found, err := target.Lookup(ctx, keys[at:min(at+heldKeys, len(keys))])
 		if err != nil {
 			return nil, err
 		}
-		if found[0] == nil || found[0].ModRevision != w.Seen {
-			continue // the apply finds out
-		}
-		if p.layout.Classify(w.Key).Kind == "namespaces" {
-			if reasons[i], err = removal.Inhabited(ctx, p.target, w.Key); err != nil {
+		for i, have := range found {
+			w := writes[at+i]
+			if have == nil || have.ModRevision != w.Seen {
+				continue // the apply finds out
+			}
+			if reasons[at+i], err = x.why(ctx, p.target, removal, *have); err != nil {
 				return nil, err
 			}
-			continue
 		}
-		reasons[i] = removal.Forbids(ctx, *found[0])
 	}
 	return reasons, nil
+}
+
+// heldKeys is how many values are read together, since each may be as large as a request.
+const heldKeys = 32
+
+// why is why an object must not be deleted, or nothing.
+func (x *extras) why(ctx context.Context, view etcdwalk.View, removal need.Removal, have etcdwalk.Entry) (string, error) {
+	if x.layout.Classify(have.Key).Kind == "namespaces" {
+		return removal.Inhabited(ctx, view, have.Key)
+	}
+	return removal.Forbids(ctx, have), nil
 }
 
 // without is a target that does not hold what is to be deleted.

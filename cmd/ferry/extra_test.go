@@ -17,7 +17,6 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
-	"github.com/kubeferry/kubeferry/remote/remotetest"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
 
@@ -30,17 +29,7 @@ func TestNothingWrittenAfterThePlanIsDeleted(t *testing.T) {
 	populate(t, client, 50, 100)
 	name, value := namespace("arena")
 	put(t, client, name, value)
-	var store remotetest.Memory
-	recipient, keys := newKeys(t)
-	backedUp, err := backup(cluster, &store, recipient).Run(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := ferry.Open(t.Context(), &store, backedUp.Receipt.Name, keys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.Close()
+	a, _ := archived(t, cluster)
 	moved, deleted := int64(0), int64(0)
 	for round := range 5 {
 		for i := range 400 {

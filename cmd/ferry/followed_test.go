@@ -31,20 +31,6 @@ func ofWeb(t *testing.T) (*store, ferry.Restore) {
 		Cluster: s.Source, Target: s.Target, Policy: replay.Skip, ClusterIs: []string{"uid-namespaces-kube-system"}}
 }
 
-// lose deletes keys.
-func (s *store) lose(t *testing.T, keys ...string) {
-	t.Helper()
-	for _, key := range keys {
-		have, err := s.Lookup(t.Context(), [][]byte{[]byte(key)})
-		if err != nil || have[0] == nil {
-			t.Fatalf("%s: %v", key, err)
-		}
-		if r := s.Apply(t.Context(), []etcdwalk.Write{{Key: []byte(key), Seen: have[0].ModRevision, Delete: true}})[0]; r.State != etcdwalk.WriteApplied {
-			t.Fatal(r.Err)
-		}
-	}
-}
-
 // rewrite replaces what a key holds.
 func (s *store) rewrite(t *testing.T, key, value string) {
 	t.Helper()

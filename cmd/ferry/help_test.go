@@ -19,6 +19,8 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 	"github.com/kubeferry/kubeferry/remote"
+	"github.com/kubeferry/kubeferry/remote/catalog"
+	"github.com/kubeferry/kubeferry/remote/remotetest"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
 
@@ -75,6 +77,23 @@ func newKeys(t testing.TB) (crypt.Recipient, ferry.Keys) {
 // backup is a Backup that lacks nothing but what a test wants to be otherwise.
 func backup(source etcdwalk.Source, store remote.Store, recipients ...crypt.Recipient) ferry.Backup {
 	return ferry.Backup{Source: source, Store: store, Recipients: recipients, Tool: "test", Host: "tester", Now: time.Now}
+}
+
+// archived backs a source up, and opens what that has written.
+func archived(t testing.TB, source etcdwalk.Source) (*ferry.Archive, catalog.Receipt) {
+	t.Helper()
+	var store remotetest.Memory
+	recipient, keys := newKeys(t)
+	made, err := backup(source, &store, recipient).Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := ferry.Open(t.Context(), &store, made.Receipt.Name, keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close() })
+	return a, made.Receipt
 }
 
 // contents reads all entries of an archive.

@@ -1,21 +1,16 @@
 package ferry_test
 
 import (
-	"bytes"
 	"context"
-	"crypto/aes"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
-	storage "k8s.io/apiserver/pkg/storage/value"
-	k8saes "k8s.io/apiserver/pkg/storage/value/encrypt/aes"
-
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/kubetest"
 	values "github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 )
@@ -140,47 +135,10 @@ func TestLostAnswersAboutPorts(t *testing.T) {
 	}
 }
 
-const sealMark = "k8s:enc:aesgcm:v1:key1:"
-
-// sealing is what encrypts at rest as an API server does, and decrypts; and an Opener with its
-// key.
-func sealing(t *testing.T) (opener *values.Opener, seal, open func(key, value string) string) {
-	t.Helper()
-	secret := bytes.Repeat([]byte("k"), 32)
-	opener, err := values.ParseEncryption(fmt.Appendf(nil, `{"kind":"EncryptionConfiguration","apiVersion":"apiserver.config.k8s.io/v1","resources":[{"resources":["*.*"],
-		"providers":[{"aesgcm":{"keys":[{"name":"key1","secret":%q}]}}]}]}`, base64.StdEncoding.EncodeToString(secret)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := aes.NewCipher(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	seals, err := k8saes.NewGCMTransformer(block) // which binds a value to its key of etcd
-	if err != nil {
-		t.Fatal(err)
-	}
-	seal = func(key, plain string) string {
-		value, err := seals.TransformToStorage(t.Context(), []byte(plain), storage.DefaultContext(key))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return sealMark + string(value)
-	}
-	open = func(key, value string) string {
-		plain, _, err := seals.TransformFromStorage(t.Context(), []byte(strings.TrimPrefix(value, sealMark)), storage.DefaultContext(key))
-		if err != nil || !strings.HasPrefix(value, sealMark) {
-			t.Fatalf("%q does not open: %v", value, err)
-		}
-		return string(plain)
-	}
-	return opener, seal, open
-}
-
 // TestBitmapsThatCannotBeEdited: a sealed one is marked with its key; without it, or where it
 // is damaged, the ports are told. Where there is none, no API server has begun.
 func TestBitmapsThatCannotBeEdited(t *testing.T) {
-	opener, seal, open := sealing(t)
+	opener, seal, open := kubetest.Sealing(t)
 	sealed := func(plain string) string { return seal(bitmapKey, plain) }
 	plain, marked := bitmap(t, allPorts, 30_000), bitmap(t, allPorts, 30_000, 30_100, 30_101, 32_767)
 	for name, c := range map[string]struct {

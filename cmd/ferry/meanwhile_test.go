@@ -35,18 +35,10 @@ func TestWhatControllersMakeOfEachNamespaceGivesWay(t *testing.T) {
 				t.Fatal(r.Err)
 			}
 		}
-		remove := func() {
-			t.Helper()
-			have, err := s.Lookup(t.Context(), [][]byte{[]byte(c.key)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			s.Apply(t.Context(), []etcdwalk.Write{{Key: []byte(c.key), Seen: have[0].ModRevision, Delete: true}})
-		}
 		put("then", 0)
 		archive := walktest.NewView(s.entries(t)...)
 		archive.About.Revision = 1
-		remove()
+		s.lose(t, c.key)
 		r := ferry.Restore{Source: archive, Query: query(t, kube.Filter{Include: []string{"configmaps", "serviceaccounts"}, Namespaces: []string{"b"}}),
 			Cluster: s.Source, Target: s.Target, ClusterIs: []string{"uid-namespaces-kube-system"}}
 		planned, err := r.Plan(t.Context())
@@ -64,7 +56,7 @@ func TestWhatControllersMakeOfEachNamespaceGivesWay(t *testing.T) {
 		if !c.gives {
 			continue
 		}
-		remove()
+		s.lose(t, c.key)
 		put("now", 0)
 		if _, err := r.Plan(t.Context()); !errors.Is(err, replay.ErrConflict) {
 			t.Errorf("%s: one that was there before: %v", c.key, err)

@@ -40,12 +40,7 @@ func TestWhatMovesAfterThePlanIsNotReplaced(t *testing.T) {
 	archive := walktest.NewView(s.entries(t)...)
 	archive.About.Revision = 1
 	write("edited", "now")
-	key := []byte("/registry/configmaps/b/gone")
-	have, err := s.Lookup(t.Context(), [][]byte{key})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Apply(t.Context(), []etcdwalk.Write{{Key: key, Seen: have[0].ModRevision, Delete: true}})
+	s.lose(t, "/registry/configmaps/b/gone")
 	r := ferry.Restore{Source: archive, Query: query(t, kube.Filter{Include: []string{"configmaps"}, Namespaces: []string{"b"}}), Cluster: s.Source, Target: s.Target,
 		Policy: replay.Overwrite, ClusterIs: []string{"uid-namespaces-kube-system"}}
 	planned, err := r.Plan(t.Context())

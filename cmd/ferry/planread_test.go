@@ -11,7 +11,6 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
-	"github.com/kubeferry/kubeferry/remote/remotetest"
 )
 
 // noise makes entries of n objects of each kind in each of 100 namespaces, with
@@ -39,34 +38,24 @@ func noise(n int, kinds ...string) []etcdwalk.Entry {
 
 // A plan reads what is selected of an archive, and little more.
 func TestPlanReadsTheSegmentsThatItNeeds(t *testing.T) {
-	var store remotetest.Memory
-	recipient, keys := newKeys(t)
-	made, err := backup(walktest.NewView(noise(40, "configmaps", "secrets", "example.com/widgets")...), &store, recipient).Run(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := ferry.Open(t.Context(), &store, made.Receipt.Name, keys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.Close()
-	if opened := a.BytesRead(); opened == 0 || opened > made.Receipt.Size/10 {
-		t.Errorf("opening read %d bytes of %d", opened, made.Receipt.Size)
+	a, receipt := archived(t, walktest.NewView(noise(40, "configmaps", "secrets", "example.com/widgets")...))
+	if opened := a.BytesRead(); opened == 0 || opened > receipt.Size/10 {
+		t.Errorf("opening read %d bytes of %d", opened, receipt.Size)
 	}
 	if _, err := a.Verify(t.Context(), nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	if read := a.BytesRead(); read < made.Receipt.Size {
-		t.Errorf("verifying read %d bytes of %d", read, made.Receipt.Size)
+	if read := a.BytesRead(); read < receipt.Size {
+		t.Errorf("verifying read %d bytes of %d", read, receipt.Size)
 	}
 	target := walktest.NewTarget()
 	for name, test := range map[string]struct {
 		filter kube.Filter
 		most   int64
 	}{
-		"one namespace": {kube.Filter{Namespaces: []string{"ns-42"}}, made.Receipt.Size/20 + 3<<20},
-		"one object":    {kube.Filter{Namespaces: []string{"ns-42"}, Include: []string{"cm/object-007"}}, made.Receipt.Size/20 + 1<<20},
-		"everything":    {kube.Filter{}, made.Receipt.Size * 11 / 10},
+		"one namespace": {kube.Filter{Namespaces: []string{"ns-42"}}, receipt.Size/20 + 3<<20},
+		"one object":    {kube.Filter{Namespaces: []string{"ns-42"}, Include: []string{"cm/object-007"}}, receipt.Size/20 + 1<<20},
+		"everything":    {kube.Filter{}, receipt.Size * 11 / 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := a.BytesRead()
@@ -76,9 +65,9 @@ func TestPlanReadsTheSegmentsThatItNeeds(t *testing.T) {
 				t.Fatalf("planning: %v", err)
 			}
 			read := a.BytesRead() - before
-			t.Logf("%d keys: %d bytes of %d were read", planned.Counts.Total(), read, made.Receipt.Size)
+			t.Logf("%d keys: %d bytes of %d were read", planned.Counts.Total(), read, receipt.Size)
 			if read > test.most || read == 0 {
-				t.Errorf("the plan read %d bytes of %d, want %d at most", read, made.Receipt.Size, test.most)
+				t.Errorf("the plan read %d bytes of %d, want %d at most", read, receipt.Size, test.most)
 			}
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -152,7 +153,7 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 		return planned, err
 	}
 	planned.Left = planned.extras.kept
-	planned.job.Selections, planned.Ports = planned.ranks, planned.allotted.marked()
+	planned.job.Selections, planned.Ports = slices.Clone(planned.ranks), planned.allotted.marked()
 	if planned.checks != nil {
 		planned.job.Check, planned.job.Ours, planned.job.Additions = planned.checks.Judge, r.ours(ctx, planned), planned.rules.Allotted
 		planned.job.Found = planned.found(ctx)

@@ -75,7 +75,7 @@ var lostVolumes = []string{"/registry/persistentvolumes/alone", "/registry/persi
 // TestVolumesWhoseDisksWouldGoAreRetained: those, and no byte of the others; to a second run,
 // to the one that reads back, and to the one that looks again, all is as it was written.
 func TestVolumesWhoseDisksWouldGoAreRetained(t *testing.T) {
-	opener, seal, open := sealing(t)
+	opener, seal, open := kubetest.Sealing(t)
 	h, want := cellar(t, "Delete", seal), cellar(t, "Retain", seal)
 	h.del(lostVolumes...)
 	r := h.restore(kube.Filter{Include: []string{"pv"}})
@@ -114,7 +114,7 @@ func TestVolumesWhoseDisksWouldGoAreRetained(t *testing.T) {
 // TestAVolumeThatCannotBeReadIsNotRetained: nothing is written, and the reason is told. One
 // that is there as it was is nobody's concern.
 func TestAVolumeThatCannotBeReadIsNotRetained(t *testing.T) {
-	_, seal, _ := sealing(t)
+	_, seal, _ := kubetest.Sealing(t)
 	h := cellar(t, "Delete", seal)
 	r := h.restore(kube.Filter{Include: []string{"pv"}})
 	r.RetainVolumes = true

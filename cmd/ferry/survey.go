@@ -90,17 +90,17 @@ func (r Restore) see(ctx context.Context, p *Planned, source etcdwalk.View, targ
 		if err != nil {
 			return nil, nil, fmt.Errorf("find out who owns whom: %w", err)
 		}
-		if err := p.extras.keeps(ctx, p, e); err != nil {
+		class, m := p.layout.Classify(e.Key), meta(e)
+		if err := p.extras.keeps(e.Key, class.Namespace, m); err != nil {
 			return nil, nil, err
 		}
-		class := p.layout.Classify(e.Key)
-		if slices.Contains(byName, class.Kind) && !target.stays(r.Policy, e, meta(e)) {
+		if slices.Contains(byName, class.Kind) && !target.stays(r.Policy, e, m) {
 			selected[class.Kind+"/"+strings.TrimPrefix(class.Namespace+"/"+class.Name, "/")] = true
 		}
 		if class.Kind == "namespaces" {
 			namespaces = append(namespaces, bytes.Clone(e.Key))
 		}
-		if err := seen.Add(class, meta(e)); err != nil {
+		if err := seen.Add(class, m); err != nil {
 			return nil, nil, fmt.Errorf("find out who owns whom: %w", err)
 		}
 	}

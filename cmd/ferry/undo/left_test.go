@@ -1,19 +1,12 @@
 package undo_test
 
 import (
-	"bytes"
-	"crypto/aes"
-	"encoding/base64"
-	"fmt"
 	"strings"
 	"testing"
 
-	"k8s.io/apiserver/pkg/storage/value"
-	k8saes "k8s.io/apiserver/pkg/storage/value/encrypt/aes"
-
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
-	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/kubetest"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 )
@@ -57,26 +50,9 @@ func TestANamespaceOfOthersStays(t *testing.T) {
 // A value that is sealed at rest is put back by who can open it; who cannot is told that it was
 // left alone, since its digests say nothing to them. It is never passed over.
 func TestASealedValueIsNotPassedOver(t *testing.T) {
-	secret := bytes.Repeat([]byte("k"), 32)
-	opener, err := object.ParseEncryption(fmt.Appendf(nil, `{"kind":"EncryptionConfiguration","apiVersion":"apiserver.config.k8s.io/v1","resources":[{"resources":["*.*"],
-		"providers":[{"aesgcm":{"keys":[{"name":"key1","secret":%q}]}}]}]}`, base64.StdEncoding.EncodeToString(secret)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := aes.NewCipher(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	seals, err := k8saes.NewGCMTransformer(block)
-	if err != nil {
-		t.Fatal(err)
-	}
+	opener, seal, _ := kubetest.Sealing(t)
 	sealed := func(e etcdwalk.Entry) etcdwalk.Entry {
-		v, err := seals.TransformToStorage(t.Context(), e.Value, value.DefaultContext(e.Key))
-		if err != nil {
-			t.Fatal(err)
-		}
-		e.Value = append([]byte("k8s:enc:aesgcm:v1:key1:"), v...)
+		e.Value = []byte(seal(string(e.Key), string(e.Value)))
 		return e
 	}
 	before, after := sealed(text("a", "1")), sealed(text("a", "2"))

@@ -28,7 +28,8 @@ const (
 // touch is what a change has made of a key: some 50 bytes for each are remembered.
 type touch struct {
 	made journal.Digest // of what was written; of what was deleted there is none
-	run  int            // in the order of the undo
+	turn uint8          // of the undo
+	run  int            // of the turn
 	fate fate
 }
 
@@ -44,7 +45,7 @@ type before struct {
 	seed    maphash.Seed
 	touched map[uint64]touch
 	spaces  [][]byte // Namespaces that the change has made
-	runs    order.Runs
+	runs    [turns]order.Runs
 }
 
 var _ etcdwalk.View = (*before)(nil)
@@ -56,33 +57,31 @@ func (c *change) view(digest func(etcdwalk.Entry) journal.Digest, layout *kube.L
 	if err != nil {
 		return nil, err
 	}
-	for turn := range turns {
-		b.runs.Part()
-		for line, err := range c.plan.Lines() {
-			if err != nil {
-				return nil, err
-			}
-			t := touch{made: line.Wanted, fate: b.fateOf(line)}
-			if t.fate == 0 || wrote != nil && !wrote[b.hash(line.Key)] || b.turnOf(line.Key, t.fate) != turn {
-				continue
-			}
-			if _, twice := b.touched[b.hash(line.Key)]; twice {
-				return nil, fmt.Errorf("key %q is twice in the plan%.0w", line.Key, journal.ErrDamaged)
-			}
-			t.run = b.runs.Add(line.Key)
-			if b.touched[b.hash(line.Key)] = t; t.fate == created && turn == 0 {
-				b.spaces = append(b.spaces, line.Key)
-			}
+	for line, err := range c.plan.Lines() {
+		if err != nil {
+			return nil, err
+		}
+		t := touch{made: line.Wanted, fate: b.fateOf(line)}
+		if t.fate == 0 || wrote != nil && !wrote[b.hash(line.Key)] {
+			continue
+		}
+		if _, twice := b.touched[b.hash(line.Key)]; twice {
+			return nil, fmt.Errorf("key %q is twice in the plan%.0w", line.Key, journal.ErrDamaged)
+		}
+		t.turn = b.turnOf(line.Key, t.fate)
+		t.run = b.runs[t.turn].Add(line.Key)
+		if b.touched[b.hash(line.Key)] = t; t.turn == 0 {
+			b.spaces = append(b.spaces, line.Key)
 		}
 	}
 	return b, nil
 }
 
-// turns is how often the lines of a change are gone over.
+// turns is how many there are.
 const turns = 3
 
 // turnOf is the turn that a key is taken back in.
-func (b *before) turnOf(key []byte, made fate) int {
+func (b *before) turnOf(key []byte, made fate) uint8 {
 	switch is := b.layout.Classify(key).Kind == "namespaces"; {
 	case is && made == created:
 		return 0
@@ -126,14 +125,15 @@ func (b *before) fateOf(line journal.Line) fate {
 
 func (b *before) hash(key []byte) uint64 { return maphash.Bytes(b.seed, key) }
 
-// selections are the runs.
-func (b *before) selections() []etcdwalk.Selection {
-	return b.runs.Selections(func(key []byte) int {
-		if t, is := b.touched[b.hash(key)]; is {
-			return t.run
-		}
-		return -1
-	})
+// selections are the runs, turn by turn.
+func (b *before) selections() (all []etcdwalk.Selection) {
+	for turn := range b.runs {
+		all = append(all, b.runs[turn].Selections(func(key []byte) (int, bool) {
+			t, is := b.touched[b.hash(key)]
+			return t.run, is && int(t.turn) == turn
+		})...)
+	}
+	return all
 }
 
 // Walk implements [etcdwalk.View].

@@ -9,5 +9,5 @@
 // store, and one acts once, guarded by the revisions that were seen. Which one, and how long
 // it waits before it acts, chance decides, by a seed.
 //
-// [Objects] writes down what a store holds, a line each.
+// [Objects] writes down what a store holds, a line each; [Sealing] encrypts it as at rest.
 package kubetest
