@@ -18,7 +18,7 @@ import (
 func (o *restoreOptions) show(cluster *flags.Cluster, planned *ferry.Planned) {
 	o.s.Result = o.result(planned, planned.Tally)
 	say := o.s.Data
-	if !o.yes && !o.dryRun && planned.Counts.Changes() > 0 { // a question follows, and nobody is to answer it blindly
+	if write, remove := o.asks(planned.Counts); !o.dryRun && (write || remove) { // a question follows, and nobody is to answer it blindly
 		say = o.s.Notice
 	}
 	age := ""

@@ -23,7 +23,7 @@ const maxShares = 10_000
 type shares map[[2]string]*share
 
 func (c shares) add(layout *kube.Layout, line replay.Line) {
-	if !line.Fate.Changes() {
+	if line.Fate != replay.Created && line.Fate != replay.Replaced {
 		return
 	}
 	class := layout.Classify(line.Key)
