@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
@@ -233,24 +234,29 @@ func (x *extras) join(ctx context.Context, r Restore, p *Planned) {
 			found(have)
 		}
 	}
-	removal := need.Removal{Rules: p.rules, Layout: p.layout, Query: p.query, Goes: x.has}
+	removal := &need.Removal{Rules: p.rules, Layout: p.layout, Query: p.query, Target: r.Target, View: p.target,
+		Goes: func(have etcdwalk.Entry) bool { return x.has(have.Key) }}
+	disks := sync.OnceValue(func() error { return removal.Disks(ctx) })
 	job.Check = func(ctx context.Context, writes []etcdwalk.Write) ([]string, error) {
 		if writes[0].Delete { // no batch has both: they are of different selections
-			return x.forbidden(ctx, r.Target, p, removal, writes)
+			if err := disks(); err != nil {
+				return nil, err
+			}
+			return x.forbidden(ctx, removal, writes)
 		}
 		return check(ctx, writes)
 	}
 }
 
 // forbidden says of each deletion why it must not be made, or nothing.
-func (x *extras) forbidden(ctx context.Context, target etcdwalk.Target, p *Planned, removal need.Removal, writes []etcdwalk.Write) ([]string, error) {
+func (x *extras) forbidden(ctx context.Context, removal *need.Removal, writes []etcdwalk.Write) ([]string, error) {
 	reasons := make([]string, len(writes))
 	keys := make([][]byte, len(writes))
 	for i, w := range writes {
 		keys[i] = w.Key
 	}
 	for at := 0; at < len(keys); at += heldKeys {
-		found, err := target.Lookup(ctx, keys[at:min(at+heldKeys, len(keys))])
+		found, err := removal.Target.Lookup(ctx, keys[at:min(at+heldKeys, len(keys))])
 		if err != nil {
 			return nil, err
 		}
@@ -259,7 +265,7 @@ func (x *extras) forbidden(ctx context.Context, target etcdwalk.Target, p *Plann
 			if have == nil || have.ModRevision != w.Seen {
 				continue // the apply finds out
 			}
-			if reasons[at+i], err = x.why(ctx, p.target, removal, *have); err != nil {
+			if reasons[at+i], err = x.why(ctx, removal, *have); err != nil {
 				return nil, err
 			}
 		}
@@ -271,9 +277,9 @@ func (x *extras) forbidden(ctx context.Context, target etcdwalk.Target, p *Plann
 const heldKeys = 32
 
 // why is why an object must not be deleted, or nothing.
-func (x *extras) why(ctx context.Context, view etcdwalk.View, removal need.Removal, have etcdwalk.Entry) (string, error) {
+func (x *extras) why(ctx context.Context, removal *need.Removal, have etcdwalk.Entry) (string, error) {
 	if x.layout.Classify(have.Key).Kind == "namespaces" {
-		return removal.Inhabited(ctx, view, have.Key)
+		return removal.Inhabited(ctx, have.Key)
 	}
 	return removal.Forbids(ctx, have), nil
 }

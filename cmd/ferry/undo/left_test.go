@@ -1,6 +1,8 @@
 package undo_test
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,4 +111,83 @@ func TestWhatWasNotKeptIsTold(t *testing.T) {
 		t.Errorf("%v", done.Counts)
 	}
 	w.holds(t, text("a", "2"))
+}
+
+// What owns a claim that stays, itself or through others, whoever has made those, stays too:
+// else the garbage collector would take the claim. So does the Namespace that the claim is in.
+func TestAClaimKeepsItsOwner(t *testing.T) {
+	object := func(dir, kind, uid, owner string) etcdwalk.Entry {
+		return raw("/registry/"+dir+"/shop/"+uid, `{"kind":"`+kind+`","apiVersion":"v1","metadata":{"name":"`+uid+`","namespace":"shop","uid":"`+uid+`"`+owner+`}}`)
+	}
+	ownedBy := func(version, kind, uid string) string {
+		return `,"ownerReferences":[{"apiVersion":"` + version + `","kind":"` + kind + `","name":"` + uid + `","uid":"` + uid + `"}]`
+	}
+	namespace := raw("/registry/namespaces/shop", `{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"shop","uid":"n"}}`)
+	set := object("statefulsets", "StatefulSet", "set", "")
+	pod := object("pods", "Pod", "pod", ownedBy("apps/v1", "StatefulSet", "set"))
+	claim := object("persistentvolumeclaims", "PersistentVolumeClaim", "disk", ownedBy("v1", "Pod", "pod"))
+	other := object("configmaps", "ConfigMap", "other", "")
+	made := []etcdwalk.Entry{other, namespace, claim, pod, set}
+	for name, theirs := range map[string]int{"all are the change's": 0, "a controller made the claim": 1, "and the pod": 2} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			changed := slices.DeleteFunc(slices.Clone(made), func(e etcdwalk.Entry) bool {
+				return theirs > 0 && string(e.Key) == string(claim.Key) || theirs > 1 && string(e.Key) == string(pod.Key)
+			})
+			w.change(t, nothing, changed...)
+			for _, e := range []etcdwalk.Entry{claim, pod}[:theirs] {
+				w.target.Put(string(e.Key), string(e.Value))
+			}
+			if done := w.back(t); done.Counts[replay.Deleted] != 1 || done.Counts[replay.Moved] != int64(len(changed))-1 || done.Complete() {
+				t.Errorf("%v", done.Counts)
+			}
+			w.holds(t, made[1:]...)
+		})
+	}
+	t.Run("replaced", func(t *testing.T) {
+		was := set
+		was.Value = bytes.ReplaceAll(set.Value, []byte(`"uid":"set"`), []byte(`"uid":"older"`))
+		w := newWorld(t, namespace, was)
+		w.change(t, nothing, set)
+		for _, e := range []etcdwalk.Entry{claim, pod} {
+			w.target.Put(string(e.Key), string(e.Value))
+		}
+		if done := w.back(t); done.Counts[replay.Moved] != 1 || done.Complete() {
+			t.Errorf("%v", done.Counts)
+		}
+		w.holds(t, made[1:]...)
+	})
+	t.Run("allowed", func(t *testing.T) {
+		w := newWorld(t)
+		w.allow = []string{kube.DeleteVolumes}
+		w.change(t, nothing, made...)
+		if done := w.back(t); !done.Complete() {
+			t.Errorf("%v", done.Counts)
+		}
+		w.holds(t)
+	})
+}
+
+// A Namespace stays while there is something in it that the change has made and somebody has
+// written since, or whose finalizers are to be asked first: in no namespace they cannot be.
+func TestANamespaceOfWhatStays(t *testing.T) {
+	namespace := raw("/registry/namespaces/shop", `{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"shop","uid":"n"}}`)
+	final := raw("/registry/services/specs/shop/lb", `{"kind":"Service","apiVersion":"v1","metadata":{"name":"lb","namespace":"shop","uid":"s","finalizers":["service.kubernetes.io/load-balancer-cleanup"]}}`)
+	t.Run("written since", func(t *testing.T) {
+		w := newWorld(t)
+		w.change(t, nothing, text("a", "1"), namespace)
+		w.target.Put(string(text("a", "").Key), string(text("a", "2").Value))
+		if done := w.back(t); done.Counts[replay.Moved] != 2 || done.Complete() {
+			t.Errorf("%v", done.Counts)
+		}
+		w.holds(t, text("a", "2"), namespace)
+	})
+	t.Run("finalizers", func(t *testing.T) {
+		w := newWorld(t)
+		w.change(t, nothing, namespace, final)
+		if done := w.back(t); done.Counts[replay.Moved] != 2 || done.Complete() {
+			t.Errorf("%v", done.Counts)
+		}
+		w.holds(t, namespace, final)
+	})
 }

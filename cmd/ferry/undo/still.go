@@ -17,7 +17,7 @@ type still struct {
 	digest  func(etcdwalk.Entry) journal.Digest
 	query   kube.Query
 	layout  *kube.Layout
-	removal need.Removal
+	removal *need.Removal
 	others  map[string]string // why namespaces of the change are not deleted, by their keys
 }
 
@@ -37,8 +37,19 @@ func (s *still) why(ctx context.Context, want etcdwalk.Entry, have *etcdwalk.Ent
 		return "it was written since" + s.by(ctx, *have)
 	case t.fate == created:
 		return s.holds(ctx, *have)
+	case s.another(ctx, want, *have):
+		return s.removal.Owns(have.Key)
 	}
 	return ""
+}
+
+// another tells whether what is put back is another object than the one that is there, by
+// their UIDs. What that one owns has no owner then.
+func (s *still) another(ctx context.Context, want, have etcdwalk.Entry) bool {
+	opener := s.query.Opener()
+	was, errWas := opener.Read(ctx, want.Key, want.Value)
+	is, errIs := opener.Read(ctx, have.Key, have.Value)
+	return errWas == nil && errIs == nil && was.UID != is.UID
 }
 
 // by says who wrote an object last, if it tells.
@@ -72,11 +83,21 @@ func (s *still) holds(ctx context.Context, have etcdwalk.Entry) string {
 	return s.removal.Forbids(ctx, have)
 }
 
-// settled finds the namespaces that the change has made and others have made something in.
-func (s *still) settled(ctx context.Context, view etcdwalk.View) (err error) {
+// goes tells whether an object is as the change has made it.
+func (s *still) goes(have etcdwalk.Entry) bool {
+	t := s.view.touched[s.view.hash(have.Key)]
+	return t.fate == created && s.digest(have) == t.made
+}
+
+// settled finds what owns disks, and the namespaces that the change has made and in which
+// something stays.
+func (s *still) settled(ctx context.Context) (err error) {
+	if err := s.removal.Disks(ctx); err != nil {
+		return err
+	}
 	s.others = map[string]string{}
 	for _, made := range s.view.spaces {
-		if s.others[string(made)], err = s.removal.Inhabited(ctx, view, made); err != nil {
+		if s.others[string(made)], err = s.removal.Inhabited(ctx, made); err != nil {
 			return err
 		}
 	}

@@ -143,8 +143,9 @@ func (u Undo) job(ctx context.Context, p *Planned) (job replay.Job, err error) {
 		return job, fmt.Errorf("write the header of the plan: %w", err)
 	}
 	made := func(key []byte) bool { return source.touched[source.hash(key)].fate == created }
-	still := &still{view: source, digest: digest, query: u.Query, layout: p.layout, removal: need.Removal{Rules: rules, Layout: p.layout, Query: u.Query, Goes: made}}
-	if err := still.settled(ctx, p.view); err != nil {
+	still := &still{view: source, digest: digest, query: u.Query, layout: p.layout}
+	still.removal = &need.Removal{Rules: rules, Layout: p.layout, Query: u.Query, Target: u.Target, View: p.view, Goes: still.goes}
+	if err := still.settled(ctx); err != nil {
 		return job, err
 	}
 	job = replay.Job{

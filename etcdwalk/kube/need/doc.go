@@ -3,5 +3,6 @@
 //
 // A [Checks] is asked about what a restore would write, as [kube.Rules] are about all that
 // is selected; but it looks at the values, at what else is to be written, and at what the
-// target holds. What an object needs may be in the target, or be written with it.
+// target holds. What an object needs may be in the target, or be written with it. A [Removal]
+// says the same of what is to be deleted.
 package need

@@ -11,19 +11,27 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 )
 
-// A Removal says of objects that the target holds why they must not be deleted: past the
-// API servers nobody is asked for them, and nothing of theirs is cleared away. It may be asked by
-// several at once.
+// A Removal says of objects that a target holds why they must not be deleted: past the
+// API servers nobody is asked for them, and nothing of theirs is cleared away. Once it knows what
+// owns disks it may be asked by several at once.
 type Removal struct {
 	Rules  *kube.Rules
 	Layout *kube.Layout
 	Query  kube.Query // of which only the prefixes count, and what opens values
-	// Goes tells of a key that it is deleted too.
-	Goes func(key []byte) bool
+	Target holder
+	View   etcdwalk.View // of the target
+	// Goes tells of an object that it is to be deleted too.
+	Goes func(have etcdwalk.Entry) bool
+
+	disks map[string]string // what the owners of disks own, by their keys
 }
 
-// Forbids is why an object must not be deleted, whatever else there is; empty: it may be.
-func (r Removal) Forbids(ctx context.Context, have etcdwalk.Entry) string {
+// Forbids is why an object must not be deleted, whatever else is in its namespace; empty: it
+// may be.
+func (r *Removal) Forbids(ctx context.Context, have etcdwalk.Entry) string {
+	if reason := r.Owns(have.Key); reason != "" {
+		return reason
+	}
 	kind := r.Layout.Classify(have.Key).Kind
 	disk := ""
 	if r.Rules.Binds(kube.DeleteVolumes) {
@@ -46,23 +54,23 @@ func (r Removal) Forbids(ctx context.Context, have etcdwalk.Entry) string {
 	return ""
 }
 
-// Inhabited is why a Namespace object must not be deleted, by its key: what the view holds in it
-// and does not go with it would be in no namespace any more. Empty: it may be.
-func (r Removal) Inhabited(ctx context.Context, view etcdwalk.View, namespace []byte) (string, error) {
+// Inhabited is why a Namespace object must not be deleted, by its key: what stays in it would be
+// in no namespace any more, where its finalizers cannot be asked. Empty: it may be.
+func (r *Removal) Inhabited(ctx context.Context, namespace []byte) (string, error) {
 	name := r.Layout.Classify(namespace).Name
 	q, err := kube.Filter{Namespaces: []string{name}, Prefixes: r.Query.Words().Prefixes}.Compile()
 	if err != nil {
 		return "", fmt.Errorf("look into namespace %s: %w", name, err)
 	}
-	sel, err := q.Resolve(ctx, view)
+	sel, err := q.Resolve(ctx, r.View)
 	if err != nil {
 		return "", fmt.Errorf("look into namespace %s: %w", name, err)
 	}
-	for e, err := range view.Walk(ctx, sel) {
+	for e, err := range r.View.Walk(ctx, sel) {
 		switch {
 		case err != nil:
 			return "", fmt.Errorf("look into namespace %s: %w", name, err)
-		case string(e.Key) != string(namespace) && !r.Goes(e.Key) && !r.follows(ctx, e):
+		case string(e.Key) != string(namespace) && (!r.Goes(e) && !r.follows(ctx, e) || r.Forbids(ctx, e) != ""):
 			return "objects in it would stay, such as " + r.Layout.Name(e.Key), nil
 		}
 	}
@@ -71,7 +79,7 @@ func (r Removal) Inhabited(ctx context.Context, view etcdwalk.View, namespace []
 
 // follows tells whether controllers have made an object for a namespace, or for what is in it:
 // they take it away, or it does no harm.
-func (r Removal) follows(ctx context.Context, e etcdwalk.Entry) bool {
+func (r *Removal) follows(ctx context.Context, e etcdwalk.Entry) bool {
 	if kind := r.Layout.Classify(e.Key).Kind; kind == "events" || kind == "endpoints" || r.Layout.Furnishes(e.Key) {
 		return true
 	}
