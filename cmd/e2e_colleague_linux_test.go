@@ -127,6 +127,7 @@ func TestASecondRestoreWaits(t *testing.T) {
 	p := tty.run(t, args...)
 	p.await(t, "the question", func() bool { return tty.says(`Type "yes"`) })
 	must(t, exitLocked, append(args, "--yes")...)
+	must(t, exitLocked, append(args, "--yes", "--no-undo")...)
 	must(t, exitDone, append(args, "--dry-run")...) // which changes nothing
 	check(t, p.Process.Kill())
 	p.end(t)

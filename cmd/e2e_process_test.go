@@ -284,8 +284,8 @@ func TestTwoRestoresAtOnce(t *testing.T) {
 			folder := t.TempDir()
 			args := []string{"restore", "--from", archive, "-i", keys.identity, "--endpoints", target.Endpoint, "--on-conflict", policy, "--scenario=new", "--yes"}
 			both := []*process{
-				start(t, append(args, "--report", filepath.Join(folder, "0"))...),
-				start(t, append(args, "--report", filepath.Join(folder, "1"))...),
+				start(t, append(args, "--undo-dir", t.TempDir(), "--report", filepath.Join(folder, "0"))...), // as on two machines
+				start(t, append(args, "--undo-dir", t.TempDir(), "--report", filepath.Join(folder, "1"))...),
 			}
 			ended := 0
 			for _, p := range both {

@@ -1,14 +1,19 @@
 package cmd
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
 
 // TestARestoreThatIsKilledIsTakenBack: kill −9 at any moment, between the two writes of an
@@ -19,25 +24,8 @@ func TestARestoreThatIsKilledIsTakenBack(t *testing.T) {
 	if os.Getenv("KUBEFERRY_LONG") != "" {
 		kills = 50
 	}
-	keys, server, put := startLiving(t)
+	keys, server, archive := startChanged(t)
 	client := server.Client(t)
-	for i := range 150 {
-		name := fmt.Sprintf("app-%03d", i)
-		selector := fmt.Sprintf(`"spec":{"selector":{"matchLabels":{"app":%q}}}`, name)
-		put("/registry/deployments/shop/"+name, fmt.Sprintf(`{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":%q,"namespace":"shop","uid":"d-%s"},%s}`, name, name, selector))
-		put("/registry/replicasets/shop/"+name+"-1", fmt.Sprintf(`{"kind":"ReplicaSet","apiVersion":"apps/v1","metadata":{"name":"%[1]s-1","namespace":"shop","uid":"r-%[1]s","labels":{"app":%[1]q},`+
-			`"ownerReferences":[{"apiVersion":"apps/v1","kind":"Deployment","name":%[1]q,"uid":"d-%[1]s","controller":true}]},%[2]s}`, name, selector))
-	}
-	text := func(i int, data string) (key, value string) {
-		return fmt.Sprintf("/registry/configmaps/shop/text-%04d", i), fmt.Sprintf(`{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"text-%04d","namespace":"shop","uid":"c-%d"},"data":{"a":%q}}`, i, i, data)
-	}
-	fill(t, client, 1000, func(i int) (string, string) { return text(i, "then") })
-	archive := keys.backUp(t, server.Endpoint, t.TempDir())
-	for _, prefix := range []string{"/registry/deployments/", "/registry/replicasets/", "/registry/configmaps/shop/text-00"} {
-		_, err := client.Delete(t.Context(), prefix, clientv3.WithPrefix())
-		check(t, err)
-	}
-	fill(t, client, 500, func(i int) (string, string) { return text(i+500, "edited") })
 	want := holdings(t, client, 0)
 	in, touched, finished := t.TempDir(), 0, 0
 	for kill := range kills {
@@ -68,4 +56,81 @@ func TestARestoreThatIsKilledIsTakenBack(t *testing.T) {
 	if r := must(t, exitDone, "undo", "--list", "--undo-dir", in); strings.Count(r.stdout, "\n") > 11 {
 		t.Errorf("more than ten changes are kept: %+v", r)
 	}
+}
+
+// startChanged starts a living cluster that has lost, and got edited, much of what an archive of
+// it holds.
+func startChanged(t *testing.T) (keys pair, server *etcdproc.Server, archive string) {
+	t.Helper()
+	keys, server, put := startLiving(t)
+	client := server.Client(t)
+	for i := range 150 {
+		name := fmt.Sprintf("app-%03d", i)
+		selector := fmt.Sprintf(`"spec":{"selector":{"matchLabels":{"app":%q}}}`, name)
+		put("/registry/deployments/shop/"+name, fmt.Sprintf(`{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":%q,"namespace":"shop","uid":"d-%s"},%s}`, name, name, selector))
+		put("/registry/replicasets/shop/"+name+"-1", fmt.Sprintf(`{"kind":"ReplicaSet","apiVersion":"apps/v1","metadata":{"name":"%[1]s-1","namespace":"shop","uid":"r-%[1]s","labels":{"app":%[1]q},`+
+			`"ownerReferences":[{"apiVersion":"apps/v1","kind":"Deployment","name":%[1]q,"uid":"d-%[1]s","controller":true}]},%[2]s}`, name, selector))
+	}
+	text := func(i int, data string) (key, value string) {
+		return fmt.Sprintf("/registry/configmaps/shop/text-%04d", i), fmt.Sprintf(`{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"text-%04d","namespace":"shop","uid":"c-%d"},"data":{"a":%q}}`, i, i, data)
+	}
+	fill(t, client, 1000, func(i int) (string, string) { return text(i, "then") })
+	archive = keys.backUp(t, server.Endpoint, t.TempDir())
+	for _, prefix := range []string{"/registry/deployments/", "/registry/replicasets/", "/registry/configmaps/shop/text-00"} {
+		_, err := client.Delete(t.Context(), prefix, clientv3.WithPrefix())
+		check(t, err)
+	}
+	fill(t, client, 500, func(i int) (string, string) { return text(i+500, "edited") })
+	return keys, server, archive
+}
+
+// TestTheSameRestoreGoesOn: what was killed is finished by the same command, whatever a colleague
+// has written meanwhile, and one undo takes back what both have written.
+func TestTheSameRestoreGoesOn(t *testing.T) {
+	t.Parallel()
+	keys, server, archive := startChanged(t)
+	client, in := server.Client(t), t.TempDir()
+	want := holdings(t, client, 0)
+	args := []string{"restore", "-n", "shop", "--endpoints", server.Endpoint, "--from", archive, "-i", keys.identity, "--on-conflict=overwrite", "--yes", "--no-watch", "--undo-dir", in}
+	killed := func() {
+		first := client.Watch(t.Context(), "/registry/", clientv3.WithPrefix())
+		p := start(t, append(slices.Clone(args), "--qps", "400")...)
+		<-first
+		time.Sleep(300 * time.Millisecond)
+		check(t, p.Process.Kill())
+		if r := p.end(t); r.code == exitDone {
+			t.Fatalf("it was through before it was killed: %+v", r)
+		}
+	}
+	back := func() ran {
+		return must(t, exitDone, "undo", "--endpoints", server.Endpoint, "-i", keys.identity, "--yes", "--no-watch", "--undo-dir", in)
+	}
+	killed()
+	if r := must(t, exitDone, args...); strings.Count(r.stderr, "was the same restore, and was interrupted: this goes on with it") != 1 {
+		t.Errorf("%+v", r)
+	}
+	back()
+	same(t, "after the undo of both", holdings(t, client, 0), want)
+
+	killed()
+	killed()
+	_, err := client.Put(t.Context(), "/registry/configmaps/shop/text-0999", "a colleague's")
+	check(t, err)
+	if r := must(t, exitDone, args...); !strings.Contains(r.stderr, "taken back by an undo of its own") {
+		t.Errorf("%+v", r)
+	}
+	back()
+	var all struct {
+		Result struct{ Changes []struct{ Name string } }
+	}
+	check(t, json.Unmarshal([]byte(must(t, exitDone, "undo", "--list", "--json", "--undo-dir", in).stdout), &all))
+	if len(all.Result.Changes) != 5 { // two with their undos, and between them the one that was killed twice
+		t.Fatalf("%+v", all)
+	}
+	r := must(t, exitIncomplete, "undo", all.Result.Changes[2].Name, "--endpoints", server.Endpoint, "-i", keys.identity, "--yes", "--no-watch", "--undo-dir", in)
+	if !strings.Contains(r.stdout, "text-0999") || !strings.Contains(r.stdout, "it was written since") {
+		t.Errorf("%+v", r)
+	}
+	yours := func(e etcdwalk.Entry) bool { return strings.HasSuffix(string(e.Key), "text-0999") }
+	same(t, "after both undos", slices.DeleteFunc(holdings(t, client, 0), yours), slices.DeleteFunc(want, yours))
 }

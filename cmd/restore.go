@@ -121,7 +121,7 @@ func (o *restoreOptions) run(ctx context.Context, query kube.Query) (err error) 
 	if a.Receipt == nil {
 		o.s.Talk("%s has no receipt: the backup may be incomplete, or was copied without its .receipt.json.", o.from)
 	}
-	keeper, err := o.keeper(a.Identities)
+	keeper, locks, err := o.keeper(a.Identities)
 	if err != nil {
 		return o.nothingWritten(err)
 	}
@@ -134,7 +134,7 @@ func (o *restoreOptions) run(ctx context.Context, query kube.Query) (err error) 
 	}
 	defer func() { err = errors.Join(err, report.close()) }()
 	r := o.story(cluster, query)
-	r.Source, r.Keeper, r.Report, r.Progress = a.Archive, keeper, o.counting(query.Layout(), report), tell
+	r.Source, r.Keeper, r.Locks, r.Report, r.Progress = a.Archive, keeper, locks, o.counting(query.Layout(), report), tell
 	watch.lap() // connecting is nobody's step
 	planned, err := r.Plan(ctx)
 	stop()

@@ -43,12 +43,19 @@ func (b *bindOptions) check(s *flags.Settings) error {
 	return nil
 }
 
-// keeper keeps what the restore takes away; nil if that is nothing.
-func (o *restoreOptions) keeper(identities []crypt.Identity) (*undo.Keeper, error) {
-	if o.dryRun || o.isNew() {
-		return nil, nil
+// keeper keeps what the restore takes away, nil if that is nothing, and says where it locks
+// other runs out.
+func (o *restoreOptions) keeper(identities []crypt.Identity) (keeper *undo.Keeper, locks string, err error) {
+	if o.dryRun {
+		return nil, "", nil
 	}
-	return o.undoing.Keeper(version, identities)
+	if !o.isNew() {
+		if keeper, err = o.undoing.Keeper(version, identities); err != nil {
+			return nil, "", err
+		}
+	}
+	locks, err = o.undoing.Folder()
+	return keeper, locks, err
 }
 
 // follow makes the restore that of the plan that is to be applied, if there is one.

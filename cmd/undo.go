@@ -93,6 +93,9 @@ func (o *undoOptions) run(ctx context.Context, name string) error {
 		if u.Keeper, err = o.undoing.Keeper(version, keys.Identities); err != nil {
 			return err
 		}
+		if u.Locks, err = o.undoing.Folder(); err != nil {
+			return err
+		}
 	}
 	cluster, err := o.connection.Dial(ctx, query.Layout())
 	if err != nil {

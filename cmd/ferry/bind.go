@@ -67,6 +67,9 @@ func (r Restore) bind(ctx context.Context, p *Planned) (err error) {
 		h.Salt = make([]byte, sha256.Size)
 		_, _ = rand.Read(h.Salt) // which never fails
 	}
+	if h.Salt, err = r.unended(ctx, p, h); err != nil {
+		return err
+	}
 	if p.job.Header, err = json.Marshal(h); err != nil {
 		return fmt.Errorf("write the header of the plan: %w", err)
 	}
@@ -212,15 +215,4 @@ func (g *givenPlan) of(now plannedHeader, target etcdwalk.Info) error {
 		return fmt.Errorf("the plan is for another cluster%.0w", etcdwalk.ErrRefused)
 	}
 	return nil
-}
-
-// remember keeps what the restore is about to take away. What is filled new has nothing that
-// could be put back.
-func (r Restore) remember(ctx context.Context, p *Planned) (err error) {
-	p.record = nil
-	if r.Keeper == nil || r.Scenario == kube.ScenarioNew || p.Counts.Changes() == 0 {
-		return nil
-	}
-	p.record, err = r.Keeper.Keep(ctx, undo.Change{Plan: p.job.File, Seal: p.job.Seal, Target: r.Target, View: p.target, Info: p.Target, Layout: p.layout})
-	return err
 }

@@ -55,6 +55,7 @@ type Restore struct {
 	Spool      string                  // folder for the file of the plan; "": the system's
 	PlanOut    string                  // where that file is to be kept; "": nowhere
 	Keeper     *undo.Keeper            // keeps what the restore takes away; nil: it is not kept
+	Locks      string                  // folder of this machine's locks; "": nobody is kept out
 	Report     func(replay.Line) error // told of each key; may be nil
 	Progress   Progress
 
@@ -113,6 +114,7 @@ type Planned struct {
 	unlock  func() error
 	out     *os.File        // where the plan is to be kept, until it is
 	record  *undo.Record    // of the apply; nil: it is not kept
+	rest    *undo.Unended   // the same restore, that was interrupted; nil: none
 	creates map[uint64]bool // keys, by their hashes, where a plan that was made before is followed
 	written *written        // by Apply; and what it stands beside
 }
@@ -129,8 +131,8 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	if err := r.look(ctx, planned); err != nil {
 		return planned, err
 	}
-	var err error
-	if planned.unlock, err = r.Keeper.Lock(planned.Target); err != nil {
+	err := r.lock(planned)
+	if err != nil {
 		return planned, err
 	}
 	if err := r.judge(ctx, planned); err != nil {
@@ -165,7 +167,7 @@ func (r Restore) Plan(ctx context.Context) (*Planned, error) {
 	if err != nil {
 		return planned, err // half a plan is none
 	}
-	if err := planned.keep(); err != nil {
+	if err := errors.Join(planned.keep(), planned.rests(ctx)); err != nil {
 		return planned, err
 	}
 	planned.Plan, planned.Taken = plan, planned.source.Info().Taken

@@ -45,11 +45,12 @@ const stateDir = "/var/lib/kubeferry"
 
 // Store is where changes are kept.
 func (f *Undoing) Store() (remote.Store, error) {
-	folder, err := f.folder()
+	folder, err := f.Folder()
 	return dir.New(folder, dir.Options{}), err
 }
 
-func (f *Undoing) folder() (string, error) {
+// Folder is that one.
+func (f *Undoing) Folder() (string, error) {
 	if f.dir != "" {
 		return f.dir, nil
 	}
@@ -83,10 +84,10 @@ func (f *Undoing) Keeper(tool string, identities []crypt.Identity) (*undo.Keeper
 	case len(recipients) == 0:
 		return nil, console.Usagef("what the restore takes away is kept encrypted, so that it can be taken back: say for whom with -r age1…, or --no-undo")
 	}
-	folder, err := f.folder()
+	store, err := f.Store()
 	if err != nil {
 		return nil, err
 	}
 	host, err := f.s.Hostname()
-	return &undo.Keeper{Store: dir.New(folder, dir.Options{}), Folder: folder, Recipients: recipients, Tool: tool, Host: host, Now: f.s.Now}, err
+	return &undo.Keeper{Store: store, Recipients: recipients, Tool: tool, Host: host, Now: f.s.Now}, err
 }

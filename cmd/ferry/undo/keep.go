@@ -40,7 +40,6 @@ const sealKey = "kubeferry/undo/seal"
 // A Keeper keeps what a change takes from a cluster.
 type Keeper struct {
 	Store      remote.Store
-	Folder     string            // of this machine, for locks; empty: there are none
 	Recipients []crypt.Recipient // at least one
 	Tool, Host string
 	Now        func() time.Time
@@ -54,20 +53,25 @@ type Change struct {
 	View   etcdwalk.View // of the target: which leases its keys have
 	Info   etcdwalk.Info // of the target
 	Layout *kube.Layout
+	// Rest is the change that it goes on with, and that covers it; nil: none.
+	Rest *Unended
 }
 
 // Keep saves what a change is about to take away. Nothing has a name by which it could be taken
 // back before all of it is durable.
 func (k Keeper) Keep(ctx context.Context, c Change) (*Record, error) {
-	name, err := k.keep(ctx, c)
-	if err != nil {
+	r := &Record{keeper: k, rest: c.Rest}
+	var err error
+	if c.Rest != nil {
+		r.Name = c.Rest.Name
+	} else if r.Name, err = k.keep(ctx, c); err != nil {
 		return nil, fmt.Errorf("keep what is about to be taken away (--no-undo keeps nothing): %w", err)
 	}
-	done, err := journal.Temporary("")
+	r.done, err = journal.Temporary("")
 	if err == nil {
-		err = done.Begin(nil, c.Seal)
+		err = r.done.Begin(nil, c.Seal)
 	}
-	return &Record{Name: name, keeper: k, done: done}, err
+	return r, err
 }
 
 func (k Keeper) keep(ctx context.Context, c Change) (string, error) {
@@ -196,7 +200,7 @@ func List(ctx context.Context, store remote.Store) ([]Kept, error) {
 			return all[:i], err
 		}
 		header, err := headerOf(plan, name)
-		if err := errors.Join(err, plan.Close()); err != nil {
+		if err := closing(plan, err); err != nil {
 			return all[:i], err
 		}
 		all[i] = Kept{name, header, ended[name]}
@@ -234,6 +238,9 @@ func openFile(ctx context.Context, store remote.Store, name string) (file *journ
 	defer func() { err = errors.Join(err, kept.Close()) }()
 	return journal.Copy("", io.NewSectionReader(kept, 0, kept.Size()))
 }
+
+// closing closes a file, whatever went wrong before.
+func closing(file *journal.File, err error) error { return errors.Join(err, file.Close()) }
 
 func headerOf(plan *journal.File, name string) (h Header, err error) {
 	text, err := plan.Header()

@@ -17,17 +17,17 @@ import (
 var ErrLocked = errors.New("another run is changing this cluster")
 
 // Lock keeps other runs of this machine from changing a cluster until it is released, or the
-// process ends: what two at once took away could not be put back one by one. Without a folder
-// nobody is kept out.
-func (k *Keeper) Lock(target etcdwalk.Info) (release func() error, err error) {
-	if k == nil || k.Folder == "" {
+// process ends: what two at once took away could not be put back one by one. With "" as the
+// folder nobody is kept out.
+func Lock(folder string, target etcdwalk.Info) (release func() error, err error) {
+	if folder == "" {
 		return func() error { return nil }, nil
 	}
-	if err := os.MkdirAll(k.Folder, 0o700); err != nil {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of what is taken away (--undo-dir): %w", err)
 	}
 	sum := sha256.Sum256([]byte(target.Identity().String() + " " + target.ClusterID.String()))
-	path := filepath.Join(k.Folder, ".lock-"+hex.EncodeToString(sum[:8]))
+	path := filepath.Join(folder, ".lock-"+hex.EncodeToString(sum[:8]))
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock the cluster for other runs (--undo-dir): %w", err)

@@ -22,11 +22,12 @@ type Record struct {
 	keeper Keeper
 	done   *journal.File
 	writes int64
+	rest   *Unended // that it goes on with; nil: none
 }
 
 // Add takes what became of a key.
 func (r *Record) Add(line replay.Line) error {
-	if r == nil || !line.Fate.Changes() {
+	if r == nil || !line.Fate.Changes() && !r.rest.did(line) {
 		return nil
 	}
 	r.writes++

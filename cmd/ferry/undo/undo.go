@@ -41,6 +41,7 @@ type Undo struct {
 	Query      kube.Query // of which only the prefixes count, and what opens values
 	Allow      []string   // rules that may be broken, by name
 	Keeper     *Keeper    // keeps what the undo takes away; nil: it is not kept
+	Locks      string     // folder of this machine's locks; "": nobody is kept out
 	Spool      string     // folder for the file of the plan; "": the system's
 	QPS        int        // keys written in a second at most; 0: not limited
 	Report     func(replay.Line) error
@@ -78,7 +79,7 @@ func (u Undo) Plan(ctx context.Context) (*Planned, error) {
 		return p, err
 	}
 	p.Target.Identify(ids)
-	if p.unlock, err = u.Keeper.Lock(p.Target); err != nil {
+	if p.unlock, err = Lock(u.Locks, p.Target); err != nil {
 		return p, err
 	}
 	if p.change, err = u.open(ctx, p.Target); err != nil {
