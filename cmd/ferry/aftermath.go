@@ -3,7 +3,6 @@ package ferry
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -48,25 +47,18 @@ func (p *Planned) Alive(ctx context.Context) (bool, error) {
 // what did not stay. What it has seen by then it tells with an error as well.
 func (r Restore) Watch(ctx context.Context, p *Planned, during time.Duration) (Aftermath, error) {
 	w := &watching{r: r, p: p, lost: map[string]loss{}, expected: map[string]loss{}, counted: map[uint64]bool{}}
-	begun, looks := time.Now(), 0
-	moments := undo.Moments(during)
-	for i, at := range moments {
-		told(r.Progress)(Watching, int64(time.Since(begun)/time.Second), int64(during/time.Second))
-		select {
-		case <-ctx.Done():
-			return w.told(time.Since(begun), looks), ctx.Err()
-		case <-time.After(time.Until(begun.Add(at))):
-		}
-		err := w.look(ctx, looks > 0)
-		switch {
-		case errors.Is(err, etcdwalk.ErrUnavailable) && i < len(moments)-1:
-			continue // the last look counts
-		case err != nil:
-			return w.told(time.Since(begun), looks), fmt.Errorf("look again at what was written: %w", err)
-		}
-		looks++
+	tell, again := told(r.Progress), false
+	watched, looks, err := undo.LookAgain(ctx, during, func(watched time.Duration) {
+		tell(Watching, int64(watched/time.Second), int64(during/time.Second))
+	}, func() error {
+		err := w.look(ctx, again)
+		again = again || err == nil
+		return err
+	})
+	aftermath := w.told(watched, looks)
+	if err != nil {
+		return aftermath, fmt.Errorf("look again at what was written: %w", err)
 	}
-	aftermath := w.told(time.Since(begun), looks)
 	if aftermath.Count > 0 {
 		return aftermath, fmt.Errorf("%d of what was written did not stay%.0w", aftermath.Count, ErrIncomplete)
 	}

@@ -36,10 +36,30 @@ const maxLosses = 1000
 // took up to six seconds, controllers one.
 var lookAt = [...]time.Duration{time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second}
 
-// Moments are those after a change at which it is looked again, the last when the time is over.
-func Moments(during time.Duration) []time.Duration {
-	earlier := slices.DeleteFunc(slices.Clone(lookAt[:]), func(at time.Duration) bool { return at >= during })
-	return append(earlier, during)
+// LookAgain looks at what a change has written several times, until the time is over, and tells
+// before each look how long it has watched. A cluster that does not answer is looked at the next
+// time: the last look counts.
+func LookAgain(ctx context.Context, during time.Duration, tell func(watched time.Duration), look func() error) (watched time.Duration, looks int, err error) {
+	begun := time.Now()
+	moments := slices.DeleteFunc(slices.Clone(lookAt[:]), func(at time.Duration) bool { return at >= during })
+	moments = append(moments, during)
+	for i, at := range moments {
+		tell(time.Since(begun))
+		select {
+		case <-ctx.Done():
+			return time.Since(begun), looks, ctx.Err()
+		case <-time.After(time.Until(begun.Add(at))):
+		}
+		err := look()
+		switch {
+		case errors.Is(err, etcdwalk.ErrUnavailable) && i < len(moments)-1:
+			continue
+		case err != nil:
+			return time.Since(begun), looks, err
+		}
+		looks++
+	}
+	return time.Since(begun), looks, nil
 }
 
 // Alive tells whether API servers keep signs of life in the target. That there are none
@@ -51,18 +71,17 @@ func (u Undo) Alive(ctx context.Context, p *Planned) (bool, error) {
 // Watch looks again, until the time is over, whether what an apply deleted stays away, and
 // what it put back stays, but for its status.
 func (u Undo) Watch(ctx context.Context, p *Planned, during time.Duration) (Aftermath, error) {
-	begun, a := time.Now(), Aftermath{Lost: []Loss{}}
-	for _, at := range Moments(during) {
-		select {
-		case <-ctx.Done():
-			return a, ctx.Err()
-		case <-time.After(time.Until(begun.Add(at))):
-		}
+	a := Aftermath{Lost: []Loss{}}
+	watched, looks, err := LookAgain(ctx, during, func(time.Duration) {}, func() (err error) {
 		lost, count, err := u.look(ctx, p)
-		if err != nil {
-			return a, fmt.Errorf("look again at what was taken back: %w", err)
+		if err == nil {
+			a.Lost, a.Count = lost, count
 		}
-		a = Aftermath{time.Since(begun).Seconds(), a.Looks + 1, count, lost}
+		return err
+	})
+	a.Seconds, a.Looks = watched.Seconds(), looks
+	if err != nil {
+		return a, fmt.Errorf("look again at what was taken back: %w", err)
 	}
 	if a.Count > 0 {
 		return a, fmt.Errorf("%d keys that were taken back are not as they were left: a controller, or somebody, has written them%.0w", a.Count, ErrUnstable)
