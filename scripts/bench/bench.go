@@ -16,6 +16,7 @@ const historyRounds = 5
 // settings are the flags.
 type settings struct {
 	kubeferry    string
+	before       string // another one; "": none
 	only         *regexp.Regexp
 	rounds       int
 	seed         uint64

@@ -34,6 +34,7 @@ func parse(root string) (settings, error) {
 	only := flag.String("only", "", "regular expression: run only these groups")
 	list := flag.Bool("list", false, "list the groups, and run none")
 	flag.StringVar(&s.kubeferry, "kubeferry", filepath.Join(root, "bin", "kubeferry"), "the program to measure")
+	flag.StringVar(&s.before, "before", "", "a kubeferry from before a change, to set this one against")
 	flag.IntVar(&s.rounds, "rounds", 5, "rounds, after one to warm up")
 	flag.Uint64Var(&s.seed, "seed", 1, "seed of the data")
 	flag.IntVar(&s.small, "small", 20_000, "keys of S, and of H, which has them five times")

@@ -79,6 +79,14 @@ func (b *bench) takes(ctx context.Context, name, flag string) bool {
 	return err == nil && strings.Contains(string(help), flag)
 }
 
+// keeping are the flags of a restore that say where it keeps what it takes away.
+func (b *bench) keeping(ctx context.Context) []string {
+	if !b.takes(ctx, "restore", "--undo-dir") {
+		return nil
+	}
+	return []string{"--undo-dir", b.work("undo")}
+}
+
 // A summary is what the product's --json says of a restore.
 type summary struct {
 	Result struct {

@@ -101,6 +101,7 @@ func (b *bench) creating(want int, archive string, flags ...string) filler {
 		if !slices.Contains(flags, "--no-watch") && b.takes(ctx, "restore", "--no-watch") { // the time that it waits for signs of API servers is no work
 			c = append(c, "--no-watch")
 		}
+		c = append(c, b.keeping(ctx)...)
 		f, printed, err := job{{append(c, flags...)}}.run(ctx)
 		if err != nil {
 			return nil, err

@@ -48,9 +48,9 @@ func jsonWithoutOwners(value []byte) ([]byte, error) {
 }
 
 // members is a JSON object with other members; nil: without one.
-func members(object []byte, change func(name string, member []byte) ([]byte, error)) ([]byte, error) {
-	made := []byte{'{'}
-	dec := jsontext.NewDecoder(bytes.NewReader(object), jsontext.AllowInvalidUTF8(true))
+func members(object []byte, change func(name string, member []byte) ([]byte, error), options ...jsontext.Options) ([]byte, error) {
+	made := append(make([]byte, 0, len(object)), '{')
+	dec := jsontext.NewDecoder(bytes.NewBuffer(object), append(options, jsontext.AllowInvalidUTF8(true))...)
 	if dec.PeekKind() != jsontext.KindBeginObject {
 		return nil, errors.New("no JSON of an object")
 	}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"google.golang.org/protobuf/encoding/protowire"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -117,24 +119,34 @@ func eachWhole(message []byte, take func(number protowire.Number, whole []byte) 
 }
 
 func writeJSONSubstance(w io.Writer, value []byte) error {
-	_, m, err := Read(value)
-	if err != nil {
-		return err
-	}
-	text, err := members(bytes.TrimSpace(value), func(member string, value []byte) ([]byte, error) {
+	kind, quick := "", jsontext.AllowDuplicateNames(true) // which takes a fifth of the time to find
+	text, err := members(bytes.TrimSpace(value), func(member string, inner []byte) ([]byte, error) {
 		switch {
-		case leftOut(m.Kind, member, ""):
+		case member == "kind":
+			kind = strings.Trim(string(inner), `"`)
+			return inner, nil
+		case leftOut(kind, member, ""):
 			return nil, nil
-		case value[0] != '{':
-			return value, nil
+		case member != "metadata" && member != "spec", inner[0] != '{':
+			return inner, nil
 		}
-		return members(value, func(inner string, value []byte) ([]byte, error) {
-			if leftOut(m.Kind, member, inner) {
+		if kind == "" { // API servers write it before
+			_, m, err := Read(value)
+			if err != nil {
+				return nil, err
+			}
+			kind = m.Kind
+		}
+		if member == "spec" && kind != "Lease" {
+			return inner, nil
+		}
+		return members(inner, func(name string, value []byte) ([]byte, error) {
+			if leftOut(kind, member, name) {
 				return nil, nil
 			}
 			return value, nil
-		})
-	})
+		}, quick)
+	}, quick)
 	if err != nil {
 		return err
 	}

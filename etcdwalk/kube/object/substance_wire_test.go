@@ -82,6 +82,8 @@ func TestSubstanceByTreesAndByBytes(t *testing.T) {
 		{"a Node that is ready now", node(false, "True"), node(false, "False"), true},
 		{"a Node that was cordoned", node(false, "True"), node(true, "True"), false},
 		{"the status of a custom resource", custom(1, "Ready", "x"), custom(1, "Pending", "y"), true},
+		{"a Lease with its kind last", []byte(`{"spec":{"holderIdentity":"a","leaseDurationSeconds":15},"kind":"Lease","apiVersion":"coordination.k8s.io/v1"}`),
+			[]byte(`{"spec":{"holderIdentity":"b","leaseDurationSeconds":15},"kind":"Lease","apiVersion":"coordination.k8s.io/v1"}`), true},
 		{"a custom resource", custom(1, "Ready", "x"), custom(2, "Ready", "x"), false},
 	} {
 		a, errA := object.Decode(tt.a)
@@ -110,6 +112,14 @@ func TestSubstanceOfWhatAPIServersWrote(t *testing.T) {
 	}
 	if len(seen) < 50 {
 		t.Errorf("only %d values", len(seen))
+	}
+}
+
+// Who owns a Pod is none of its substance, wherever it says that it is a Pod.
+func TestSubstanceOfAPodWithItsKindLast(t *testing.T) {
+	const owned, free = `{"metadata":{"uid":"u","ownerReferences":[{"uid":"o"}]},"kind":"Pod","apiVersion":"v1"}`, `{"metadata":{"uid":"u"},"kind":"Pod","apiVersion":"v1"}`
+	if substance([]byte(owned)) != substance([]byte(free)) {
+		t.Error(substance([]byte(owned)))
 	}
 }
 

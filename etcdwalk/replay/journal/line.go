@@ -67,9 +67,16 @@ func appendReason(b []byte, reason string, known map[string]int) []byte {
 
 // parse reads a line that append has made; reasons are those that came before.
 func parse(text []byte, reasons []string) (Line, []string, error) {
-	parts := bytes.Split(text, []byte{'\t'})
-	if len(parts) != columns {
-		return Line{}, reasons, fmt.Errorf("it has %d columns, not %d", len(parts), columns)
+	var parts [columns][]byte
+	rest, more := text, true
+	for i := range parts {
+		if !more {
+			return Line{}, reasons, fmt.Errorf("it has %d columns, not %d", i, columns)
+		}
+		parts[i], rest, more = bytes.Cut(rest, []byte{'\t'})
+	}
+	if more {
+		return Line{}, reasons, fmt.Errorf("it has more than %d columns", columns)
 	}
 	l := Line{Fate: string(parts[0])}
 	var err error
@@ -85,12 +92,27 @@ func parse(text []byte, reasons []string) (Line, []string, error) {
 	if l.Reason, reasons, err = parseReason(string(parts[4]), reasons); err != nil {
 		return Line{}, reasons, err
 	}
-	key, err := strconv.Unquote(string(parts[5]))
-	if err != nil || key == "" || parts[5][0] != '"' {
+	if l.Key = unquoted(parts[5]); len(l.Key) == 0 {
 		return Line{}, reasons, errors.New("its key is none")
 	}
-	l.Key = []byte(key)
 	return l, reasons, nil
+}
+
+// unquoted is the key that a text quotes; nil: none.
+func unquoted(text []byte) []byte {
+	n := len(text)
+	if n < 2 || text[0] != '"' || text[n-1] != '"' {
+		return nil
+	}
+	plain := text[1 : n-1]
+	if !bytes.ContainsFunc(plain, func(r rune) bool { return r == '"' || r == '\\' || r < ' ' || r > '~' }) { // as most are
+		return bytes.Clone(plain)
+	}
+	key, err := strconv.Unquote(string(text))
+	if err != nil {
+		return nil
+	}
+	return []byte(key)
 }
 
 func parseDigest(text []byte) (d Digest, err error) {
