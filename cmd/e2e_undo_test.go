@@ -1,18 +1,23 @@
 package cmd
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/etcdwalk/connect"
+	"github.com/kubeferry/kubeferry/etcdwalk/etcd3"
+	"github.com/kubeferry/kubeferry/etcdwalk/kube/kubetest"
 	"github.com/kubeferry/kubeferry/scripts/servers/etcdproc"
 )
 
@@ -24,7 +29,7 @@ func TestARestoreThatIsKilledIsTakenBack(t *testing.T) {
 	if os.Getenv("KUBEFERRY_LONG") != "" {
 		kills = 50
 	}
-	keys, server, archive := startChanged(t)
+	keys, server, archive := startChanged(t, 150, 1000)
 	client := server.Client(t)
 	want := holdings(t, client, 0)
 	in, touched, finished := t.TempDir(), 0, 0
@@ -58,29 +63,85 @@ func TestARestoreThatIsKilledIsTakenBack(t *testing.T) {
 	}
 }
 
+// TestAnUndoBesideControllers: a restore is killed at any moment, and taken back, while controllers
+// look after the cluster; once they have come to rest all is as it was before.
+func TestAnUndoBesideControllers(t *testing.T) {
+	t.Parallel()
+	kills := 3
+	if os.Getenv("KUBEFERRY_LONG") != "" {
+		kills = 50
+	}
+	keys, server, archive := startChanged(t, 20, 200)
+	client, in := server.Client(t), t.TempDir()
+	cluster, err := etcd3.Dial(t.Context(), connect.Config{Endpoints: []string{server.Endpoint}})
+	check(t, err)
+	defer cluster.Close()
+	others, err := kubetest.New(cluster, cluster.Target(), 17)
+	check(t, err)
+	check(t, others.Settle(t.Context()))
+	want, cut, before := holdings(t, client, 0), 0, len(others.Acts)
+	for kill := range kills {
+		rest := beside(t, others)
+		first := client.Watch(t.Context(), "/registry/", clientv3.WithPrefix())
+		p := start(t, "restore", "-n", "shop", "--endpoints", server.Endpoint, "--from", archive, "-i", keys.identity, "--on-conflict=overwrite", "--yes", "--no-watch", "--undo-dir", in, "--qps", "500")
+		<-first
+		time.Sleep(time.Duration(rand.IntN(500)) * time.Millisecond)
+		check(t, p.Process.Kill())
+		if p.end(t).code != exitDone {
+			cut++
+		}
+		must(t, exitDone, "undo", "--endpoints", server.Endpoint, "-i", keys.identity, "--yes", "--no-watch", "--undo-dir", in)
+		rest()
+		same(t, fmt.Sprintf("after kill %d and undo", kill), holdings(t, client, 0), want)
+	}
+	if cut == 0 || len(others.Acts) == before {
+		t.Errorf("%d of %d restores were cut, and the controllers did %v", cut, kills, others.Acts)
+	}
+}
+
+// beside lets controllers act until they are to come to rest.
+func beside(t *testing.T, others *kubetest.Controllers) (rest func()) {
+	ctx, stop := context.WithCancel(t.Context())
+	var working sync.WaitGroup
+	working.Go(func() {
+		for ctx.Err() == nil {
+			if err := others.Step(context.WithoutCancel(ctx)); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	return func() {
+		stop()
+		working.Wait()
+		check(t, others.Settle(t.Context()))
+	}
+}
+
 // startChanged starts a living cluster that has lost, and got edited, much of what an archive of
 // it holds.
-func startChanged(t *testing.T) (keys pair, server *etcdproc.Server, archive string) {
+func startChanged(t *testing.T, apps, texts int) (keys pair, server *etcdproc.Server, archive string) {
 	t.Helper()
 	keys, server, put := startLiving(t)
 	client := server.Client(t)
-	for i := range 150 {
+	for i := range apps {
 		name := fmt.Sprintf("app-%03d", i)
-		selector := fmt.Sprintf(`"spec":{"selector":{"matchLabels":{"app":%q}}}`, name)
-		put("/registry/deployments/shop/"+name, fmt.Sprintf(`{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":%q,"namespace":"shop","uid":"d-%s"},%s}`, name, name, selector))
-		put("/registry/replicasets/shop/"+name+"-1", fmt.Sprintf(`{"kind":"ReplicaSet","apiVersion":"apps/v1","metadata":{"name":"%[1]s-1","namespace":"shop","uid":"r-%[1]s","labels":{"app":%[1]q},`+
-			`"ownerReferences":[{"apiVersion":"apps/v1","kind":"Deployment","name":%[1]q,"uid":"d-%[1]s","controller":true}]},%[2]s}`, name, selector))
+		// As controllers write them, which else would write another substance with their status.
+		spec := fmt.Sprintf(`"spec":{"selector":{"matchLabels":{"app":%q}},"template":{"metadata":{},"spec":{"containers":null}}}`, name)
+		put("/registry/deployments/shop/"+name, fmt.Sprintf(`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":%[1]q,"namespace":"shop","uid":"d-%[1]s"},%[2]s}`, name, spec))
+		put("/registry/replicasets/shop/"+name+"-1", fmt.Sprintf(`{"apiVersion":"apps/v1","kind":"ReplicaSet","metadata":{"labels":{"app":%[1]q},"name":"%[1]s-1","namespace":"shop",`+
+			`"ownerReferences":[{"apiVersion":"apps/v1","blockOwnerDeletion":true,"controller":true,"kind":"Deployment","name":%[1]q,"uid":"d-%[1]s"}],"uid":"r-%[1]s"},%[2]s}`, name, spec))
 	}
 	text := func(i int, data string) (key, value string) {
 		return fmt.Sprintf("/registry/configmaps/shop/text-%04d", i), fmt.Sprintf(`{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"text-%04d","namespace":"shop","uid":"c-%d"},"data":{"a":%q}}`, i, i, data)
 	}
-	fill(t, client, 1000, func(i int) (string, string) { return text(i, "then") })
+	fill(t, client, texts, func(i int) (string, string) { return text(i, "then") })
 	archive = keys.backUp(t, server.Endpoint, t.TempDir())
 	for _, prefix := range []string{"/registry/deployments/", "/registry/replicasets/", "/registry/configmaps/shop/text-00"} {
 		_, err := client.Delete(t.Context(), prefix, clientv3.WithPrefix())
 		check(t, err)
 	}
-	fill(t, client, 500, func(i int) (string, string) { return text(i+500, "edited") })
+	fill(t, client, texts/2, func(i int) (string, string) { return text(i+texts/2, "edited") })
 	return keys, server, archive
 }
 
@@ -88,7 +149,7 @@ func startChanged(t *testing.T) (keys pair, server *etcdproc.Server, archive str
 // has written meanwhile, and one undo takes back what both have written.
 func TestTheSameRestoreGoesOn(t *testing.T) {
 	t.Parallel()
-	keys, server, archive := startChanged(t)
+	keys, server, archive := startChanged(t, 150, 1000)
 	client, in := server.Client(t), t.TempDir()
 	want := holdings(t, client, 0)
 	args := []string{"restore", "-n", "shop", "--endpoints", server.Endpoint, "--from", archive, "-i", keys.identity, "--on-conflict=overwrite", "--yes", "--no-watch", "--undo-dir", in}

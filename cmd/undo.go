@@ -43,7 +43,7 @@ The last ten changes of this machine are kept, encrypted for those who could
 read the archive. An undo is such a change, too, and can be taken back. Objects
 with finalizers and claims of disks are not deleted, unless --allow names the
 rule.`,
-		Annotations: ends(exitIncomplete, exitNotFound, exitLocked, exitKey, exitIntegrity, exitCluster, exitDenied, exitConflict, exitGuard, exitNoSpace),
+		Annotations: ends(exitIncomplete, exitNotFound, exitLocked, exitKey, exitIntegrity, exitCluster, exitStore, exitDenied, exitConflict, exitGuard, exitNoSpace),
 		Example: `  kubeferry undo --list
   kubeferry undo -i kubeferry.identity --dry-run
   kubeferry undo NAME -i kubeferry.identity --yes`,

@@ -38,6 +38,9 @@ func (p *pass) follow(it *item) error {
 		return nil
 	}
 	made := Fate(line.Fate)
+	if made == Refused {
+		return fmt.Errorf("the plan that was made before refused key %q, and nothing forbids it now: make a new one%.0w", it.want.Key, etcdwalk.ErrRefused)
+	}
 	altered := line.Revision == it.Revision && (made != it.Fate || line.Seen != it.digests.Seen || line.Wanted != it.digests.Wanted)
 	if line.Revision != it.Revision && made.Changes() && made != Deleted && !it.settledAs(Excluded, Leased, Expired) {
 		altered = line.Wanted != p.Digest(it.want)

@@ -1,6 +1,7 @@
 package replay_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -75,5 +76,25 @@ func TestALeaseRunsOutAfterThePlan(t *testing.T) {
 			}
 			wantContents(t, target, want...)
 		})
+	}
+}
+
+// What a plan refused, and what nothing forbids any more, is not written by it: nobody altered it.
+func TestWhatAPlanRefusedIsAllowedSince(t *testing.T) {
+	source := objects(3)
+	first := job(walktest.NewTarget(), replay.Overwrite, source...)
+	first.Check = func(_ context.Context, writes []etcdwalk.Write) ([]string, error) {
+		reasons := make([]string, len(writes))
+		reasons[1] = "its owner is not there"
+		return reasons, nil
+	}
+	if _, err := first.Plan(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	target := walktest.NewTarget()
+	j := job(target, replay.Overwrite, source...)
+	j.Given = first.File
+	if _, err := j.Plan(t.Context()); !errors.Is(err, etcdwalk.ErrRefused) || errors.Is(err, journal.ErrDamaged) || !strings.Contains(err.Error(), "make a new one") {
+		t.Errorf("%v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
+	"github.com/kubeferry/kubeferry/remote/remotetest"
 )
 
 // kubeSystem is the Namespace by whose UID a cluster is known.
@@ -121,6 +122,27 @@ func TestAStatusSinceTheUndo(t *testing.T) {
 	w.target.Put(string(text("a", "").Key), strings.Replace(string(text("a", "1").Value), `"data":`, `"status":{"x":1},"data":`, 1))
 	if done, err := w.try(t, name); err != nil || !done.Complete() || done.Counts[replay.Unchanged] != 1 {
 		t.Errorf("%v, %v", done.Counts, err)
+	}
+}
+
+// An archive without a plan, of a change that was killed while it was kept, goes after a day.
+func TestAnArchiveWithoutAPlanGoes(t *testing.T) {
+	w := newWorld(t)
+	const old, young = "20251231T000000.000000Z-00000000.zip.age", "20260102T030000.000000Z-00000000.zip.age"
+	for _, name := range []string{old, young, "notes.zip.age"} {
+		remotetest.Publish(t, w.store, name, []byte("x"))
+	}
+	w.change(t, nothing, text("a", "1"))
+	for name, there := range map[string]bool{old: false, young: true, "notes.zip.age": true} {
+		o, err := w.store.Open(t.Context(), name)
+		if (err == nil) != there {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil {
+			if err := o.Close(); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }
 

@@ -277,8 +277,11 @@ func names(ctx context.Context, store remote.Store) (all []string, ended map[str
 }
 
 // expire removes the oldest changes beyond ten: first their plans, without which nothing
-// shows them.
+// shows them; and what is left of one that was interrupted before it had a plan.
 func (k Keeper) expire(ctx context.Context) error {
+	if err := k.tidy(ctx); err != nil {
+		return err
+	}
 	all, _, err := names(ctx, k.Store)
 	if err != nil {
 		return err
@@ -286,6 +289,34 @@ func (k Keeper) expire(ctx context.Context) error {
 	for _, old := range all[min(kept, len(all)):] {
 		if err := k.forget(ctx, old); err != nil {
 			return fmt.Errorf("%s is older than %d others: %w", old, kept, err)
+		}
+	}
+	return nil
+}
+
+// unkept is for how long an archive without a plan may be of a change that is being kept.
+const unkept = 24 * time.Hour
+
+// tidy removes the archives that are without a plan for long.
+func (k Keeper) tidy(ctx context.Context) error {
+	all, _, err := names(ctx, k.Store)
+	if err != nil {
+		return err
+	}
+	var left []string
+	for info, err := range k.Store.List(ctx, "") {
+		if err != nil {
+			return fmt.Errorf("list what is left of changes: %w", err)
+		}
+		name, is := strings.CutSuffix(info.Name, archiveEnding)
+		begun, err := time.Parse(stamp, name[:min(len(name), len(stamp))])
+		if is && err == nil && k.Now().Sub(begun) > unkept && !slices.Contains(all, name) {
+			left = append(left, name)
+		}
+	}
+	for _, name := range left {
+		if err := k.forget(ctx, name); err != nil {
+			return err
 		}
 	}
 	return nil

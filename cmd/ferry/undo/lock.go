@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/remote"
 )
 
 // ErrLocked: another run of this machine is changing the cluster.
@@ -24,19 +25,19 @@ func Lock(folder string, target etcdwalk.Info) (release func() error, err error)
 		return func() error { return nil }, nil
 	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return nil, fmt.Errorf("make the folder of what is taken away (--undo-dir): %w", err)
+		return nil, fmt.Errorf("make the folder of what is taken away (--undo-dir names another, --no-undo keeps nothing): %w", remote.System(err))
 	}
 	sum := sha256.Sum256([]byte(target.Identity().String() + " " + target.ClusterID.String()))
 	path := filepath.Join(folder, ".lock-"+hex.EncodeToString(sum[:8]))
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("lock the cluster for other runs (--undo-dir): %w", err)
+		return nil, fmt.Errorf("lock the cluster for other runs (--undo-dir names another folder, --no-undo keeps nothing): %w", remote.System(err))
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			err = ErrLocked
 		}
-		return nil, errors.Join(fmt.Errorf("lock the cluster for other runs (%s): %w", path, err), f.Close())
+		return nil, errors.Join(fmt.Errorf("lock the cluster for other runs (%s): %w", path, remote.System(err)), f.Close())
 	}
 	return f.Close, nil
 }
