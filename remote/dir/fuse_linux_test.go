@@ -13,7 +13,7 @@ import (
 	"github.com/kubeferry/kubeferry/remote/remotetest"
 )
 
-// quirky is a node of a mounted file system that does not know each call.
+// quirky is the root of a mounted file system that does not know each call.
 type quirky struct {
 	fs.LoopbackNode
 
@@ -59,10 +59,7 @@ func mount(t *testing.T, l *mountLacks) string {
 	}
 	behind, path := t.TempDir(), t.TempDir()
 	root := &fs.LoopbackRoot{Path: behind}
-	root.NewNode = func(r *fs.LoopbackRoot, _ *fs.Inode, _ string, _ *syscall.Stat_t) fs.InodeEmbedder {
-		return &quirky{fs.LoopbackNode{RootData: r}, l}
-	}
-	node := root.NewNode(root, nil, "", nil)
+	node := &quirky{fs.LoopbackNode{RootData: root}, l}
 	root.RootNode = node
 	server, err := fs.Mount(path, node, &fs.Options{MountOptions: fuse.MountOptions{DirectMount: true, FsName: "quirky"}})
 	if err != nil {
