@@ -114,6 +114,10 @@ func (o *backupOptions) run(ctx context.Context, query kube.Query) error {
 	if o.readBack && len(recipients) > 0 && recipients[0].IsPassphrase() {
 		return console.Usagef("--verify=full adds a key of its own for this run, which a passphrase does not allow; run kubeferry verify afterwards")
 	}
+	folder, err := to.Probe(ctx)
+	if err != nil {
+		return err
+	}
 	cluster, err := o.connection.Dial(ctx, query.Layout())
 	if err != nil {
 		return err
@@ -139,5 +143,5 @@ func (o *backupOptions) run(ctx context.Context, query kube.Query) error {
 	}
 	o.warn(done)
 	o.tellNamed(done.Named, "were")
-	return o.report(to, done, opener(recipients))
+	return o.report(to, folder, done, opener(recipients))
 }

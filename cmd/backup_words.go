@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/kubeferry/kubeferry/archive"
 	"github.com/kubeferry/kubeferry/cmd/console"
@@ -11,6 +12,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/remote/catalog"
+	"github.com/kubeferry/kubeferry/remote/dir"
 )
 
 // opener is the flag that opens what was encrypted to the recipients.
@@ -76,7 +78,7 @@ func summary(done ferry.BackedUp) string {
 
 // report prints the end: the path on stdout, a line of figures and the next step on
 // stderr.
-func (o *backupOptions) report(to flags.Place, done ferry.BackedUp, opener string) error {
+func (o *backupOptions) report(to flags.Place, folder dir.Notes, done ferry.BackedUp, opener string) error {
 	r, path := done.Receipt, to.Path(done.Receipt.Name)
 	if to.Stdout { // where the archive is, nothing else may go
 		o.s.Talk("%s, not read back; stdout has no receipt.", summary(done))
@@ -90,17 +92,37 @@ func (o *backupOptions) report(to flags.Place, done ferry.BackedUp, opener strin
 	if notes.NotReadBack > 0 {
 		checked = "not read back (these credentials may only write)"
 	}
-	o.s.Result = backupResult{Path: path, Receipt: r, Outcome: done.Outcome, Outside: done.Outside, Sealed: done.Sealed, Named: done.Named, Checked: checked, Seconds: done.Duration.Seconds(), WalkSeconds: done.Walk.Seconds()}
+	o.s.Result = backupResult{Path: path, Folder: folder, Receipt: r, Outcome: done.Outcome, Outside: done.Outside, Sealed: done.Sealed, Named: done.Named, Checked: checked, Seconds: done.Duration.Seconds(), WalkSeconds: done.Walk.Seconds()}
 	o.s.Data("%s", path)
 	o.s.Talk("%s, %s.", summary(done), checked)
 	o.s.Talk("Next: kubeferry describe %s%s%s", console.Quote(path), opener, o.s.Again())
+	if text := folderText(folder); text != "" {
+		o.s.Talk("This folder is no ordinary disk: %s.", text)
+	}
 	o.tellOutside(done.Outside)
 	o.tellSealed(done.Sealed)
 	return nil
 }
 
+// folderText says what is not as on an ordinary disk; nothing where all is.
+func folderText(n dir.Notes) string {
+	var parts []string
+	switch n.Naming {
+	case dir.Reserve:
+		parts = append(parts, "an empty file reserves an archive's name until it is whole ("+n.Why+")")
+	case dir.Copy:
+		parts = append(parts, "an archive is copied there under its name, since nothing can be renamed ("+n.Why+")")
+	}
+	if n.NoLocks != "" {
+		parts = append(parts, "what a killed run leaves is not removed, since there are no locks ("+n.NoLocks+")")
+	}
+	return strings.Join(parts, "; ")
+}
+
 type backupResult struct {
-	Path    string           `json:"path"`
+	Path string `json:"path"`
+	// Folder is what a folder is not able to do; absent where it is like any disk.
+	Folder  dir.Notes        `json:"folder,omitzero"`
 	Receipt catalog.Receipt  `json:"receipt"`
 	Outcome etcdwalk.Outcome `json:"outcome"`
 	// Outside is what lies beside the prefixes; absent: not known, or a part was

@@ -70,6 +70,8 @@ var sentinels = map[string]struct {
 	"remote.ErrNoSpace":     {remote.ErrNoSpace, 20},
 	"remote.ErrDigest":      {remote.ErrDigest, 13},
 	"dir.ErrShared":         {dir.ErrShared, 19},
+	"dir.ErrUnfit":          {dir.ErrUnfit, 17},
+	"dir.ErrReserved":       {dir.ErrReserved, 18},
 	"s3.ErrUnavailable":     {s3.ErrUnavailable, 16},
 	"s3.ErrNoBucket":        {s3.ErrNoBucket, 16},
 	"s3.ErrNoCredentials":   {s3.ErrNoCredentials, 17},
@@ -79,6 +81,7 @@ var sentinels = map[string]struct {
 	"s3.ErrPlainHTTP":       {s3.ErrPlainHTTP, 19},
 
 	"catalog.ErrMismatch":     {catalog.ErrMismatch, 14},
+	"catalog.ErrReserved":     {catalog.ErrReserved, 10},
 	"catalog.ErrReceipt":      {catalog.ErrReceipt, 14},
 	"catalog.ErrLabel":        {catalog.ErrLabel, 64},
 	"catalog.ErrKeepsNothing": {catalog.ErrKeepsNothing, 64},

@@ -56,6 +56,8 @@ var hints = []struct {
 	{s3.ErrNoBucket, "", "--to and --store name it as s3://bucket/prefix, --s3-endpoint and --s3-region say where it is"},
 	{s3.ErrNoLock, "", "object lock is chosen when a bucket is made; name one that has it, or leave --retain-for out"},
 	{s3.ErrUnavailable, "", "--s3-endpoint, --s3-region and --s3-cacert say how the store is reached; -v tells more"},
+	{dir.ErrUnfit, "", "name a folder on an ordinary disk, or a bucket as s3://BUCKET/PREFIX; where it is a mount, its options may allow more (mountpoint-s3: --allow-delete)"},
+	{dir.ErrReserved, "", "if no other run is publishing there, remove the empty file, and run the same command again"},
 	{dir.ErrShared, "", "chmod o-w the folder, name another, or say --allow-shared-folder"},
 	{ferry.ErrEmpty, "backup", "kubeferry backup --dry-run shows what there is; --allow-empty takes an empty selection"},
 	{ferry.ErrEmpty, "restore", "kubeferry describe ARCHIVE shows what it holds; --allow-empty takes an empty selection"},

@@ -38,7 +38,11 @@ func (o *listOptions) show(listing catalog.Listing, left []string) bool {
 	}
 	if o.all {
 		for _, f := range listing.Unfinished {
-			add(f.Name, "-", "-", console.Moment(f.Modified), console.Age(now, f.Modified), console.Bytes(f.Size), "-", "-", "-", "no receipt")
+			state := "no receipt"
+			if f.Size == 0 {
+				state = "empty, a reserved name"
+			}
+			add(f.Name, "-", "-", console.Moment(f.Modified), console.Age(now, f.Modified), console.Bytes(f.Size), "-", "-", "-", state)
 		}
 	}
 	for _, name := range left {

@@ -196,6 +196,8 @@ func (p Prune) sweep(ctx context.Context, l catalog.Listing, before time.Time, d
 		// A listing can leave a receipt out; what a listing says is not enough to
 		// remove what may be a good archive.
 		switch _, err := catalog.Read(ctx, p.Store, f.Name); {
+		case errors.Is(err, catalog.ErrReserved): // the archive may be whole
+			continue
 		case err == nil:
 			return fmt.Errorf("%s was listed without its receipt, and has one: %w", f.Name, catalog.ErrDoubt)
 		case !errors.Is(err, fs.ErrNotExist):

@@ -1,9 +1,11 @@
 package flags
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -31,8 +33,17 @@ func (b *bucket) addFlags(set *pflag.FlagSet, s *Settings) {
 		Enum(own, &b.config.Addressing, "s3-addressing", "bucket addressing style (default host for AWS, else path)",
 			Choice[string]{Word: "path", Value: "path", Help: "after the host"}, Choice[string]{Word: "host", Value: "host", Help: "in the host's name"})
 		own.BoolVar(&b.config.AllowHTTP, "s3-allow-http", false, "allow plain http to an S3 store on another machine")
-		own.StringVar(&b.config.SpoolDir, "spool-dir", "", "`FOLDER` for encrypted data on its way to or from S3, and for what a restore remembers of its plan, without values (default the system's temporary folder)")
+		own.StringVar(&b.config.SpoolDir, "spool-dir", "", "`FOLDER` for encrypted data on its way to or from S3 or to a folder that cannot rename, and for what a restore remembers of its plan, without values (default the system's temporary folder)")
 	})
+}
+
+// spool is the folder for what waits to be copied to a folder that cannot rename. What is
+// not encrypted waits there itself: it touches no other disk.
+func (b *bucket) spool(encrypted bool) string {
+	if !encrypted {
+		return ""
+	}
+	return cmp.Or(b.config.SpoolDir, os.TempDir())
 }
 
 // open opens a place in S3, whose objects get the properties that the lock says.

@@ -94,7 +94,8 @@ type Place struct {
 	RetainUntil time.Time
 
 	at     address
-	bucket *s3.Store // the store, if it is in S3
+	bucket *s3.Store  // the store, if it is in S3
+	folder *dir.Store // the store, if an archive goes into a folder
 }
 
 // Path is how the user can name the archive of that name again.
@@ -103,6 +104,15 @@ func (p Place) Path(name string) string {
 		return "-"
 	}
 	return p.at.join(name)
+}
+
+// Probe finds out whether and how archives can be published in a folder, before work is
+// spent on one. It makes the folder. Any other place tells when something is begun.
+func (p Place) Probe(ctx context.Context) (dir.Notes, error) {
+	if p.folder == nil {
+		return dir.Notes{}, nil
+	}
+	return p.folder.Probe(ctx)
 }
 
 // Notes are what there is to know of what was published; nothing for a place that is
@@ -190,7 +200,8 @@ func (f *Destination) Resolve(ctx context.Context, encrypted bool) (Place, error
 		}
 	}
 	if at.far == nil {
-		return Place{Store: dir.New(at.path, dir.Options{AllowShared: f.shared}), Name: name, at: at}, nil
+		folder := dir.New(at.path, dir.Options{AllowShared: f.shared, Spool: f.bucket.spool(encrypted)})
+		return Place{Store: folder, Name: name, at: at, folder: folder}, nil
 	}
 	lock, err := f.publishing.lock(f.s.Now())
 	if err != nil {

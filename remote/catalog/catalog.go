@@ -15,6 +15,8 @@
 //   - The archive is published first, its receipt last: what is listed is
 //     there and whole. Who publishes keeps that order; both are written once
 //     and never replaced.
+//   - Some stores reserve a name with an empty object: an empty receipt is none. A
+//     whole archive may lie beside it, so that no removal of unfinished ones takes it.
 //   - A receipt is no proof. It is not signed, so who can write to the store
 //     can write receipts; it is held against the archive before it is believed.
 package catalog
@@ -115,7 +117,8 @@ type Listing struct {
 	// receipt cannot be read come last.
 	Items []Item
 	// Unfinished are the archives without a receipt, by name: still being
-	// published, or left by a backup or a removal that died, or copied alone.
+	// published, or left by a backup or a removal that died, or copied alone. An
+	// empty one is no more than a name that a backup had reserved.
 	Unfinished []Fragment
 }
 
@@ -135,7 +138,9 @@ func List(ctx context.Context, store remote.Store) (Listing, error) {
 		if err != nil {
 			return Listing{}, err
 		}
-		objects[info.Name] = info
+		if reserved := info.Size == 0 && strings.HasSuffix(info.Name, receiptSuffix); !reserved {
+			objects[info.Name] = info
+		}
 	}
 	var l Listing
 	for name, info := range objects {

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
@@ -214,5 +215,44 @@ func TestListEndsWithItsContext(t *testing.T) {
 	}
 	if _, err := List(ctx, &store); !errors.Is(err, context.Canceled) || fired != 1 {
 		t.Errorf("got %v after %d, want context.Canceled", err, fired)
+	}
+}
+
+// TestAReservedNameIsNoArchive: where names are reserved with an empty file, a run that is
+// killed leaves one, which is no archive, and no reason to stop. An archive beside an
+// empty receipt may be whole: no removal of what is unfinished takes it.
+func TestAReservedNameIsNoArchive(t *testing.T) {
+	const whole, empty = "whole.zip.age", "empty.zip.age"
+	var store remotetest.Memory
+	put(t, &store, "good.zip.age", func(*Receipt) {})
+	store.Put(whole, []byte("its receipt was about to come"))
+	store.Put(ReceiptName(whole), nil)
+	store.Put(empty, nil)
+	store.Put(ReceiptName("alone.zip.age"), nil)
+	l, err := List(t.Context(), &store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var unfinished []string
+	for _, f := range l.Unfinished {
+		unfinished = append(unfinished, f.Name)
+	}
+	if diff := cmp.Diff([][]string{show(l), unfinished}, [][]string{{"good.zip.age"}, {empty, whole}}); diff != "" {
+		t.Errorf("archives and unfinished (-got +want):\n%s", diff)
+	}
+	if item, err := l.Find("latest", Query{}); err != nil || item.Name != "good.zip.age" {
+		t.Errorf("latest: got %s, %v", item.Name, err)
+	}
+	if _, err := Read(t.Context(), &store, whole); !errors.Is(err, ErrReserved) || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("read: got %v, want ErrReserved", err)
+	}
+	if err := RemoveUnfinished(t.Context(), &store, whole); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("remove what may be whole: got %v, want fs.ErrExist", err)
+	}
+	if err := RemoveUnfinished(t.Context(), &store, empty); err != nil {
+		t.Errorf("remove what is empty: %v", err)
+	}
+	if _, there := store.Get(whole); !there {
+		t.Error("what may be whole was removed")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,9 @@ var (
 	// ErrReceipt: an object that is no receipt, or one of a format that only a
 	// newer kubeferry knows.
 	ErrReceipt = errors.New("no usable receipt")
+	// ErrReserved: of a receipt there is no more than its name, taken by a run that goes
+	// on, or was killed. It is an fs.ErrNotExist.
+	ErrReserved = fmt.Errorf("an empty receipt, which only reserves its name%.0w", fs.ErrNotExist)
 	// ErrMismatch: an archive and a receipt that do not belong together.
 	ErrMismatch = errors.New("archive and receipt do not match")
 )
@@ -188,13 +192,16 @@ func create(ctx context.Context, store remote.Store, name string, data []byte) (
 }
 
 // Read reads the receipt of an archive. It is an fs.ErrNotExist if there is
-// none, an [ErrReceipt] if it cannot be understood, an [ErrMismatch] if it is
+// none, also an [ErrReserved] if it is empty, an [ErrReceipt] if it cannot be understood, an [ErrMismatch] if it is
 // another archive's.
 func Read(ctx context.Context, store remote.Store, archive string) (Receipt, error) {
 	name := ReceiptName(archive)
 	data, err := readAll(ctx, store, name)
 	if err != nil {
 		return Receipt{}, err
+	}
+	if len(data) == 0 {
+		return Receipt{}, fmt.Errorf("%s: %w", name, ErrReserved)
 	}
 	r, err := decode(data)
 	if err != nil {

@@ -90,7 +90,8 @@ func RemoveReceiptLast(ctx context.Context, store remote.Store, archive string) 
 }
 
 // RemoveUnfinished removes an archive that has no receipt. One that has got a receipt
-// by now is finished, and stays: fs.ErrExist.
+// by now is finished, and stays: fs.ErrExist. So does one beside an empty receipt,
+// which may be whole.
 func RemoveUnfinished(ctx context.Context, store remote.Store, archive string) error {
 	switch err := look(ctx, store, ReceiptName(archive)); {
 	case err == nil:

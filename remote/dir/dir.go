@@ -12,6 +12,14 @@
 // and compared, renamed without replacing, and then the folder is synced. So
 // under a name there is the whole object or nothing, whenever the power fails.
 //
+// A mounted bucket or a network share may not know how to rename so: [Store.Probe]
+// finds out which [Way] of naming works, before anything is written. In a folder
+// that neither renames without replacing nor links, an empty file takes the name
+// first and the partial replaces it; in one that cannot rename at all, a new file
+// takes the name and then the bytes, and is read back. Who is killed in between
+// leaves an empty file or a piece of one under the name: readers must know an
+// object that they may trust by something that is published after it.
+//
 // Caveats:
 //
 //   - Files whose names begin with a dot are not objects. Nor is anything that
@@ -37,7 +45,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -52,13 +60,19 @@ var ErrShared = fmt.Errorf("others can write to the folder%.0w", remote.ErrRefus
 type Options struct {
 	// AllowShared accepts a folder that others can write to.
 	AllowShared bool
+	// Spool is a folder for partials, where they must be copied. Empty: they lie in
+	// the store's folder all the same. It must hold only what may be there.
+	Spool string
 }
 
 // A Store is a folder of objects.
 type Store struct {
 	path    string
 	options Options
-	disk    func(path string) (folder, error) // opens the folder to write in it
+	disk    func(path string) (folder, error) // opens a folder to write in it
+
+	probing sync.Mutex
+	notes   *Notes // nil: not probed yet
 }
 
 var _ remote.Store = (*Store)(nil)
@@ -66,51 +80,6 @@ var _ remote.Store = (*Store)(nil)
 // New returns the store that the folder at path is. It touches nothing.
 func New(path string, options Options) *Store {
 	return &Store{path: filepath.Clean(path), options: options, disk: openFolder}
-}
-
-// Create begins an object as a partial.
-func (s *Store) Create(ctx context.Context, name string) (remote.Upload, error) {
-	if err := s.check(ctx, "create", name); err != nil {
-		return nil, err
-	}
-	if hidden(name) {
-		return nil, fmt.Errorf("create %s: a name that begins with a dot%.0w", s.join(name), fs.ErrInvalid)
-	}
-	if err := makeFolder(s.path); err != nil {
-		return nil, err
-	}
-	disk, err := s.open()
-	if err != nil {
-		return nil, err
-	}
-	u, err := s.begin(ctx, disk, name)
-	if err != nil {
-		return nil, errors.Join(err, explain("close", s.path, disk.close()))
-	}
-	return u, nil
-}
-
-func (s *Store) begin(ctx context.Context, disk folder, name string) (*upload, error) {
-	info, err := disk.lstat(".")
-	if err != nil {
-		return nil, explain("look at", s.path, err)
-	}
-	if m := info.Mode(); m.Perm()&0o002 != 0 && m&fs.ModeSticky == 0 && !s.options.AllowShared {
-		return nil, fmt.Errorf("%s has mode %#o and no sticky bit: %w", s.path, m.Perm(), ErrShared)
-	}
-	switch _, err := disk.lstat(name); {
-	case err == nil: // whatever it is, it is not followed
-		return nil, fmt.Errorf("create %s: %w", s.join(name), fs.ErrExist)
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, explain("look for", s.join(name), err)
-	}
-	_, _ = sweep(disk, time.Now().Add(-partialLife), false) // a courtesy: what cannot be removed stays without a word
-	temp := newPartial()
-	f, err := disk.create(temp)
-	if err != nil {
-		return nil, explain("create", s.join(temp), err)
-	}
-	return &upload{ctx: ctx, disk: disk, file: f, temp: temp, name: name, path: s.join(name)}, nil
 }
 
 // Open opens an object. A link is followed, a FIFO is refused and not waited

@@ -203,7 +203,8 @@ func TestTakenNamesAreNotFollowed(t *testing.T) { // L07
 		"FIFO":          func(p string) error { return unix.Mkfifo(p, 0o600) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, s := range []*Store{New(t.TempDir(), Options{}), newLinking(t)} {
+			for _, w := range ways {
+				s := storeThat(t, w)
 				path := s.path
 				final := filepath.Join(path, "a")
 				late, err := s.Create(t.Context(), "a")
@@ -230,21 +231,6 @@ func TestTakenNamesAreNotFollowed(t *testing.T) { // L07
 			}
 		})
 	}
-}
-
-// linkingFolder is a folder of a system that cannot rename without replacing.
-type linkingFolder struct{ *osFolder }
-
-func (l linkingFolder) rename(from, to string) error { return linkNoReplace(l.root, from, to) }
-
-func newLinking(t *testing.T) *Store {
-	s := New(t.TempDir(), Options{})
-	s.disk = wrapped(func(d *osFolder) folder { return linkingFolder{d} })
-	return s
-}
-
-func TestStoreThatLinks(t *testing.T) {
-	remotetest.Run(t, func(t *testing.T) remote.Store { return newLinking(t) })
 }
 
 func TestNamesOfPartialsAreNotFollowed(t *testing.T) { // L08
@@ -359,7 +345,7 @@ func TestLeftoverPartials(t *testing.T) { // LP4, L11
 					t.Fatal(err)
 				}
 				defer func() { _ = f.Close() }() // only read
-				if err := tryLock(f); err != nil {
+				if err := (osFile{f}).lock(); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -385,7 +371,7 @@ func TestAPartialIsLockedUntilItsLastByte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := tryLock(f); !errors.Is(err, unix.EWOULDBLOCK) {
+	if err := (osFile{f}).lock(); !errors.Is(err, unix.EWOULDBLOCK) {
 		t.Errorf("got %v, want a lock that is held", err)
 	}
 	if err := errors.Join(f.Close(), u.Abort()); err != nil {

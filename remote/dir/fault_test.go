@@ -25,6 +25,7 @@ type faults struct {
 	err   error
 	trace []string
 	fired int
+	way   Way // of naming, in the folder
 }
 
 // do notes the step and answers its fault, if it is the one.
@@ -39,10 +40,15 @@ func (f *faults) do(step string) error {
 	return nil
 }
 
-// store is a store that f watches.
-func (f *faults) store(path string) *Store {
-	s := New(path, Options{})
-	s.disk = wrapped(func(d *osFolder) folder { return &faultyFolder{d, f} })
+// store is a store that f watches, once it has probed its folder.
+func (f *faults) store(t *testing.T, path string) *Store {
+	t.Helper()
+	s, l := New(path, Options{}), lackingFor(f.way)
+	l.wrap(s)
+	if notes, err := s.Probe(t.Context()); err != nil || notes.Naming != f.way {
+		t.Fatalf("got %+v, %v, want the way %s", notes, err, f.way)
+	}
+	s.disk = wrapped(func(d *osFolder) folder { return &faultyFolder{&lackingFolder{d, l}, f} })
 	return s
 }
 
@@ -83,6 +89,20 @@ func (d *faultyFolder) rename(from, to string) error {
 		return err
 	}
 	return d.folder.rename(from, to)
+}
+
+func (d *faultyFolder) link(from, to string) error {
+	if err := d.f.do("link"); err != nil {
+		return err
+	}
+	return d.folder.link(from, to)
+}
+
+func (d *faultyFolder) replace(from, to string) error {
+	if err := d.f.do("replace"); err != nil {
+		return err
+	}
+	return d.folder.replace(from, to)
 }
 
 func (d *faultyFolder) remove(name string) error {
@@ -154,7 +174,7 @@ func publish(ctx context.Context, s *Store, name string) error {
 
 func TestStepsComeInOrder(t *testing.T) { // LP1
 	var f faults
-	s := f.store(t.TempDir())
+	s := f.store(t, t.TempDir())
 	if err := publish(t.Context(), s, "a"); err != nil {
 		t.Fatal(err)
 	}
@@ -170,43 +190,65 @@ func TestStepsComeInOrder(t *testing.T) { // LP1
 	}
 }
 
-// TestEveryFailedStepLeavesTheOldState fails each step with each error: rows
-// L01 and L05.
+// TestEveryFailedStepLeavesTheOldState fails each step of each way with each error:
+// rows L01 and L05.
 func TestEveryFailedStepLeavesTheOldState(t *testing.T) {
-	steps := map[string]int{"create": 1, "write": 3, "sync": 1, "close": 1, "reopen": 1, "read": 2, "close reopened": 1, "rename": 1, "sync folder": 1}
-	for step, times := range steps {
-		for nth := 1; nth <= times; nth++ {
-			for errno, want := range map[syscall.Errno]error{
-				unix.EIO: unix.EIO, unix.ENOSPC: remote.ErrNoSpace, unix.EDQUOT: remote.ErrNoSpace, unix.EFBIG: remote.ErrNoSpace,
-				unix.EACCES: fs.ErrPermission, unix.EPERM: fs.ErrPermission, unix.EROFS: fs.ErrPermission,
-			} {
-				t.Run(fmt.Sprintf("%s %d %v", step, nth, errno), func(t *testing.T) {
-					path := t.TempDir()
-					remotetest.Publish(t, New(path, Options{}), "before", []byte("intact"))
-					f := &faults{step: step, nth: nth, err: &fs.PathError{Op: "test", Path: "x", Err: errno}}
-					err := publish(t.Context(), f.store(path), "after")
-					if !errors.Is(err, want) || !errors.Is(err, errno) {
-						t.Errorf("got %v, want %v for %v", err, want, errno)
-					}
-					if err == nil || !strings.Contains(err.Error(), path) {
-						t.Errorf("got %v, want an error that names %s", err, path)
-					}
-					if f.fired != 1 {
-						t.Errorf("the fault fired %d times, want 1", f.fired)
-					}
-					assertFiles(t, path, "before")
-					if got := string(remotetest.Read(t, New(path, Options{}), "before")); got != "intact" {
-						t.Errorf("the object before is now %q", got)
-					}
-					assertNotRepeated(t, f.trace, "sync")
-					assertNotRepeated(t, f.trace, "sync folder")
-				})
+	for _, w := range ways {
+		steps := map[string]int{"create": 1, "write": 3, "sync": 1, "close": 1, "reopen": 1, "read": 2, "close reopened": 1, "sync folder": 1}
+		syncs := 1
+		switch w {
+		case Rename:
+			steps["rename"] = 1
+		case Link:
+			steps["link"], steps["remove"] = 1, 1
+		case Reserve:
+			steps["replace"], steps["create"], steps["close"] = 1, 2, 2
+		case Copy:
+			steps["create"], steps["write"], steps["sync"], steps["close"] = 2, 5, 2, 2
+			steps["reopen"], steps["read"] = 3, 9
+			syncs = 2 // of two files
+		}
+		for step, times := range steps {
+			for nth := 1; nth <= times; nth++ {
+				for errno, want := range map[syscall.Errno]error{
+					unix.EIO: unix.EIO, unix.ENOSPC: remote.ErrNoSpace, unix.EDQUOT: remote.ErrNoSpace, unix.EFBIG: remote.ErrNoSpace,
+					unix.EACCES: fs.ErrPermission, unix.EPERM: fs.ErrPermission, unix.EROFS: fs.ErrPermission,
+				} {
+					t.Run(fmt.Sprintf("%s, %s %d %v", w, step, nth, errno), func(t *testing.T) {
+						f := &faults{step: step, nth: nth, err: &fs.PathError{Op: "test", Path: "x", Err: errno}, way: w}
+						failOnce(t, f, want, errno)
+						assertNotRepeated(t, f.trace, "sync", syncs)
+						assertNotRepeated(t, f.trace, "sync folder", 1)
+					})
+				}
 			}
 		}
 	}
 }
 
-func assertNotRepeated(t *testing.T, trace []string, step string) {
+// failOnce publishes with a fault, which must be what the error tells, and must leave
+// what was there before and nothing else.
+func failOnce(t *testing.T, f *faults, want, errno error) {
+	t.Helper()
+	path := t.TempDir()
+	remotetest.Publish(t, New(path, Options{}), "before", []byte("intact"))
+	err := publish(t.Context(), f.store(t, path), "after")
+	if !errors.Is(err, want) || !errors.Is(err, errno) {
+		t.Errorf("got %v, want %v for %v", err, want, errno)
+	}
+	if err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("got %v, want an error that names %s", err, path)
+	}
+	if f.fired != 1 {
+		t.Errorf("the fault fired %d times, want 1", f.fired)
+	}
+	assertFiles(t, path, "before")
+	if got := string(remotetest.Read(t, New(path, Options{}), "before")); got != "intact" {
+		t.Errorf("the object before is now %q", got)
+	}
+}
+
+func assertNotRepeated(t *testing.T, trace []string, step string, most int) {
 	t.Helper()
 	n := 0
 	for _, s := range trace {
@@ -214,14 +256,14 @@ func assertNotRepeated(t *testing.T, trace []string, step string) {
 			n++
 		}
 	}
-	if n > 1 {
+	if n > most {
 		t.Errorf("%s came %d times", step, n)
 	}
 }
 
 func TestNoSpaceTellsWhatIsFree(t *testing.T) {
 	f := &faults{step: "write", nth: 2, err: unix.ENOSPC}
-	err := publish(t.Context(), f.store(t.TempDir()), "a")
+	err := publish(t.Context(), f.store(t, t.TempDir()), "a")
 	if !errors.Is(err, remote.ErrNoSpace) || !strings.Contains(err.Error(), "MiB free)") || f.fired != 1 {
 		t.Errorf("got %v after %d faults", err, f.fired)
 	}
@@ -230,7 +272,7 @@ func TestNoSpaceTellsWhatIsFree(t *testing.T) {
 func TestAFolderThatCannotBeSyncedIsNoFault(t *testing.T) { // L05
 	for _, errno := range []error{unix.EINVAL, unix.ENOTSUP} {
 		f := &faults{step: "sync folder", nth: 1, err: errno}
-		s := f.store(t.TempDir())
+		s := f.store(t, t.TempDir())
 		if err := publish(t.Context(), s, "a"); err != nil || f.fired != 1 {
 			t.Errorf("%v: got %v after %d faults, want success after 1", errno, err, f.fired)
 		}
@@ -243,7 +285,7 @@ func TestAFolderThatCannotBeSyncedIsNoFault(t *testing.T) { // L05
 func TestAFailedWriteSticks(t *testing.T) {
 	f := &faults{step: "write", nth: 1, err: unix.EIO}
 	path := t.TempDir()
-	u, err := f.store(path).Create(t.Context(), "a")
+	u, err := f.store(t, path).Create(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +303,7 @@ func TestAFailedWriteSticks(t *testing.T) {
 func TestCleaningUpThatFailsIsReported(t *testing.T) {
 	path := t.TempDir()
 	f := &faults{step: "remove", nth: 1, err: unix.EIO}
-	u, err := f.store(path).Create(t.Context(), "a")
+	u, err := f.store(t, path).Create(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,7 +359,7 @@ func (d *flipping) open(name string) (file, error) {
 	if _, err := f.WriteAt([]byte("X"), 5); err != nil {
 		return nil, err
 	}
-	return f, nil
+	return osFile{f}, nil
 }
 
 func TestReadingBackFindsAMediumThatLies(t *testing.T) { // AR3 (iii)

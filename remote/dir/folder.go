@@ -17,11 +17,13 @@ import (
 // It is an interface so that a test can make each step fail. Names are single
 // path elements; none of the methods follows a link.
 type folder interface {
-	create(name string) (file, error) // a new file, mode 0600, locked
+	create(name string) (file, error) // a new file, mode 0600
 	open(name string) (file, error)   // for reading
 	lstat(name string) (fs.FileInfo, error)
 	names() ([]string, error)
-	rename(from, to string) error // fs.ErrExist if to is there
+	rename(from, to string) error  // fs.ErrExist if to is there
+	link(from, to string) error    // a second name; fs.ErrExist if to is there
+	replace(from, to string) error // whatever to is
 	remove(name string) error
 	lock(name string) (file, error) // an existing file; errors if somebody has the lock
 	sync() error
@@ -33,6 +35,14 @@ type file interface {
 	io.ReadWriteCloser
 	Sync() error
 	Stat() (fs.FileInfo, error)
+	lock() error // until it is closed; at once, or not at all
+}
+
+// osFile is a file of the operating system.
+type osFile struct{ *os.File }
+
+func (f osFile) lock() error {
+	return os.NewSyscallError("flock", unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB))
 }
 
 // osFolder is a folder of the operating system, held by a descriptor, so that
@@ -64,10 +74,10 @@ func (d *osFolder) create(name string) (file, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(private(f), flock(f)); err != nil {
+	if err := private(f); err != nil {
 		return nil, errors.Join(err, f.Close(), d.root.Remove(name))
 	}
-	return f, nil
+	return osFile{f}, nil
 }
 
 // private gives a new file the mode 0600 where the umask took bits away. A
@@ -77,14 +87,18 @@ func private(f *os.File) error {
 	if err != nil || info.Mode().Perm() == 0o600 {
 		return err
 	}
-	if err := f.Chmod(0o600); err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOTSUP) {
+	if err := f.Chmod(0o600); !unknown(err) {
 		return err
 	}
 	return nil
 }
 
 func (d *osFolder) open(name string) (file, error) {
-	return d.root.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, err := d.root.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
 }
 
 func (d *osFolder) lstat(name string) (fs.FileInfo, error) { return d.root.Lstat(name) }
@@ -99,19 +113,11 @@ func (d *osFolder) names() ([]string, error) {
 }
 
 func (d *osFolder) rename(from, to string) error {
-	return renameNoReplace(d.root, int(d.self.Fd()), from, to)
+	return renameNoReplace(int(d.self.Fd()), from, to)
 }
 
-// linkNoReplace renames where the system cannot do that without replacing.
-func linkNoReplace(root *os.Root, from, to string) error {
-	if err := root.Link(from, to); err != nil {
-		return err
-	}
-	if err := root.Remove(from); err != nil {
-		return errors.Join(err, root.Remove(to))
-	}
-	return nil
-}
+func (d *osFolder) link(from, to string) error    { return d.root.Link(from, to) }
+func (d *osFolder) replace(from, to string) error { return d.root.Rename(from, to) }
 
 func (d *osFolder) remove(name string) error { return d.root.Remove(name) }
 
@@ -121,30 +127,15 @@ func (d *osFolder) lock(name string) (file, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := tryLock(f); err != nil {
+	held := osFile{f}
+	if err := held.lock(); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return f, nil
+	return held, nil
 }
 
 func (d *osFolder) sync() error  { return d.self.Sync() }
 func (d *osFolder) close() error { return errors.Join(d.self.Close(), d.root.Close()) }
-
-// tryLock takes the lock of f, which ends when f is closed, or fails at once.
-func tryLock(f *os.File) error {
-	return os.NewSyscallError("flock", unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB))
-}
-
-// flock locks a new partial. A file system without locks is no fault: the lock
-// only keeps others from removing a partial that is a day old, and where there
-// are no locks nobody removes it.
-func flock(f *os.File) error {
-	err := tryLock(f)
-	if errors.Is(err, unix.ENOLCK) || errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.ENOSYS) {
-		return nil
-	}
-	return err
-}
 
 // syncFolder makes the names in the folder durable. Some file systems do not
 // know how, and need not.
@@ -192,13 +183,7 @@ func explain(op, path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	switch e := err.(type) { //nolint:errorlint // the outermost only: it repeats what op and path say
-	case *fs.PathError:
-		err = e.Err
-	case *os.LinkError:
-		err = e.Err
-	}
-	if err = remote.System(err); errors.Is(err, remote.ErrNoSpace) {
+	if err = remote.System(cause(err)); errors.Is(err, remote.ErrNoSpace) {
 		return fmt.Errorf("%s %s: %w%s", op, path, err, free(path))
 	}
 	return fmt.Errorf("%s %s: %w", op, path, err)

@@ -2,9 +2,13 @@
 
 package dir
 
-import "os"
+import (
+	"os"
 
-// renameNoReplace renames within the folder that root is.
-func renameNoReplace(root *os.Root, _ int, from, to string) error {
-	return linkNoReplace(root, from, to)
+	"golang.org/x/sys/unix"
+)
+
+// renameNoReplace is a call that this system does not have.
+func renameNoReplace(int, string, string) error {
+	return os.NewSyscallError("renameat2", unix.ENOSYS)
 }

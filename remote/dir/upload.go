@@ -12,13 +12,14 @@ import (
 
 // upload is a partial that may become an object.
 type upload struct {
-	ctx        context.Context
-	disk       folder
-	file       file   // nil once it is closed
-	temp, name string // in the folder
-	path       string // of the object, for errors
-	ended      bool
-	err        error // the first error of Write: it sticks
+	ctx   context.Context
+	way   Way
+	file  file   // nil once it is closed
+	temp  place  // of the partial: in the folder of the object, unless it is to be copied
+	to    place  // of the object
+	path  string // of the object, for errors
+	ended bool
+	err   error // the first error of Write: it sticks
 }
 
 var _ remote.Upload = (*upload)(nil)
@@ -49,7 +50,12 @@ func (u *upload) Commit(want remote.Digest) error {
 	if err := u.publish(want); err != nil {
 		return errors.Join(err, u.discard())
 	}
-	_ = u.disk.close() // all is durable, so there is nothing left that could fail
+	// All is durable, so there is nothing left that could fail.
+	if u.way == Copy { // a partial that cannot be removed is swept like a dead one
+		_ = u.discard()
+		return nil
+	}
+	_ = u.to.close()
 	return nil
 }
 
@@ -74,25 +80,22 @@ func (u *upload) publish(want remote.Digest) error {
 	if err := u.closeFile(); err != nil {
 		return err
 	}
-	if err := u.readBack(want); err != nil {
+	if err := u.readBack(u.temp, want); err != nil {
 		return err
 	}
-	if err := u.disk.rename(u.temp, u.name); err != nil {
+	if err := u.way.take(u.ctx, u.temp, u.to); err != nil {
 		return explain("publish", u.path, err)
 	}
-	if err := syncFolder(u.disk, u.path); err != nil {
-		// The name is ours and not durable: take it back.
-		if undo := u.disk.remove(u.name); undo != nil {
-			return errors.Join(err, explain("remove the unfinished", u.path, undo))
-		}
-		return err
+	err := syncFolder(u.to, u.path)
+	if err == nil && u.way == Copy {
+		err = u.readBack(u.to, want)
 	}
-	return nil
+	return u.to.unless(err) // the name is ours, and not durable or not whole
 }
 
-// readBack compares what the folder gives back with what was to be written.
-func (u *upload) readBack(want remote.Digest) error {
-	f, err := u.disk.open(u.temp)
+// readBack compares what a folder gives back with what was to be written.
+func (u *upload) readBack(from place, want remote.Digest) error {
+	f, err := from.open(from.name)
 	if err != nil {
 		return explain("read back", u.path, err)
 	}
@@ -111,10 +114,13 @@ func (u *upload) readBack(want remote.Digest) error {
 // discard removes the partial, if it still has its name, and lets go of all.
 func (u *upload) discard() error {
 	err := u.closeFile()
-	if gone := u.disk.remove(u.temp); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
-		err = errors.Join(err, fmt.Errorf("%s is left behind: %w", u.temp, gone))
+	if gone := u.temp.remove(u.temp.name); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
+		err = errors.Join(err, fmt.Errorf("%s is left behind: %w", u.temp.name, gone))
 	}
-	return errors.Join(err, explain("close the folder of", u.path, u.disk.close()))
+	if u.temp.folder != u.to.folder {
+		err = errors.Join(err, explain("close the spool of", u.path, u.temp.close()))
+	}
+	return errors.Join(err, explain("close the folder of", u.path, u.to.close()))
 }
 
 func (u *upload) closeFile() error {
