@@ -24,7 +24,7 @@ func (r Restore) ReadBack(ctx context.Context, p *Planned) (Aftermath, error) {
 	}
 	back, tell := Aftermath{Looks: 1, Lost: []loss{}}, told(r.Progress)
 	ranges := etcdwalk.Selection{Ranges: p.sel.Ranges}
-	if ranges.Splits, err = p.layout.Splits(ctx, view); err != nil {
+	if ranges.Splits, err = p.query.Catalog(view).Splits(ctx); err != nil {
 		return back, fmt.Errorf("read back what was written: %w", err)
 	}
 	if same, err := r.sameFingerprints(ctx, p, view, ranges); same || err != nil {

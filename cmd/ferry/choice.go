@@ -12,11 +12,12 @@ import (
 
 // A choice is what a query has selected in a cluster, at one revision.
 type choice struct {
-	query  kube.Query
-	layout *kube.Layout
-	view   etcdwalk.View
-	sel    etcdwalk.Selection
-	total  int64 // keys in the ranges of sel; less than 0: not known
+	query   kube.Query
+	layout  *kube.Layout
+	view    etcdwalk.View
+	catalog *kube.Catalog // of the view
+	sel     etcdwalk.Selection
+	total   int64 // keys in the ranges of sel; less than 0: not known
 	// outside is what lies beside the prefixes of a query that takes all that lies
 	// under them: who means to have everything should hear of the rest. Nil: it
 	// cannot be known, or a part was asked for.
@@ -41,13 +42,14 @@ func choose(ctx context.Context, source etcdwalk.Source, q kube.Query, acceptCor
 	if err := soundSource(c.alarms, acceptCorrupt); err != nil {
 		return nil, err
 	}
-	if c.sel, err = q.Resolve(ctx, c.view); err != nil {
+	c.catalog = q.Catalog(c.view)
+	if c.sel, err = c.catalog.Resolve(ctx, q); err != nil {
 		return nil, err
 	}
-	if c.spread, err = q.Spread(ctx, c.view); err != nil {
+	if c.spread, err = c.catalog.Spread(ctx, q); err != nil {
 		return nil, err
 	}
-	if c.sel.Splits, err = layout.Splits(ctx, c.view); err != nil {
+	if c.sel.Splits, err = c.catalog.Splits(ctx); err != nil {
 		return nil, err
 	}
 	if q.Open() {
@@ -70,7 +72,7 @@ func (c *choice) toCome() int64 {
 // expected refuses a choice that lacks something that was called by its name,
 // or holds no key at all.
 func (c *choice) expected(ctx context.Context) error {
-	if err := named(ctx, c.query, c.view); errors.Is(err, ErrEmpty) {
+	if err := named(ctx, c.query, c.catalog); errors.Is(err, ErrEmpty) {
 		return fmt.Errorf("%w in the cluster; nothing was backed up", err)
 	} else if err != nil {
 		return err
@@ -83,12 +85,12 @@ func (c *choice) expected(ctx context.Context) error {
 
 // named refuses a query that calls something by its name which is not there:
 // a mistyped namespace must not be missing from every backup without a word.
-func named(ctx context.Context, q kube.Query, view etcdwalk.View) error {
-	absent, err := q.Absent(ctx, view)
+func named(ctx context.Context, q kube.Query, catalog *kube.Catalog) error {
+	absent, err := catalog.Absent(ctx, q)
 	if err != nil {
 		return err
 	}
-	namespaces, err := q.AbsentNamespaces(ctx, view)
+	namespaces, err := catalog.AbsentNamespaces(ctx, q)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,8 @@ func (x *extras) has(key []byte) bool {
 // find goes over what the target holds beside the source, and puts it into the order in which
 // it goes: owners before what they own.
 func (x *extras) find(ctx context.Context, r Restore, p *Planned) error {
-	within, err := p.query.Resolve(ctx, p.target)
+	catalog := p.query.Catalog(p.target)
+	within, err := catalog.Resolve(ctx, p.query)
 	if err != nil {
 		return err
 	}
@@ -85,7 +86,7 @@ func (x *extras) find(ctx context.Context, r Restore, p *Planned) error {
 	if err != nil {
 		return err
 	}
-	if within.Splits, err = p.layout.Splits(ctx, p.target); err != nil {
+	if within.Splits, err = catalog.Splits(ctx); err != nil {
 		return err
 	}
 	meta, found, furnished := p.metaOf(ctx), map[string]bool{}, map[string]string{}

@@ -48,42 +48,24 @@ func (s Seen) Usual() bool {
 // Run tells of each object, ascending by key, and counts them. What is called by its
 // name and not there is an ErrEmpty, and so is nothing.
 func (l Look) Run(ctx context.Context, tell func(Seen) error) (int64, error) {
-	definitions := map[string]*object.Object{}
+	definitions := definitions{opener: l.Query.Opener(), stored: map[string]map[string][]byte{}}
 	var queue *lookQueue
 	var failed error
 	n, err := l.Keys(ctx, func(view etcdwalk.View, class etcdwalk.Class, e etcdwalk.Entry) bool {
 		if queue == nil {
 			queue = newLookQueue(func(f found, text []byte) (Seen, []byte) { return l.see(ctx, view.Info(), f, text) }, tell)
 		}
-		if _, known := definitions[class.Kind]; !known && !l.Names {
-			definitions[class.Kind] = l.definition(ctx, view, class)
+		var definition *object.Object
+		if !l.Names {
+			definition = definitions.of(ctx, view, class)
 		}
-		failed = queue.add(class, e, definitions[class.Kind])
+		failed = queue.add(class, e, definition)
 		return failed == nil
 	})
 	if queue != nil && failed == nil {
 		failed = queue.end()
 	}
 	return n, cmp.Or(failed, err)
-}
-
-// definition looks for the definition of a custom resource's kind. That there is none, as
-// in an archive of a part, is no error: it only says how objects are shown.
-func (l Look) definition(ctx context.Context, view etcdwalk.View, class etcdwalk.Class) *object.Object {
-	key := kube.DefinitionKey(class)
-	if key == nil {
-		return nil
-	}
-	for e, err := range view.Walk(ctx, etcdwalk.Selection{Ranges: etcdwalk.Ranges{etcdwalk.Key(key)}}) {
-		if err != nil {
-			return nil
-		}
-		if o, err := l.Query.Opener().Decode(ctx, e.Key, e.Value); err == nil {
-			o.Tree() // which several will look at, at once
-			return o
-		}
-	}
-	return nil
 }
 
 // Keys tells of each key that the query takes in the source, ascending, until it is told
@@ -99,11 +81,12 @@ func (l Look) Keys(ctx context.Context, tell func(etcdwalk.View, etcdwalk.Class,
 	if err != nil {
 		return 0, err
 	}
-	sel, err := q.Resolve(ctx, view)
+	catalog := q.Catalog(view)
+	sel, err := catalog.Resolve(ctx, q)
 	if err != nil {
 		return 0, err
 	}
-	if err := mistyped(ctx, q, view); err != nil {
+	if err := mistyped(ctx, q, catalog); err != nil {
 		return 0, err
 	}
 	var shown int64
@@ -127,15 +110,15 @@ func (l Look) Keys(ctx context.Context, tell func(etcdwalk.View, etcdwalk.Class,
 
 // mistyped refuses a namespace that is not there, as it does a kind: who looks has mistyped
 // it. An object that is not there is an ErrEmpty.
-func mistyped(ctx context.Context, q kube.Query, view etcdwalk.View) error {
-	namespaces, err := q.AbsentNamespaces(ctx, view)
+func mistyped(ctx context.Context, q kube.Query, catalog *kube.Catalog) error {
+	namespaces, err := catalog.AbsentNamespaces(ctx, q)
 	if err != nil {
 		return err
 	}
 	if err := notFound(namespaces, kube.ErrFilter); err != nil {
 		return err
 	}
-	absent, err := q.Absent(ctx, view)
+	absent, err := catalog.Absent(ctx, q)
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,7 @@ type forgetter struct {
 	every    int64 // loses each so manyth answer
 	writes   atomic.Int64
 	lost     atomic.Int64
+	reads    atomic.Int64 // of ranges, as pages or streams
 	upstream *grpc.ClientConn
 }
 
@@ -73,6 +74,9 @@ func (f *forgetter) pass(_ any, in grpc.ServerStream) error {
 	var message []byte
 	if err := in.RecvMsg(&message); err != nil {
 		return err
+	}
+	if strings.HasPrefix(path.Base(full), "Range") {
+		f.reads.Add(1)
 	}
 	lose := path.Base(full) == "Txn" && writes(message) && f.writes.Add(1)%f.every == 0
 	out, err := f.upstream.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, full)

@@ -227,11 +227,12 @@ func (r Restore) open(ctx context.Context, p *Planned) (err error) {
 	if p.source, err = r.Source.Open(ctx, r.At, p.layout.Scope()); err != nil {
 		return err
 	}
-	if p.sel, err = p.query.Resolve(ctx, p.source); err != nil {
+	catalog := p.query.Catalog(p.source)
+	if p.sel, err = catalog.Resolve(ctx, p.query); err != nil {
 		return err
 	}
 	if !r.AllowEmpty {
-		if err := named(ctx, p.query, p.source); err != nil {
+		if err := named(ctx, p.query, catalog); err != nil {
 			return fmt.Errorf("look for the selection in the archive: %w", err)
 		}
 	}

@@ -26,13 +26,14 @@ func (a *Archive) VerifyFor(ctx context.Context, q kube.Query, all bool, progres
 		return q, err
 	}
 	// A mistyped kind is not worth reading a large archive for.
-	sel, err := q.Resolve(ctx, a)
+	catalog := q.Catalog(a)
+	sel, err := catalog.Resolve(ctx, q)
 	if errors.Is(err, kube.ErrUnknownKind) || errors.Is(err, kube.ErrFilter) {
 		return q, fmt.Errorf("archive %s: %w", a.name, err)
 	}
 	spread := &kube.Spread{}
 	if !all {
-		if spread, err = q.Spread(ctx, a); err != nil {
+		if spread, err = catalog.Spread(ctx, q); err != nil {
 			return q, fmt.Errorf("archive %s: %w", a.name, err)
 		}
 	}

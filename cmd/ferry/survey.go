@@ -107,6 +107,6 @@ func (r Restore) see(ctx context.Context, p *Planned, source etcdwalk.View, targ
 	p.checks = &need.Checks{Rules: p.rules, Layout: p.layout, Opener: p.query.Opener(), Survey: seen,
 		Selected: func(kind, name string) bool { return selected[kind+"/"+name] },
 		Keeps:    r.Policy == replay.Skip || r.Policy == replay.Newer,
-		Target:   without{r.Target, p.extras}, View: p.target, Source: source, Finders: []*kube.Finder{p.query.Finder(p.target), p.query.Finder(p.source)}}
+		Target:   without{r.Target, p.extras}, View: p.target, Source: source, Finders: []*kube.Finder{p.query.Catalog(p.target).Finder(), p.query.Catalog(p.source).Finder()}}
 	return seen, namespaces, p.sel.Err()
 }

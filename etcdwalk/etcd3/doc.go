@@ -10,7 +10,9 @@
 // sort options. Servers that have it (3.7) send a range as a stream; everything
 // else, and whatever a stream leaves over when it breaks, is read in pages of
 // about 1 MiB, one of them ahead. A page ends soon behind what it can bring,
-// since servers count all that they are asked about. Records are passed on in
+// since servers count all that they are asked about. Of many ranges, those with
+// little between them are read together, and small ones that follow each other
+// are asked for at once. Records are passed on in
 // the bytes that came, yet nothing that a server says is believed unchecked: the
 // cluster's id, the order of keys, the range, the revisions and the number of
 // keys must fit, or the walk ends with etcdwalk.ErrInvariant.

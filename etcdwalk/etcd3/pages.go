@@ -21,6 +21,9 @@ const (
 	pageBytes  = 1 << 20
 )
 
+// errEmptyPage: it might go on like this for ever.
+var errEmptyPage = fmt.Errorf("an empty page says that there is more%.0w", etcdwalk.ErrInvariant)
+
 // rest reads what is left of the range in pages, cell by cell.
 func (s *scanner) rest(ctx context.Context, cells []*cell) error {
 	begun := s.read
@@ -70,7 +73,7 @@ func (s *scanner) cell(ctx context.Context, c cell) error {
 			return s.reading(err)
 		}
 		if p.more && len(p.entries) == 0 {
-			return s.reading(fmt.Errorf("an empty page says that there is more%.0w", etcdwalk.ErrInvariant))
+			return s.reading(errEmptyPage)
 		}
 		s.asked, s.passed = s.asked+1, s.passed+p.count
 		course.learn(p, asked, s.limit)
@@ -91,9 +94,12 @@ func (s *scanner) cell(ctx context.Context, c cell) error {
 // A size is what pages aim at, in bytes: pageBytes, and less on connections that do
 // not carry so much. An answer that does not arrive whole halves it; each that does
 // lets it grow again by an eighth.
-type size struct{ goal int64 }
+type size struct {
+	goal int64
+	each int64 // bytes of a key and its value, in the last page
+}
 
-func newSize() *size { return &size{pageBytes} }
+func newSize() *size { return &size{pageBytes, pageBytes} }
 
 // leastBytes is where pages shrink no further.
 const leastBytes = 16 << 10

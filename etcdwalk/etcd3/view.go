@@ -93,14 +93,27 @@ func firstKey(ranges etcdwalk.Ranges) etcdwalk.Range {
 // Info implements etcdwalk.View.
 func (v *View) Info() etcdwalk.Info { return v.info }
 
-// Count implements etcdwalk.View.
+// Count implements etcdwalk.View. Of many ranges it is not known, if they are read
+// together with what lies between them.
 func (v *View) Count(ctx context.Context, sel etcdwalk.Selection) (int64, error) {
-	cells, err := v.cells(ctx, sel)
-	var sum int64
-	for _, c := range cells {
-		sum += c.keys
+	all, err := v.stretches(ctx, sel)
+	if err != nil {
+		return 0, err
 	}
-	return sum, err
+	for _, s := range all {
+		if !s.single() && s.keys() > 0 {
+			return -1, nil
+		}
+	}
+	return keysOf(all), nil
+}
+
+// keysOf are the keys of stretches, those that are not wanted included.
+func keysOf(all []*stretch) (n int64) {
+	for _, s := range all {
+		n += s.keys()
+	}
+	return n
 }
 
 // Doubt has parts of the walks from now on read again through other members, where
@@ -123,27 +136,7 @@ type cell struct {
 
 // atOnce is how many small requests are under way together: a cluster may be far
 // away.
-const atOnce = 8
-
-// cells cuts the ranges of a selection at the kinds and counts each piece. A
-// server locks its index for as long as it counts, and writers out with it: so
-// who walks much gives splits, and the whole is not counted at once.
-func (v *View) cells(ctx context.Context, sel etcdwalk.Selection) ([]*cell, error) {
-	var cells []*cell
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(atOnce)
-	for _, r := range sel.Ranges {
-		for _, part := range r.Cut(sel.Splits.Kinds) {
-			c := &cell{Range: part}
-			cells = append(cells, c)
-			group.Go(func() (err error) {
-				c.keys, err = v.counted(ctx, part)
-				return v.denied(err, r)
-			})
-		}
-	}
-	return cells, group.Wait()
-}
+const atOnce = 16
 
 // counted counts a range once, and remembers.
 func (v *View) counted(ctx context.Context, r etcdwalk.Range) (int64, error) {

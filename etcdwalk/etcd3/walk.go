@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
@@ -34,15 +35,17 @@ func (v *View) Walk(ctx context.Context, sel etcdwalk.Selection) iter.Seq2[etcdw
 	}
 }
 
-// scan reads the ranges of a selection one after the other.
+// scan reads the stretches of a selection one after the other, and small ones that follow
+// each other together.
 func (v *View) scan(ctx context.Context, sel etcdwalk.Selection, emit func([]etcdwalk.Entry) error) (err error) {
-	all, err := v.Count(ctx, sel) // all at once; from here on they are known
+	all, err := v.stretches(ctx, sel)
 	if err != nil {
 		return err
 	}
+	all = slices.DeleteFunc(all, func(s *stretch) bool { return s.keys() == 0 })
 	var second *witness
 	if v.witnessed {
-		second = newWitness(ctx, v, all)
+		second = newWitness(ctx, v, keysOf(all))
 	}
 	defer func() { // whatever became of the walk: a disagreement may be why
 		doubts, agreed := second.end(err != nil)
@@ -50,16 +53,30 @@ func (v *View) scan(ctx context.Context, sel etcdwalk.Selection, emit func([]etc
 		defer v.mu.Unlock()
 		v.doubts, v.again = append(v.doubts, doubts...), v.again+agreed
 	}()
-	streams, pages, size, sample := true, &turns{}, newSize(), newSample(sel.Splits.Namespaces)
-	for _, r := range sel.Ranges {
-		cells, err := v.cells(ctx, etcdwalk.Selection{Ranges: etcdwalk.Ranges{r}, Splits: sel.Splits})
-		if err != nil {
-			return err
+	streams, turns, size, sample := true, &turns{}, newSize(), newSample(sel.Splits.Namespaces)
+	for len(all) > 0 {
+		n := 1
+		for n < min(len(all), atOnce) && all[n-1].small(size) && all[n].small(size) {
+			n++
 		}
-		s := &scanner{view: v, r: r, next: r.Start, limit: firstLimit, sample: sample, pages: pages, size: size, second: second, emit: emit}
-		if streams, err = s.scan(ctx, cells, streams); err != nil {
-			return err
+		pages := make([]*page, n)
+		if n > 1 {
+			if pages, err = v.fetch(ctx, all[:n]); err != nil {
+				return err
+			}
 		}
+		for i, p := range pages {
+			s := &scanner{view: v, r: all[i].Range, wanted: all[i].wanted, next: all[i].Start, limit: firstLimit, sample: sample, pages: turns, size: size, second: second, emit: emit}
+			if p != nil {
+				err = s.take(p.header.MemberId, p.entries)
+			} else {
+				streams, err = s.scan(ctx, all[i].cells, streams)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		all = all[n:]
 	}
 	return nil
 }
@@ -97,12 +114,13 @@ func (s *scanner) scan(ctx context.Context, cells []*cell, streams bool) (bool, 
 type scanner struct {
 	view   *View
 	r      etcdwalk.Range
-	sample *sample // of the whole walk
-	next   []byte  // the first key that was not yet received
-	limit  int64   // of keys in the next page
-	read   int64   // keys so far
-	asked  int64   // pages so far
-	passed int64   // keys that the server went over for them, as it told
+	wanted etcdwalk.Ranges // that are passed on
+	sample *sample         // of the whole walk
+	next   []byte          // the first key that was not yet received
+	limit  int64           // of keys in the next page
+	read   int64           // keys so far
+	asked  int64           // pages so far
+	passed int64           // keys that the server went over for them, as it told
 	order  etcdwalk.Order
 	pages  *turns
 	size   *size    // of pages, in bytes
@@ -125,8 +143,9 @@ func (s *scanner) take(by uint64, entries []etcdwalk.Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	within := etcdwalk.Ranges{s.r}
+	within, bytes := etcdwalk.Ranges{s.r}, int64(0)
 	for _, e := range entries {
+		bytes += e.Size()
 		if err := s.order.Check(within, e.Key); err != nil {
 			return s.reading(err)
 		}
@@ -137,8 +156,12 @@ func (s *scanner) take(by uint64, entries []etcdwalk.Entry) error {
 	}
 	s.next = etcdwalk.After(entries[len(entries)-1].Key)
 	s.read += int64(len(entries))
+	s.size.each = bytes / int64(len(entries))
 	s.pages.n++
 	s.second.see(by, entries)
+	if len(s.wanted) > 1 {
+		entries = slices.DeleteFunc(entries, func(e etcdwalk.Entry) bool { return !s.wanted.Contains(e.Key) })
+	}
 	return s.emit(entries)
 }
 

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
@@ -10,17 +11,37 @@ import (
 // Absent tells which of the objects that the query names one by one are not in the view,
 // as TYPE/NAME. A selection may be empty for good reasons, but what is called by its name
 // is expected to be there.
-func (q Query) Absent(ctx context.Context, view etcdwalk.View) ([]string, error) {
-	var absent []string
+func (c *Catalog) Absent(ctx context.Context, q Query) ([]string, error) {
+	var named []term
 	for _, t := range q.include {
-		if t.name == "" {
-			continue
+		if t.name != "" {
+			named = append(named, t)
 		}
-		there, err := Query{layout: q.layout, include: []term{t}, namespaces: q.namespaces}.any(ctx, view)
-		if err != nil {
+	}
+	sels, there := make([]etcdwalk.Selection, len(named)), make([]bool, len(named))
+	var ranges []etcdwalk.Range
+	for i, t := range named {
+		var err error
+		if sels[i], err = q.resolver(c).resolve(ctx, []term{t}, nil); err != nil {
 			return nil, err
 		}
-		if !there {
+		ranges = append(ranges, sels[i].Ranges...)
+	}
+	var mu sync.Mutex
+	err := leap(ctx, c.view, c.inUse(etcdwalk.Union(ranges...)), func(key []byte) []byte {
+		mu.Lock()
+		defer mu.Unlock()
+		for i, sel := range sels {
+			there[i] = there[i] || sel.Ranges.Contains(key) && sel.TakesKey(key)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for what is called by its name: %w", err)
+	}
+	var absent []string
+	for i, t := range named {
+		if !there[i] {
 			absent = append(absent, fmt.Sprintf("%s/%s", t.typed, t.name))
 		}
 	}
@@ -30,8 +51,8 @@ func (q Query) Absent(ctx context.Context, view etcdwalk.View) ([]string, error)
 // AbsentNamespaces tells which of the namespaces that the query names are not in the view,
 // with those that they may have been meant to be. A namespace is there if it has a
 // Namespace object or any key: an archive of a part may lack the object.
-func (q Query) AbsentNamespaces(ctx context.Context, view etcdwalk.View) ([]string, error) {
-	suggestions, err := q.suggestNamespaces(ctx, view)
+func (c *Catalog) AbsentNamespaces(ctx context.Context, q Query) ([]string, error) {
+	suggestions, err := c.suggestNamespaces(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +62,7 @@ func (q Query) AbsentNamespaces(ctx context.Context, view etcdwalk.View) ([]stri
 		if !missing {
 			continue
 		}
-		there, err := Query{layout: q.layout, namespaces: []string{name}}.any(ctx, view)
+		there, err := c.any(ctx, Query{layout: q.layout, namespaces: []string{name}})
 		if err != nil {
 			return nil, err
 		}
@@ -59,14 +80,13 @@ func (q Query) AbsentNamespaces(ctx context.Context, view etcdwalk.View) ([]stri
 
 // suggestNamespaces says, for each namespace typed that the view has no
 // Namespace object of, which ones it has with a name like it.
-func (q Query) suggestNamespaces(ctx context.Context, view etcdwalk.View) (map[string][]string, error) {
+func (c *Catalog) suggestNamespaces(ctx context.Context, q Query) (map[string][]string, error) {
 	if len(q.namespaces) == 0 {
 		return nil, nil
 	}
-	layout := q.Layout()
 	there := map[string]bool{}
-	for i := range layout.spaces {
-		names, err := layout.spaces[i].namespaces(ctx, view)
+	for i := range c.layout.spaces {
+		names, err := c.namespacesIn(ctx, &c.layout.spaces[i])
 		if err != nil {
 			return nil, err
 		}

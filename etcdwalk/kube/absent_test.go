@@ -57,10 +57,12 @@ func TestAbsentDoesNotTakeAnErrorForAbsence(t *testing.T) {
 // absent is all that a filter names and a view has not.
 func absent(t *testing.T, f kube.Filter, view etcdwalk.View) ([]string, error) {
 	t.Helper()
-	objects, err := query(t, f).Absent(t.Context(), view)
+	q := query(t, f)
+	catalog := q.Catalog(view)
+	objects, err := catalog.Absent(t.Context(), q)
 	if err != nil {
 		return nil, err
 	}
-	namespaces, err := query(t, f).AbsentNamespaces(t.Context(), view)
+	namespaces, err := catalog.AbsentNamespaces(t.Context(), q)
 	return append(objects, namespaces...), err
 }

@@ -5,30 +5,36 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/object"
 )
 
-// A catalog knows the kinds of a view that are not compiled in. It reads the
-// view when it is asked first.
-type catalog struct {
+// A Catalog is what queries under the same prefixes have to know of a view: the kinds that
+// are not compiled in, and the namespaces. It reads each once, when it is asked first, and may
+// be used by several at once.
+type Catalog struct {
 	layout *Layout
 	view   etcdwalk.View
 	opener *object.Opener // of definitions that are encrypted at rest
 
+	mu            sync.Mutex
 	used          etcdwalk.Ranges // the prefixes with keys, as far as they are in scope
 	custom        []Kind          // all of them
 	stored        []Kind          // those with keys
 	read, scanned bool            // whether custom is filled; whether used and stored are
 
-	categories map[string][]Kind // of the custom kinds
+	categories map[string][]Kind   // of the custom kinds
+	namespaces map[string][]string // by prefix, of the Namespace objects
 }
 
-func newCatalog(q Query, view etcdwalk.View) catalog {
-	return catalog{layout: q.Layout(), view: view, opener: q.opener, categories: map[string][]Kind{}}
+// Catalog makes the catalog of a view, for the query and others under its prefixes.
+func (q Query) Catalog(view etcdwalk.View) *Catalog {
+	return &Catalog{layout: q.Layout(), view: view, opener: q.opener, namespaces: map[string][]string{}}
 }
 
 // kind finds the kind that a term names. A name in full is never ambiguous. OpenShift
@@ -92,7 +98,7 @@ func (t term) only(found, custom []Kind) (Kind, error) {
 }
 
 // holds tells whether the view has keys of a kind.
-func (c *catalog) holds(ctx context.Context, k *Kind) (bool, error) {
+func (c *Catalog) holds(ctx context.Context, k *Kind) (bool, error) {
 	var p pick
 	p.add(c.layout, k, "", "")
 	return etcdwalk.Any(ctx, c.view, etcdwalk.Selection{Ranges: etcdwalk.Union(p.ranges...).Intersect(c.layout.scope)})
@@ -100,15 +106,17 @@ func (c *catalog) holds(ctx context.Context, k *Kind) (bool, error) {
 
 // all are the kinds that are defined in the view, and those that have keys in
 // it, by path: a definition may be missing from an archive of a part.
-func (c *catalog) all(ctx context.Context) ([]Kind, error) {
+func (c *Catalog) all(ctx context.Context) ([]Kind, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.read {
 		return c.custom, nil
 	}
-	stored, err := c.present(ctx)
-	if err != nil {
+	if err := c.scan(ctx); err != nil {
 		return nil, err
 	}
-	all := slices.Clone(stored)
+	c.categories = map[string][]Kind{}
+	all := slices.Clone(c.stored)
 	sel := etcdwalk.Selection{Ranges: etcdwalk.Union(c.layout.under(crdPath)...)}
 	for e, err := range c.view.Walk(ctx, sel) {
 		if err != nil {
@@ -146,7 +154,7 @@ func DefinitionKey(class etcdwalk.Class) []byte {
 // define takes names, scope and categories out of a custom resource definition. One
 // that cannot be read leaves the kind as it is: a definition is named after the
 // plural and the group, so these are known at least.
-func (c *catalog) define(ctx context.Context, k *Kind, e etcdwalk.Entry) {
+func (c *Catalog) define(ctx context.Context, k *Kind, e etcdwalk.Entry) {
 	value, err := c.opener.Open(ctx, e.Key, e.Value)
 	if err != nil {
 		return
@@ -181,79 +189,108 @@ func (c *catalog) define(ctx context.Context, k *Kind, e etcdwalk.Entry) {
 	}
 }
 
-// present are the kinds that are not compiled in and have keys in the view. It
-// walks the gaps between the compiled-in kinds, below prefixes in use, and leaps
+// present are the kinds that are not compiled in and have keys in the view.
+func (c *Catalog) present(ctx context.Context) ([]Kind, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.scan(ctx)
+	return c.stored, err
+}
+
+// scan goes over the gaps between the compiled-in kinds, below prefixes in use, and leaps
 // over the rest of a kind as soon as it has met its first key.
-func (c *catalog) present(ctx context.Context) ([]Kind, error) {
+func (c *Catalog) scan(ctx context.Context) error {
 	if c.scanned {
-		return c.stored, nil
+		return nil
 	}
 	if err := c.findUsed(ctx); err != nil {
-		return nil, err
+		return err
+	}
+	var mu sync.Mutex
+	found := map[string]Kind{} // by where their keys begin
+	err := leap(ctx, c.view, c.layout.gaps().Intersect(c.used), func(key []byte) []byte {
+		k, here := c.kindAt(key)
+		if k.path == "" {
+			return nil
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		found[string(here.Start)] = k
+		return here.End
+	})
+	if err != nil {
+		return fmt.Errorf("look for custom resources: %w", err)
 	}
 	byPath := map[string]bool{}
-	for gaps := c.layout.gaps().Intersect(c.used); len(gaps) > 0; {
-		k, end, err := c.next(ctx, gaps)
-		if err != nil {
-			return nil, err
-		}
-		if k.path != "" && !byPath[k.path] {
+	for _, dir := range slices.Sorted(maps.Keys(found)) {
+		if k := found[dir]; !byPath[k.path] {
 			byPath[k.path] = true
 			c.stored = append(c.stored, k)
 		}
-		gaps = gaps.Subtract(etcdwalk.Ranges{{Start: []byte{}, End: end}})
 	}
 	c.scanned = true
-	return c.stored, nil
+	return nil
+}
+
+// inUse leaves out what lies under prefixes that are known to have no keys.
+func (c *Catalog) inUse(ranges etcdwalk.Ranges) etcdwalk.Ranges {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.scanned {
+		return ranges
+	}
+	return ranges.Intersect(c.used)
+}
+
+// kinds are the places at which compiled-in kinds begin, below prefixes that are known to be
+// in use.
+func (c *Catalog) kinds() (places [][]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.scanned {
+		return nil
+	}
+	for _, s := range c.layout.spaces {
+		for _, p := range s.places {
+			if c.used.Contains(p.class.Range.Start) {
+				places = append(places, p.class.Range.Start)
+			}
+		}
+	}
+	slices.SortFunc(places, bytes.Compare)
+	return places
 }
 
 // findUsed looks for one key below each prefix. Of the default ones all but one
 // are commonly unused, and each range to be walked costs requests.
-func (c *catalog) findUsed(ctx context.Context) error {
-	var used []etcdwalk.Range
+func (c *Catalog) findUsed(ctx context.Context) error {
+	var below []etcdwalk.Range
 	for _, s := range c.layout.spaces {
-		below := etcdwalk.Ranges{etcdwalk.Prefix(s.prefix)}.Intersect(c.layout.scope)
-		first, err := etcdwalk.First(ctx, c.view, below)
-		if err != nil {
-			return fmt.Errorf("look for keys below %s: %w", s.prefix, err)
-		}
-		if first != nil {
-			used = append(used, below...)
-		}
+		below = append(below, etcdwalk.Ranges{etcdwalk.Prefix(s.prefix)}.Intersect(c.layout.scope)...)
+	}
+	var mu sync.Mutex
+	var used []etcdwalk.Range
+	err := leap(ctx, c.view, etcdwalk.Union(below...), func(key []byte) []byte {
+		i := slices.IndexFunc(below, func(r etcdwalk.Range) bool { return r.Contains(key) })
+		mu.Lock()
+		defer mu.Unlock()
+		used = append(used, below[i])
+		return below[i].End
+	})
+	if err != nil {
+		return fmt.Errorf("look which prefixes have keys: %w", err)
 	}
 	c.used = etcdwalk.Union(used...)
 	return nil
 }
 
-// next finds the first key in the gaps that belongs to a resource. It returns
-// the resource and the end of its range, or nothing.
-func (c *catalog) next(ctx context.Context, gaps etcdwalk.Ranges) (Kind, []byte, error) {
-	first, err := etcdwalk.First(ctx, c.view, gaps)
-	if err != nil {
-		return Kind{}, nil, fmt.Errorf("look for custom resources: %w", err)
-	}
-	if k, end := c.kindAt(first); first == nil || end != nil {
-		return k, end, nil
-	}
-	for e, err := range c.view.Walk(ctx, etcdwalk.Selection{Ranges: gaps}) {
-		if err != nil {
-			return Kind{}, nil, fmt.Errorf("look for custom resources: %w", err)
-		}
-		if k, end := c.kindAt(e.Key); end != nil {
-			return k, end, nil
-		}
-	}
-	return Kind{}, nil, nil
-}
-
-// kindAt is the resource that a key belongs to, and the end of its range; nil if it
-// belongs to none.
-func (c *catalog) kindAt(key []byte) (Kind, []byte) {
+// kindAt is the resource that a key belongs to, and its range; none if it belongs to none.
+func (c *Catalog) kindAt(key []byte) (Kind, etcdwalk.Range) {
 	s, ok := c.layout.locate(key)
 	if !ok || !holdsObjects(s.path) {
-		return Kind{}, nil
+		return Kind{}, etcdwalk.Range{}
 	}
 	group, plural := s.resource()
 	k := Kind{Plural: plural, Group: group, path: string(s.path), Namespaced: bytes.IndexByte(s.rest, '/') >= 0}
-	return k, etcdwalk.Prefix(string(s.dir)).End
+	return k, etcdwalk.Prefix(string(s.dir))
 }

@@ -10,6 +10,8 @@
 //     they may be written.
 //   - A [Filter] is a selection as an operator types it. It is compiled into a
 //     [Query], which a view resolves to key ranges.
+//   - A [Catalog] is what queries have to know of a view for that, read once: its
+//     custom kinds and its namespaces.
 //
 // Caveats and lifetimes:
 //

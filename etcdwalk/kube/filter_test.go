@@ -224,8 +224,8 @@ func TestSkipScanReadsLittle(t *testing.T) {
 	}
 	// Three prefixes; 9 resources that are not compiled in, and one walk that
 	// finds no more; on the way lie three keys of API servers and an opaque one, two of
-	// them the first that are found, from where it is walked once more.
-	if view.walks != 3+9+1+2 || view.entries != 3+9+3+1+2 {
+	// them the first that are found, from behind which it is walked on.
+	if view.walks != 3+9+1+2 || view.entries != 3+9+3+1 {
 		t.Errorf("%d walks, %d entries", view.walks, view.entries)
 	}
 }
@@ -357,14 +357,14 @@ func TestResolvePassesTheViewsErrorsOn(t *testing.T) {
 	}
 	view := walktest.NewView(etcdwalk.Entry{Key: []byte("/registry/namespaces/a")})
 	view.Err = etcdwalk.ErrCompacted
-	if _, err := query(t, kube.Filter{Namespaces: []string{"a"}}).AbsentNamespaces(t.Context(), view); !errors.Is(err, etcdwalk.ErrCompacted) || view.Fired() != 1 {
+	if _, err := absent(t, kube.Filter{Namespaces: []string{"a"}}, view); !errors.Is(err, etcdwalk.ErrCompacted) || view.Fired() != 1 {
 		t.Errorf("got %v, fired %d times", err, view.Fired())
 	}
 }
 
 func TestAbsentNamespacesComeWithSuggestions(t *testing.T) {
 	view, _ := fixtureView(t)
-	got, err := query(t, kube.Filter{Namespaces: []string{"shop-backand", "data", "nowhere-near"}}).AbsentNamespaces(t.Context(), view)
+	got, err := absent(t, kube.Filter{Namespaces: []string{"shop-backand", "data", "nowhere-near"}}, view)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -376,12 +376,8 @@ func TestAbsentNamespacesComeWithSuggestions(t *testing.T) {
 
 // A walk may end its requests at the kinds and at the namespaces.
 func TestSplits(t *testing.T) {
-	layout, err := kube.NewLayout()
-	if err != nil {
-		t.Fatal(err)
-	}
 	view, keys := fixtureView(t)
-	splits, err := layout.Splits(t.Context(), view)
+	splits, err := query(t, kube.Filter{}).Catalog(view).Splits(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -413,17 +409,13 @@ func TestSplits(t *testing.T) {
 }
 
 func TestSplitsWithoutTheRightToReadNamespaces(t *testing.T) {
-	layout, err := kube.NewLayout()
-	if err != nil {
-		t.Fatal(err)
-	}
 	view := walktest.NewView(etcdwalk.Entry{Key: []byte("/registry/namespaces/a")})
 	view.Err = etcdwalk.ErrDenied
-	if splits, err := layout.Splits(t.Context(), view); err != nil || len(splits.Namespaces) != 0 || len(splits.Kinds) == 0 {
+	if splits, err := query(t, kube.Filter{}).Catalog(view).Splits(t.Context()); err != nil || len(splits.Namespaces) != 0 || len(splits.Kinds) == 0 {
 		t.Errorf("got %d kinds, %d namespaces, %v", len(splits.Kinds), len(splits.Namespaces), err)
 	}
 	view.Err = etcdwalk.ErrUnavailable
-	if _, err := layout.Splits(t.Context(), view); !errors.Is(err, etcdwalk.ErrUnavailable) {
+	if _, err := query(t, kube.Filter{}).Catalog(view).Splits(t.Context()); !errors.Is(err, etcdwalk.ErrUnavailable) {
 		t.Errorf("got %v, want %v", err, etcdwalk.ErrUnavailable)
 	}
 }

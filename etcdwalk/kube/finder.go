@@ -4,9 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"sync"
-
-	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
 // A Reference is how one object names another.
@@ -19,16 +16,13 @@ type Reference struct {
 // A Finder finds the keys of objects that others refer to. It may be used by several at
 // once.
 type Finder struct {
-	known   []Kind     // that are compiled in
-	mu      sync.Mutex // of catalog
-	catalog catalog
+	known   []Kind // that are compiled in
+	catalog *Catalog
 }
 
-// Finder makes a Finder for a view, out of which it reads the definitions of custom
-// resources once it has to.
-func (q Query) Finder(view etcdwalk.View) *Finder {
-	return &Finder{known: Known(), catalog: newCatalog(q, view)}
-}
+// Finder makes a Finder for the catalog's view, out of which it reads the definitions of
+// custom resources once it has to.
+func (c *Catalog) Finder() *Finder { return &Finder{known: Known(), catalog: c} }
 
 // Key is the key of the object that one under a prefix refers to; nil if its kind is not
 // known, or has a namespace where there is none.
@@ -37,8 +31,6 @@ func (f *Finder) Key(ctx context.Context, prefix string, r Reference) ([]byte, e
 	kinds := f.known
 	i := slices.IndexFunc(kinds, is)
 	if i < 0 {
-		f.mu.Lock()
-		defer f.mu.Unlock()
 		custom, err := f.catalog.all(ctx)
 		if err != nil {
 			return nil, err

@@ -73,16 +73,25 @@ func (q Query) Opening(opener *object.Opener) Query {
 // [ErrUnknownKind], [ErrFilter] for a word that means several custom resources, or the
 // view's own.
 func (q Query) Resolve(ctx context.Context, view etcdwalk.View) (etcdwalk.Selection, error) {
-	layout := q.Layout()
-	r := resolver{layout: layout, namespaces: q.namespaces, catalog: newCatalog(q, view)}
-	sel, err := q.resolve(ctx, &r, q.include)
+	return q.Catalog(view).Resolve(ctx, q)
+}
+
+// Resolve is that of a query in the catalog's view.
+func (c *Catalog) Resolve(ctx context.Context, q Query) (etcdwalk.Selection, error) {
+	sel, err := q.resolve(ctx, q.resolver(c), q.include)
 	if err != nil {
 		return sel, err
 	}
 	if q.labels != nil {
-		sel.Values = &labelled{layout: layout, selector: *q.labels, opener: q.opener, sealed: map[string]int{}}
+		sel.Values = &labelled{layout: c.layout, selector: *q.labels, opener: q.opener, sealed: map[string]int{}}
 	}
+	sel.Splits.Kinds = c.kinds()
 	return sel, nil
+}
+
+// resolver resolves what the query names, in its namespaces.
+func (q Query) resolver(c *Catalog) *resolver {
+	return &resolver{layout: c.layout, namespaces: q.namespaces, catalog: c}
 }
 
 // resolve is what the terms select, by the keys alone.
@@ -114,10 +123,10 @@ func (q Query) byFields(sel etcdwalk.Selection) func(key []byte) bool {
 }
 
 // any tells whether the query selects a key.
-func (q Query) any(ctx context.Context, view etcdwalk.View) (bool, error) {
-	sel, err := q.Resolve(ctx, view)
+func (c *Catalog) any(ctx context.Context, q Query) (bool, error) {
+	sel, err := c.Resolve(ctx, q)
 	if err != nil {
 		return false, err
 	}
-	return etcdwalk.Any(ctx, view, sel)
+	return etcdwalk.Any(ctx, c.view, sel)
 }

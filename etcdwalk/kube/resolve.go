@@ -15,7 +15,7 @@ import (
 type resolver struct {
 	layout     *Layout
 	namespaces []string
-	catalog    catalog
+	catalog    *Catalog
 }
 
 // A pick is a set of keys: all that is in some ranges, and objects of some

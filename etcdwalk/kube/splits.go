@@ -10,14 +10,15 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
 
-// Splits are good places to end a request within the layout: the compiled-in
+// Splits are good places to end a request: the compiled-in
 // kinds, and the namespaces that the view has objects of. A user who may not
 // read those gets none: a walk is slower without, and no different. Prefixes
 // without a namespace are commonly unused, and are not cut.
-func (l *Layout) Splits(ctx context.Context, view etcdwalk.View) (etcdwalk.Splits, error) {
+func (c *Catalog) Splits(ctx context.Context) (etcdwalk.Splits, error) {
 	var splits etcdwalk.Splits
-	for i := range l.spaces {
-		names, err := l.spaces[i].namespaces(ctx, view)
+	spaces := c.layout.spaces
+	for i := range spaces {
+		names, err := c.namespacesIn(ctx, &spaces[i])
 		denied := errors.Is(err, etcdwalk.ErrDenied)
 		if err != nil && !denied {
 			return splits, err
@@ -25,7 +26,7 @@ func (l *Layout) Splits(ctx context.Context, view etcdwalk.View) (etcdwalk.Split
 		for _, name := range names {
 			splits.Namespaces = append(splits.Namespaces, []byte(name+"/"))
 		}
-		for _, p := range l.spaces[i].places {
+		for _, p := range spaces[i].places {
 			if len(names) > 0 || denied {
 				splits.Kinds = append(splits.Kinds, p.class.Range.Start)
 			}
@@ -37,16 +38,24 @@ func (l *Layout) Splits(ctx context.Context, view etcdwalk.View) (etcdwalk.Split
 	return splits, nil
 }
 
-// namespaces are the names of the Namespace objects in the space.
-func (s *space) namespaces(ctx context.Context, view etcdwalk.View) (names []string, err error) {
+// namespacesIn are the names of the Namespace objects in a space.
+func (c *Catalog) namespacesIn(ctx context.Context, s *space) ([]string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	names, known := c.namespaces[s.prefix]
+	if known {
+		return names, nil
+	}
 	dir := s.prefix + namespace + "/"
-	for e, err := range view.Walk(ctx, etcdwalk.Selection{Ranges: etcdwalk.Ranges{etcdwalk.Prefix(dir)}}) {
-		if err != nil {
-			return names, fmt.Errorf("read the names of the namespaces: %w", err)
-		}
-		if name := string(e.Key[len(dir):]); isNamespace(name) {
+	err := leap(ctx, c.view, etcdwalk.Ranges{etcdwalk.Prefix(dir)}, func(key []byte) []byte {
+		if name := string(key[len(dir):]); isNamespace(name) {
 			names = append(names, name)
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the names of the namespaces: %w", err)
 	}
+	c.namespaces[s.prefix] = names
 	return names, nil
 }

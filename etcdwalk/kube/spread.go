@@ -35,10 +35,9 @@ type InNamespaces struct {
 // Resolve does, and not at all for a query without a name to be counted: a type
 // without a name is none, and neither is an object of a kind that is taken as a whole
 // or has no namespaces.
-func (q Query) Spread(ctx context.Context, view etcdwalk.View) (*Spread, error) {
-	layout := q.Layout()
-	s := &Spread{layout: layout}
-	r := resolver{layout: layout, catalog: newCatalog(q, view)}
+func (c *Catalog) Spread(ctx context.Context, q Query) (*Spread, error) {
+	s := &Spread{layout: c.layout}
+	r := resolver{layout: c.layout, catalog: c}
 	var named []term
 	for _, t := range q.include {
 		if t.name != "" && len(q.namespaces) == 0 {

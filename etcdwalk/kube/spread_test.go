@@ -60,7 +60,7 @@ func TestSpread(t *testing.T) {
 		"everything":                           {kube.Filter{}, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := query(t, c.filter).Spread(t.Context(), view)
+			s, err := spread(t, c.filter, view)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,10 +77,16 @@ func TestSpread(t *testing.T) {
 	}
 }
 
+func spread(t *testing.T, f kube.Filter, view etcdwalk.View) (*kube.Spread, error) {
+	t.Helper()
+	q := query(t, f)
+	return q.Catalog(view).Spread(t.Context(), q)
+}
+
 // A view costs requests: it is read only for kinds that are not compiled in.
 func TestSpreadReadsNothingForCompiledInKinds(t *testing.T) {
 	for _, f := range []kube.Filter{{}, {Include: []string{"wd"}}, {Include: []string{"wd/app"}, Namespaces: []string{"dev"}}, {Include: []string{"cm/app", "secrets"}}} {
-		if _, err := query(t, f).Spread(t.Context(), noView{t}); err != nil {
+		if _, err := spread(t, f, noView{t}); err != nil {
 			t.Errorf("%+v: %v", f, err)
 		}
 	}
@@ -88,7 +94,7 @@ func TestSpreadReadsNothingForCompiledInKinds(t *testing.T) {
 
 func TestSpreadOfAnUnknownKind(t *testing.T) {
 	for _, words := range [][]string{{"wd/app"}, {"cm/app", "wd"}} {
-		if _, err := query(t, kube.Filter{Include: words}).Spread(t.Context(), walktest.NewView()); !errors.Is(err, kube.ErrUnknownKind) {
+		if _, err := spread(t, kube.Filter{Include: words}, walktest.NewView()); !errors.Is(err, kube.ErrUnknownKind) {
 			t.Errorf("%q: got %v, want %v", words, err, kube.ErrUnknownKind)
 		}
 	}

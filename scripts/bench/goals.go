@@ -90,6 +90,8 @@ func allGoals() []goal {
 		plain("one ConfigMap of M, get", 0.3, seconds, "look-m", getOne, wall),
 		plain("one ConfigMap of M, describe --keys", 0.3, seconds, "look-m", listOne, wall),
 		plain("bytes of the archive read for one ConfigMap of M", 1<<20, mib, "look-m", getOne, read),
+		lessIsLess("3.6"),
+		lessIsLess("3.7"),
 		plain("the program", 60e6, mb, "program", versionRun, out),
 		// It was 12 ms before the types of Kubernetes were compiled in, which may cost 20.
 		{"start, kubeferry version - etcdctl version", 0.032, false, ms, "program", versionRun, func(r *results) spread {
@@ -177,6 +179,15 @@ func inProportion() goal {
 	const group = "backup-m-3.6"
 	return goal{"wall of backup configmaps / whole, over its share of the bytes, M on 3.6", 1.5, false, ratioOf, group, configMaps, func(r *results) spread {
 		return r.ratio(group, configMaps, ours, wall).scaled(1 / r.Facts["m configmaps share"])
+	}}
+}
+
+// lessIsLess asks whether a part of a cluster that is far away costs no more than a few times
+// the whole.
+func lessIsLess(version string) goal {
+	group := "far-" + version
+	return goal{"backup -n shop / of everything, 1,500 custom kinds 20 ms away, " + version, 3, false, ratioOf, group, oursOfShop, func(r *results) spread {
+		return r.ratio(group, oursOfShop, ours, wall)
 	}}
 }
 

@@ -13,6 +13,8 @@ func allGroups() []group {
 	return []group{
 		programGroup(),
 		oldGroup(),
+		farGroup("3.6"),
+		farGroup("3.7"),
 		backupGroup("s", "3.6", true),
 		lookGroup(),
 		restoreGroup("s", 0, true),

@@ -69,7 +69,7 @@ func (l Look) Run(ctx context.Context) (Seen, error) {
 	}
 	w.known.ranges = ranges
 	sel := etcdwalk.Selection{Ranges: ranges}
-	if sel.Splits, err = w.layout.Splits(ctx, l.View); err != nil {
+	if sel.Splits, err = l.Query.Catalog(l.View).Splits(ctx); err != nil {
 		return w.seen(), err
 	}
 	total, err := l.View.Count(ctx, sel)
@@ -110,7 +110,7 @@ func (l Look) begin() (*walk, error) {
 	}
 	w.checks = &need.Checks{
 		Rules: rules, Layout: layout, Opener: l.Query.Opener(), Survey: w.survey, Selected: func(string, string) bool { return false },
-		Target: lookup{l.View, w.known}, View: l.View, Source: l.View, Finders: []*kube.Finder{l.Query.Finder(l.View)},
+		Target: lookup{l.View, w.known}, View: l.View, Source: l.View, Finders: []*kube.Finder{l.Query.Catalog(l.View).Finder()},
 	}
 	return w, nil
 }

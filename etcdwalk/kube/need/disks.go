@@ -12,7 +12,7 @@ import (
 // garbage collector takes what has no owner any more (kubernetes:
 // pkg/controller/garbagecollector). A claim whose owners cannot be read is passed over.
 func (r *Removal) Disks(ctx context.Context) error {
-	r.disks = map[string]string{}
+	r.disks, r.catalog = map[string]string{}, r.Query.Catalog(r.View)
 	if !r.Rules.Binds(kube.DeleteVolumes) {
 		return nil
 	}
@@ -24,7 +24,7 @@ func (r *Removal) Disks(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look for what owns disks: %w", err)
 	}
-	finder := r.Query.Finder(r.View)
+	finder := r.catalog.Finder()
 	var owners [][]byte
 	for e, err := range r.View.Walk(ctx, sel) {
 		if err != nil {

@@ -73,7 +73,7 @@ func TestWhatIsSelectedIsNotAlwaysWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		checks := need.Checks{Rules: rules, Layout: layout, Survey: survey, Target: held, View: held.View(), Source: walktest.NewView(kubetest.Objects(t, layout, c.source)...), Keeps: c.keeps,
-			Selected: func(kind, name string) bool { return named[kind+"/"+name] }, Finders: []*kube.Finder{query.Finder(held.View())}}
+			Selected: func(kind, name string) bool { return named[kind+"/"+name] }, Finders: []*kube.Finder{query.Catalog(held.View()).Finder()}}
 		e := kubetest.Objects(t, layout, c.write)[0]
 		reasons, err := checks.Judge(t.Context(), []etcdwalk.Write{{Key: e.Key, Value: e.Value}})
 		if err != nil {

@@ -127,7 +127,7 @@ func TestWhatObjectsNeed(t *testing.T) {
 				}
 				checks := need.Checks{Rules: rules, Layout: layout, Survey: survey, Target: held, View: held.View(),
 					Selected: func(kind, name string) bool { return named[kind+"/"+name] }, Source: walktest.NewView(kubetest.Objects(t, layout, ports("30000-32767")+"\nService /registry/services/specs/shop/hook")...),
-					Finders: []*kube.Finder{query.Finder(held.View())}}
+					Finders: []*kube.Finder{query.Catalog(held.View()).Finder()}}
 				e := kubetest.Objects(t, layout, c.write)[0]
 				reasons, err := checks.Judge(t.Context(), []etcdwalk.Write{{Key: e.Key, Value: e.Value}})
 				if err != nil {
@@ -236,7 +236,7 @@ func TestWhatIsToBeExpectedIsSaid(t *testing.T) {
 			t.Fatal(err)
 		}
 		checks := need.Checks{Rules: rules, Layout: layout, Survey: order.NewSurvey(1 << 20), Target: held, View: held.View(), Source: walktest.NewView(),
-			Selected: func(string, string) bool { return false }, Finders: []*kube.Finder{query.Finder(held.View())}}
+			Selected: func(string, string) bool { return false }, Finders: []*kube.Finder{query.Catalog(held.View()).Finder()}}
 		e := kubetest.Objects(t, layout, c.write)[0]
 		reasons, err := checks.Judge(t.Context(), []etcdwalk.Write{{Key: e.Key, Value: e.Value}})
 		if err != nil || reasons[0] != "" {
@@ -294,7 +294,7 @@ func TestForeignControllersAreSeen(t *testing.T) {
 			t.Fatal(err)
 		}
 		checks := need.Checks{Rules: rules, Layout: layout, Survey: survey, Target: held, View: held.View(), Source: walktest.NewView(kubetest.Objects(t, layout, c.source)...),
-			Selected: func(kind, name string) bool { return c.target == "" }, Finders: []*kube.Finder{query.Finder(held.View())}}
+			Selected: func(kind, name string) bool { return c.target == "" }, Finders: []*kube.Finder{query.Catalog(held.View()).Finder()}}
 		e := kubetest.Objects(t, layout, rs)[0]
 		reasons, err := checks.Judge(t.Context(), []etcdwalk.Write{{Key: e.Key, Value: e.Value}})
 		if err != nil {

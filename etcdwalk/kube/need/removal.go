@@ -23,7 +23,8 @@ type Removal struct {
 	// Goes tells of an object that it is to be deleted too.
 	Goes func(have etcdwalk.Entry) bool
 
-	disks map[string]string // what the owners of disks own, by their keys
+	disks   map[string]string // what the owners of disks own, by their keys
+	catalog *kube.Catalog     // of the view
 }
 
 // Forbids is why an object must not be deleted, whatever else is in its namespace; empty: it
@@ -62,7 +63,7 @@ func (r *Removal) Inhabited(ctx context.Context, namespace []byte) (string, erro
 	if err != nil {
 		return "", fmt.Errorf("look into namespace %s: %w", name, err)
 	}
-	sel, err := q.Resolve(ctx, r.View)
+	sel, err := r.catalog.Resolve(ctx, q)
 	if err != nil {
 		return "", fmt.Errorf("look into namespace %s: %w", name, err)
 	}
