@@ -113,6 +113,10 @@ func transient(err error) bool {
 		}
 		return transients[e.Code]
 	}
+	var odd *strange
+	if errors.As(err, &odd) {
+		return transients[odd.code]
+	}
 	var d *net.DNSError
 	return !untrusted(err) && !(errors.As(err, &d) && d.IsNotFound) && !errors.As(err, new(*damage)) && overNetwork(err)
 }

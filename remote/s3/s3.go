@@ -62,6 +62,7 @@ type Store struct {
 	credentials *credentials.Credentials
 	clock       *clock
 	reached     atomic.Bool // an answer has come
+	maxNames    int         // of a listing
 
 	mu         sync.Mutex
 	conditions conditions
@@ -100,7 +101,7 @@ func Open(ctx context.Context, at Location, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", at, err)
 	}
-	s := &Store{at: at, config: c, endpoint: target.String(), clock: &clock{}, credentials: credentials.New(newChain(c))}
+	s := &Store{at: at, config: c, endpoint: target.String(), clock: &clock{}, maxNames: maxNames, credentials: credentials.New(newChain(c))}
 	if _, err := s.credentials.GetWithContext(&credentials.CredContext{Context: ctx}); err != nil {
 		return nil, fmt.Errorf("open %s: %w", at, err)
 	}
@@ -150,10 +151,8 @@ func (s *Store) checkBucket(ctx context.Context) error {
 	}
 	// A listing, since only what has a body tells why it is refused.
 	err := s.try(ctx, "look for the bucket", func(ctx context.Context) error {
-		for object := range s.core.ListObjectsIter(ctx, s.at.Bucket, minio.ListObjectsOptions{Prefix: s.key(""), Recursive: true, MaxKeys: 1}) {
-			return object.Err
-		}
-		return ctx.Err()
+		_, err := s.page(ctx, minio.ListObjectsOptions{Prefix: s.key(""), Recursive: true, MaxKeys: 1})
+		return err
 	})
 	if response(err).Code == "AccessDenied" { // who writes need not have this right
 		return nil
