@@ -40,7 +40,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -58,6 +57,7 @@ type Store struct {
 	at          Location
 	config      Config
 	endpoint    string // for messages
+	aws         bool   // it is AWS's
 	core        *minio.Core
 	credentials *credentials.Credentials
 	clock       *clock
@@ -66,25 +66,25 @@ type Store struct {
 
 	mu         sync.Mutex
 	conditions conditions
+	lacks      map[ability]bool
 	notes      Notes
 }
 
 var _ remote.Store = (*Store)(nil)
-
-// conditions is what is known of how the store takes If-None-Match.
-type conditions int
-
-const (
-	unknown conditions = iota
-	kept
-	ignored
-)
 
 // Notes tell what a user should know of objects that were published all the
 // same.
 type Notes struct {
 	// NotReadBack counts objects whose reading the credentials do not allow.
 	NotReadBack int
+	// Cold counts objects that are stored where nothing can be read back at once: only
+	// their sizes were compared, and their checksums where the store tells them.
+	Cold int
+	// LockUnseen counts objects of which the store does not say whether it has locked
+	// them, as was asked for.
+	LockUnseen int
+	// Lacks are what the store does not do, and others do; nothing was lost by it.
+	Lacks string
 	// NotCreateOnly: the store does not keep two writers from one name.
 	NotCreateOnly bool
 }
@@ -101,7 +101,7 @@ func Open(ctx context.Context, at Location, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", at, err)
 	}
-	s := &Store{at: at, config: c, endpoint: target.String(), clock: &clock{}, maxNames: maxNames, credentials: credentials.New(newChain(c))}
+	s := &Store{at: at, config: c, endpoint: target.String(), aws: target.aws, clock: &clock{}, maxNames: maxNames, lacks: map[ability]bool{}, credentials: credentials.New(newChain(c))}
 	if _, err := s.credentials.GetWithContext(&credentials.CredContext{Context: ctx}); err != nil {
 		return nil, fmt.Errorf("open %s: %w", at, err)
 	}
@@ -128,10 +128,18 @@ func (s *Store) Skew() (time.Duration, bool) { return s.clock.skew() }
 // Create begins an object. It asks the store whether there is the bucket, and
 // whether the name is free, as far as the credentials allow.
 func (s *Store) Create(ctx context.Context, name string) (remote.Upload, error) {
+	return s.create(ctx, name, s.config.StorageClass)
+}
+
+// create begins an object of a storage class; empty: the bucket's.
+func (s *Store) create(ctx context.Context, name, class string) (remote.Upload, error) {
 	if err := s.check(ctx, "create", name); err != nil {
 		return nil, err
 	}
 	if err := s.checkBucket(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.checkLocking(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.checkFree(ctx, name); err != nil {
@@ -141,7 +149,7 @@ func (s *Store) Create(ctx context.Context, name string) (remote.Upload, error) 
 	if err != nil {
 		return nil, err
 	}
-	return newUpload(ctx, s, name, spool), nil
+	return newUpload(ctx, s, name, class, spool), nil
 }
 
 // checkBucket finds out early what would else be found out after the walk.
@@ -177,7 +185,15 @@ func (s *Store) checkFree(ctx context.Context, name string) error {
 func (s *Store) stat(ctx context.Context, name string) (minio.ObjectInfo, error) {
 	var info minio.ObjectInfo
 	err := s.try(ctx, "look at "+name, func(ctx context.Context) (err error) {
-		info, err = s.core.StatObject(ctx, s.at.Bucket, s.key(name), minio.StatObjectOptions{Checksum: true})
+		asked := s.has(checksumMode)
+		info, err = s.core.StatObject(ctx, s.at.Bucket, s.key(name), minio.StatObjectOptions{Checksum: asked})
+		if !asked || !refuses(err) {
+			return err
+		}
+		refused := err
+		if info, err = s.core.StatObject(ctx, s.at.Bucket, s.key(name), minio.StatObjectOptions{}); !refuses(err) {
+			s.noteLack(checksumMode, refused)
+		}
 		return err
 	})
 	return info, s.explain("look at", "s3:GetObject", name, err)
@@ -222,61 +238,6 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 	return s.remove(ctx, name, "")
 }
 
-// Locked is an [ErrLocked] if the object is known to be under retention or a legal
-// hold. What these credentials may not see does not count.
-func (s *Store) Locked(ctx context.Context, name string) error {
-	if err := s.check(ctx, "look at", name); err != nil {
-		return err
-	}
-	info, err := s.find(ctx, name)
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return nil
-	case err != nil:
-		return err
-	}
-	return s.unlocked("look at", name, info)
-}
-
-// noRetention are S3's answers that there is none: of the object, in the bucket, or
-// in the store at all.
-var noRetention = []string{
-	"NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError", "InvalidRequest", "NotImplemented", "MethodNotAllowed",
-}
-
-// RetainedUntil is until when the store keeps an object under retention; zero if it
-// does not. Who may not see it gets an fs.ErrPermission.
-func (s *Store) RetainedUntil(ctx context.Context, name string) (time.Time, error) {
-	info, err := s.find(ctx, name)
-	if err != nil {
-		return time.Time{}, err
-	}
-	if until, err := time.Parse(time.RFC3339, info.Headers.Get("X-Amz-Object-Lock-Retain-Until-Date")); err == nil {
-		return until.UTC(), nil
-	}
-	// What a bucket does by default some stores tell of only here.
-	var until *time.Time
-	err = s.try(ctx, "look at the retention of "+name, func(ctx context.Context) (err error) {
-		_, until, err = s.core.GetObjectRetention(ctx, s.at.Bucket, s.key(name), "")
-		return err
-	})
-	switch {
-	case err == nil && until != nil:
-		return until.UTC(), nil
-	case err == nil, slices.Contains(noRetention, response(err).Code):
-		return time.Time{}, nil
-	}
-	return time.Time{}, s.explain("look at", "s3:GetObjectRetention", name, err)
-}
-
-// unlocked is an ErrLocked if that is told of an object.
-func (s *Store) unlocked(op, name string, info minio.ObjectInfo) error {
-	if until := lockedUntil(info, time.Now()); until != "" {
-		return fmt.Errorf("%s %s: %w %s", op, s.url(name), ErrLocked, until)
-	}
-	return nil
-}
-
 // findListed looks for an object in a listing, where it may not be looked at
 // itself. If that may not be either, it is taken to be there.
 func (s *Store) findListed(ctx context.Context, name string) error {
@@ -303,18 +264,6 @@ func (s *Store) remove(ctx context.Context, name, version string) error {
 		return fmt.Errorf("remove %s: %w: %s", s.url(name), ErrLocked, line(e.Message))
 	}
 	return s.explain("remove", "s3:DeleteObject", name, err)
-}
-
-// lockedUntil tells what holds an object; empty: nothing.
-func lockedUntil(info minio.ObjectInfo, now time.Time) string {
-	if info.Headers.Get("X-Amz-Object-Lock-Legal-Hold") == "ON" {
-		return "by a legal hold"
-	}
-	until, err := time.Parse(time.RFC3339, info.Headers.Get("X-Amz-Object-Lock-Retain-Until-Date"))
-	if err != nil || !until.After(now) {
-		return ""
-	}
-	return "until " + until.UTC().Format(time.RFC3339)
 }
 
 // key is the object's key in the bucket.
