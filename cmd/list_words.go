@@ -36,9 +36,15 @@ func (o *listOptions) show(listing catalog.Listing, left []string) bool {
 		add(item.Name, strconv.FormatInt(r.Revision, 10), r.ShortID(), console.Moment(r.Created),
 			console.Age(now, r.Created), console.Bytes(r.Size), strconv.FormatInt(r.Keys, 10), o.short(r.Cluster), o.short(r.Scope()), o.state(item))
 	}
-	if o.all {
-		for _, f := range listing.Unfinished {
-			add(f.Name, "-", "-", console.Moment(f.Modified), console.Age(now, f.Modified), console.Bytes(f.Size), "-", "-", "-", "no receipt")
+	fragment := func(f catalog.Fragment, state string) {
+		add(f.Name, "-", "-", console.Moment(f.Modified), console.Age(now, f.Modified), console.Bytes(f.Size), "-", "-", "-", state)
+	}
+	for _, f := range listing.Cold {
+		fragment(f, "receipt stored cold")
+	}
+	for _, f := range listing.Unfinished {
+		if o.all {
+			fragment(f, "no receipt")
 		}
 	}
 	for _, name := range left {

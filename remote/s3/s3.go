@@ -114,6 +114,9 @@ func Open(ctx context.Context, at Location, c Config) (*Store, error) {
 // String is the location.
 func (s *Store) String() string { return s.at.String() }
 
+// Place tells the store from any other: two endpoints may both have such a bucket.
+func (s *Store) Place() string { return s.at.String() + " at " + s.endpoint }
+
 // Notes tells what there is to know of what was published so far.
 func (s *Store) Notes() Notes {
 	s.mu.Lock()
