@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -38,7 +37,8 @@ func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
 	asked, root := question(r)
 	page := pageOf(r.Context())
 	if asked != "" && page != nil && page.answered {
-		return nil, errNextPage
+		page.end()
+		return nil, context.Canceled
 	}
 	resp, err := a.next.RoundTrip(r)
 	if err != nil {
@@ -127,15 +127,13 @@ func isWebPage(body []byte) bool {
 	return bytes.HasPrefix(begin, []byte("<!doctype html")) || bytes.HasPrefix(begin, []byte("<html"))
 }
 
-// errNextPage: the page is whole, and the request for the next one was not sent.
-var errNextPage = errors.New("that was one page")
-
 type pageKey struct{}
 
-// onePage is a context whose first listing that is answered is the last one that is sent,
-// and tells p whether it is the whole. minio-go goes from page to page by itself, without
-// an end if the store has none.
+// onePage is a context whose first listing that is answered is the last one that is sent:
+// the next one ends it. It tells p whether there are more. minio-go goes from page to page
+// by itself, without an end if the store has none.
 func onePage(ctx context.Context, p *page) context.Context {
+	ctx, p.end = context.WithCancel(ctx)
 	return context.WithValue(ctx, pageKey{}, p)
 }
 

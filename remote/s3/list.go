@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
@@ -30,6 +29,7 @@ type page struct {
 	objects   []minio.ObjectInfo
 	truncated bool // there are more
 	answered  bool
+	end       context.CancelFunc // of the request for it, and of any after it
 }
 
 // List yields the objects below the prefix. What is no name of ours, such as the
@@ -110,12 +110,14 @@ func (p page) order(last, prefix string) error {
 // page asks for names once.
 func (s *Store) page(ctx context.Context, options minio.ListObjectsOptions) (page, error) {
 	var p page
+	only := onePage(ctx, &p)
+	defer p.end()
 	options.FetchOwner = new(bool)
-	for object := range s.core.ListObjectsIter(onePage(ctx, &p), s.at.Bucket, options) {
-		if errors.Is(object.Err, errNextPage) {
-			break
-		}
-		if object.Err != nil {
+	for object := range s.core.ListObjectsIter(only, s.at.Bucket, options) {
+		switch {
+		case object.Err != nil && only.Err() != nil && p.answered: // the request for the next one
+			return p, ctx.Err()
+		case object.Err != nil:
 			return p, object.Err
 		}
 		p.objects = append(p.objects, object)
