@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -46,6 +47,11 @@ func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	a.store.reached.Store(true)
 	a.store.clock.learn(resp.Header, time.Now())
+	if resp.StatusCode/100 == 4 && r.Method != http.MethodHead {
+		if err := refusedByS3(resp); err != nil {
+			return nil, err
+		}
+	}
 	if asked == "" || resp.StatusCode != http.StatusOK {
 		return resp, nil
 	}
@@ -64,10 +70,32 @@ func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := hasRoot(body, root, asked); err != nil {
 		return nil, err
 	}
-	if page == nil {
-		return resp, nil
+	if page != nil {
+		if err := page.read(body); err != nil {
+			return nil, err
+		}
 	}
-	return resp, page.read(body)
+	return resp, nil
+}
+
+// refusedByS3 is nil unless a refusal is a web page: a proxy's or a portal's 404 says
+// nothing of an object, and its 403 nothing of rights.
+func refusedByS3(resp *http.Response) error {
+	var begin [1000]byte
+	n, err := io.ReadFull(resp.Body, begin[:])
+	if isWebPage(begin[:n]) {
+		_ = resp.Body.Close() // it is not wanted
+		return &strange{what: resp.Status + " was answered with a web page, which S3 never does"}
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil // that is all
+	}
+	rest := resp.Body
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(begin[:n]), rest), rest}
+	return err
 }
 
 // question is what a request asks for that is answered in XML, and the root of the right

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"runtime"
 	"strings"
@@ -56,6 +57,45 @@ func TestAnAnswerThatIsNoListing(t *testing.T) { // S14
 			}
 			if got := len(proxy.Requests("ListObjectsV2")); got != c.requests {
 				t.Errorf("got %d requests, want %d", got, c.requests)
+			}
+		})
+	}
+}
+
+// So it is with a listing of unfinished uploads.
+func TestAnAnswerThatIsNoListingOfUploads(t *testing.T) {
+	s, proxy := newRig(t).store(t)
+	proxy.On("ListMultipartUploads", 1, 0, say("<html>Please log in</html>"))
+	for _, err := range s.Incomplete(t.Context()) {
+		if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "a web page") {
+			t.Errorf("got %v, want ErrUnavailable", err)
+		}
+		return
+	}
+	t.Error("an empty listing was taken")
+}
+
+// A web page under the status of a refusal tells neither that a right is missing nor that
+// an object is.
+func TestARefusalThatIsAWebPage(t *testing.T) { // S03
+	r := newRig(t)
+	page := func(status int) s3proc.Action {
+		return func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, "<html>Blocked by the proxy</html>")
+		}
+	}
+	for _, status := range []int{400, 403, 404} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			s, proxy := r.store(t)
+			proxy.On("ListObjectsV2", 1, 0, page(status))
+			proxy.On("GetObject", 1, 0, page(status))
+			_, read := read(t.Context(), s, "a")
+			for _, err := range []error{firstError(t, s), read} {
+				if !errors.Is(err, ErrUnavailable) || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "web page") {
+					t.Errorf("got %v, want ErrUnavailable", err)
+				}
 			}
 		})
 	}
