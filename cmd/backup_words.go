@@ -88,7 +88,7 @@ func (o *backupOptions) report(to flags.Place, done ferry.BackedUp, opener strin
 		o.s.Warn("this S3 store does not keep two writers from one name; only the random part of an archive's name does")
 	}
 	if notes.LockUnseen > 0 {
-		o.s.Warn("whether the store has locked the archive as asked is not known: these credentials may not look")
+		o.s.Talk("Whether the store has locked the archive as asked is not known: these credentials may not look.")
 	}
 	if notes.Lacks != "" {
 		o.s.Talk("This S3 store does not %s: it was asked in another way, and nothing is lost by it.", notes.Lacks)

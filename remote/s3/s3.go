@@ -24,7 +24,13 @@
 //   - Credentials that may only write are enough to write. Then nothing is read
 //     back, and [Store.Notes] says so.
 //   - A store that does not know If-None-Match, or ignores it, protects no name
-//     from two writers of the same moment. That is found out and noted.
+//     from two writers of the same moment. That is found out and noted, and so is
+//     whatever else a store refuses and AWS's takes: it gets Content-MD5 for
+//     checksums, say.
+//   - No answer in XML is believed for its status: it has the right root, and 16 MiB at
+//     most. A listing is in order, goes on, and ends.
+//   - What is stored cold is not read back. What says it needs to be readable lies at
+//     hand: see [Store.AtHand].
 //   - An open object is pinned by version or ETag. Its ranges are checked for
 //     place and length; whether their bytes are the right ones is for the archive
 //     to tell, which is authenticated.
