@@ -47,7 +47,7 @@ func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	a.store.reached.Store(true)
 	a.store.clock.learn(resp.Header, time.Now())
-	if resp.StatusCode/100 == 4 && r.Method != http.MethodHead {
+	if resp.StatusCode/100 == 4 && !passing[resp.StatusCode] && r.Method != http.MethodHead {
 		if err := refusedByS3(resp); err != nil {
 			return nil, err
 		}

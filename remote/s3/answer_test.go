@@ -101,6 +101,19 @@ func TestARefusalThatIsAWebPage(t *testing.T) { // S03
 	}
 }
 
+// One that asks for patience is no such refusal: it passes.
+func TestAWebPageThatAsksForPatience(t *testing.T) { // S01
+	s, proxy := newRig(t).store(t)
+	remotetest.Publish(t, s, "a", []byte("x"))
+	proxy.On("ListObjectsV2", 1, 3, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.WriteHeader(http.StatusTooManyRequests)
+		_, _ = io.WriteString(w, "<html>429 Too Many Requests</html>")
+	})
+	if got := remotetest.Names(t, s, ""); len(got) != 1 {
+		t.Errorf("got %q", got)
+	}
+}
+
 // An error under the status of a success passes if it is one that passes.
 func TestAnErrorInsteadOfAListingPasses(t *testing.T) { // S01
 	s, proxy := newRig(t).store(t)

@@ -84,6 +84,12 @@ var statuses = map[int]error{
 	http.StatusInsufficientStorage: remote.ErrNoSpace,
 }
 
+// passing are the statuses of errors that may pass, whoever on the way has them.
+var passing = map[int]bool{
+	http.StatusInternalServerError: true, http.StatusBadGateway: true, http.StatusServiceUnavailable: true,
+	http.StatusGatewayTimeout: true, http.StatusTooManyRequests: true, http.StatusRequestTimeout: true,
+}
+
 // transients are the codes of errors that may pass, whatever their status is.
 var transients = map[string]bool{
 	"ConditionalRequestConflict": true, "OperationAborted": true,
@@ -111,12 +117,7 @@ func response(err error) minio.ErrorResponse {
 func transient(err error) bool {
 	var e minio.ErrorResponse
 	if errors.As(err, &e) {
-		switch e.StatusCode {
-		case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
-			http.StatusTooManyRequests, http.StatusRequestTimeout:
-			return true
-		}
-		return transients[e.Code]
+		return passing[e.StatusCode] || transients[e.Code]
 	}
 	var odd *strange
 	if errors.As(err, &odd) {
