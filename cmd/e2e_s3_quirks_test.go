@@ -69,6 +69,7 @@ func quirks() []quirk {
 		{name: "listings repeat themselves", act: listing(truncated), loses: true},
 		{name: "truncated listings are unordered", act: listing(func(body string) string { return truncated(reversed(body)) }), loses: true},
 		{name: "listings are too large", act: listing(func(string) string { return "<ListBucketResult><Name>" + strings.Repeat("x", 17<<20) }), loses: true},
+		{name: "a portal refuses listings", act: portal, loses: true},
 		{name: "the account is suspended", act: always("ListObjectsV2", 403, "AccountProblem", "pay first"), loses: true},
 		{name: "the clock is wrong", act: always("ListObjectsV2", 403, "RequestTimeTooSkewed", "by much"), loses: true},
 		{name: "the KMS key is disabled", act: always("PutObject", 403, "KMS.DisabledException", "key/1 is disabled"), loses: true},
@@ -92,6 +93,15 @@ func always(op string, status int, code, message string) func(string, http.Respo
 		}
 		return is == op
 	}
+}
+
+// portal refuses listings in a way that is not S3's.
+func portal(op string, w http.ResponseWriter, _ *http.Request, _ http.Handler) bool {
+	if op == "ListObjectsV2" {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, "<html>Log in</html>")
+	}
+	return op == "ListObjectsV2"
 }
 
 // refusing refuses an operation with a header that begins like this.
