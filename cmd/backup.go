@@ -91,6 +91,8 @@ func (o *backupOptions) validate() error {
 	switch {
 	case o.readBack && o.destination.Stdout():
 		return console.Usagef("--verify=full cannot read stdout back; write to a folder, or run kubeferry verify on what came out of the pipe")
+	case o.readBack && o.destination.Cold():
+		return console.Usagef("--verify=full cannot read back what --s3-storage-class stores cold; leave one of them out")
 	case o.dryRun && o.members:
 		return console.Usagef("--verify-members goes with a backup, and --dry-run makes none")
 	case o.cluster == "":

@@ -89,9 +89,19 @@ func (o *backupOptions) report(to flags.Place, folder dir.Notes, done ferry.Back
 	if notes.NotCreateOnly {
 		o.s.Warn("this S3 store does not keep two writers from one name; only the random part of an archive's name does")
 	}
-	if notes.NotReadBack > 0 {
+	if notes.LockUnseen > 0 {
+		o.s.Talk("Whether the store has locked the archive as asked is not known: these credentials may not look.")
+	}
+	if notes.Lacks != "" {
+		o.s.Talk("This S3 store does not %s: it was asked in another way, and nothing is lost by it.", notes.Lacks)
+	}
+	switch {
+	case notes.Cold > 0:
+		checked = "not read back (stored cold)"
+	case notes.NotReadBack > 0:
 		checked = "not read back (these credentials may only write)"
 	}
+	to.Remember(r.Name)
 	o.s.Result = backupResult{Path: path, Folder: folder, Receipt: r, Outcome: done.Outcome, Outside: done.Outside, Sealed: done.Sealed, Named: done.Named, Checked: checked, Seconds: done.Duration.Seconds(), WalkSeconds: done.Walk.Seconds()}
 	o.s.Data("%s", path)
 	o.s.Talk("%s, %s.", summary(done), checked)

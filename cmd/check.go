@@ -37,8 +37,8 @@ keyspace count; for a cluster without any, those of a selection that was taken
 on at least three days.
 
 --verify reads the newest archive and compares it with its receipt; with -i it
-is decrypted as well.`,
-		Annotations: ends(exitNotFound, exitKey, exitIntegrity, exitPolicy, exitStore, exitDenied, exitCheck),
+is decrypted as well. One that is stored cold is not read: 3.`,
+		Annotations: ends(exitIncomplete, exitNotFound, exitKey, exitIntegrity, exitPolicy, exitStore, exitDenied, exitCheck),
 		Example:     `  kubeferry check /var/backups/etcd --max-age 26h`,
 		Args:        exactly(1, "PLACE (folder or s3://bucket/prefix)"),
 		RunE:        func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
@@ -82,8 +82,11 @@ func (o *checkOptions) run(ctx context.Context, place string) error {
 	rows := [][]string{{"CLUSTER", "SELECTION", "GOOD", "BROKEN", "NEWEST", "AGE", "STATE"}}
 	for _, c := range found {
 		state := "ok"
-		if len(c.Problems) > 0 {
+		switch {
+		case len(c.Problems) > 0:
 			state = strings.Join(c.Problems, "; ")
+		case c.Unread != "":
+			state = "ok, not read"
 		}
 		rows = append(rows, []string{c.Label, c.Selection.Text, strconv.Itoa(c.Good), strconv.Itoa(c.Broken), c.Newest, ageOf(c), state})
 	}

@@ -69,6 +69,7 @@ var sentinels = map[string]struct {
 	"remote.ErrConfig":      {remote.ErrConfig, 78},
 	"remote.ErrNoSpace":     {remote.ErrNoSpace, 20},
 	"remote.ErrDigest":      {remote.ErrDigest, 13},
+	"remote.ErrCold":        {remote.ErrCold, 16},
 	"dir.ErrShared":         {dir.ErrShared, 19},
 	"dir.ErrUnfit":          {dir.ErrUnfit, 17},
 	"dir.ErrReserved":       {dir.ErrReserved, 18},
@@ -87,6 +88,7 @@ var sentinels = map[string]struct {
 	"catalog.ErrKeepsNothing": {catalog.ErrKeepsNothing, 64},
 	"catalog.ErrAmbiguous":    {catalog.ErrAmbiguous, 64},
 	"catalog.ErrDoubt":        {catalog.ErrDoubt, 21},
+	"catalog.ErrHidden":       {catalog.ErrHidden, 16},
 	"catalog.ErrReceiptLost":  {catalog.ErrReceiptLost, 1}, // beside the error that tells why
 
 	"crypt.ErrKey":          {crypt.ErrKey, 78},

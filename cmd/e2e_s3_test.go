@@ -21,6 +21,7 @@ func startS3(t *testing.T, o s3proc.Options) (*s3proc.Server, *s3proc.Proxy) {
 	for name, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID": s3proc.RootAccessKey, "AWS_SECRET_ACCESS_KEY": s3proc.RootSecretKey,
 		"AWS_ENDPOINT_URL_S3": proxy.Endpoint, "AWS_REGION": server.Region, "AWS_EC2_METADATA_DISABLED": "true",
+		stateDir: t.TempDir(), // ports come again, and with them places of other tests
 	} {
 		t.Setenv(name, value)
 	}

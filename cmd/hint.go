@@ -46,6 +46,7 @@ var hints = []struct {
 	{replay.ErrConflict, "", "--on-conflict=skip keeps what the cluster holds, =overwrite takes the archive's; --dry-run shows the plan, and one that was kept (--plan) is to be made anew"},
 	{etcdwalk.ErrRefused, "prune", "--dry-run shows what would go; --max-delete-percent allows more"},
 	{catalog.ErrDoubt, "", "kubeferry list shows what is there; move away what does not belong, or set the clock"},
+	{catalog.ErrHidden, "", "run the same command again; where the listing stays wrong, ask who runs the store. Nothing was removed"},
 	{ferry.ErrAmbiguous, "", "name the one that is meant with --api v2 or --api v3"},
 	{etcd2.ErrNoAPI, "", "--api v3 speaks to it over the API that it has"},
 	{etcd3.ErrNoAPI, "", "--api v2 speaks to it over the older API, if it serves that"},

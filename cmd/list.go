@@ -51,6 +51,7 @@ type listResult struct {
 	Archives   []catalog.Item     `json:"archives"`
 	Unfinished []catalog.Fragment `json:"unfinished"`
 	Leftovers  []string           `json:"leftovers"` // with --all
+	Cold       []catalog.Fragment `json:"cold,omitempty"`
 }
 
 func (o *listOptions) run(ctx context.Context, place string) error {
@@ -71,7 +72,7 @@ func (o *listOptions) run(ctx context.Context, place string) error {
 			return err
 		}
 	}
-	o.s.Result = listResult{Leftovers: append([]string{}, left...), Archives: append([]catalog.Item{}, listing.Items...), Unfinished: append([]catalog.Fragment{}, listing.Unfinished...)}
+	o.s.Result = listResult{Cold: listing.Cold, Leftovers: append([]string{}, left...), Archives: append([]catalog.Item{}, listing.Items...), Unfinished: append([]catalog.Fragment{}, listing.Unfinished...)}
 	if !o.show(listing, left) {
 		o.s.Talk("There are no archives in %s%s.", place, below(ctx, store))
 	}

@@ -36,13 +36,19 @@ func (o *listOptions) show(listing catalog.Listing, left []string) bool {
 		add(item.Name, strconv.FormatInt(r.Revision, 10), r.ShortID(), console.Moment(r.Created),
 			console.Age(now, r.Created), console.Bytes(r.Size), strconv.FormatInt(r.Keys, 10), o.short(r.Cluster), o.short(r.Scope()), o.state(item))
 	}
-	if o.all {
-		for _, f := range listing.Unfinished {
-			state := "no receipt"
-			if f.Size == 0 {
-				state = "empty, a reserved name"
-			}
-			add(f.Name, "-", "-", console.Moment(f.Modified), console.Age(now, f.Modified), console.Bytes(f.Size), "-", "-", "-", state)
+	fragment := func(f catalog.Fragment, state string) {
+		add(f.Name, "-", "-", console.Moment(f.Modified), console.Age(now, f.Modified), console.Bytes(f.Size), "-", "-", "-", state)
+	}
+	for _, f := range listing.Cold {
+		fragment(f, "receipt stored cold")
+	}
+	for _, f := range listing.Unfinished {
+		switch {
+		case !o.all:
+		case f.Size == 0:
+			fragment(f, "empty, a reserved name")
+		default:
+			fragment(f, "no receipt")
 		}
 	}
 	for _, name := range left {

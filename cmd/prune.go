@@ -71,6 +71,7 @@ that is denied, run kubeferry receipt.`,
 	set.IntVar(&o.maxPercent, "max-delete-percent", 50, "refuse to remove more than `N` percent of the archives at once")
 	flags.DryRun(set, &o.dryRun, "show what would be removed, and why the rest is kept")
 	o.stock.AddFlags(set, s)
+	o.stock.AddMemory(set, s)
 	return c
 }
 
@@ -87,13 +88,13 @@ func (o *pruneOptions) run(ctx context.Context, place string) error {
 		return console.Usagef("--max-delete-percent=%d: it takes 0 to 100", o.maxPercent)
 	}
 	// A receipt goes back to where it was, whoever else can write there.
-	store, err := o.stock.Open(ctx, place, dir.Options{AllowShared: true})
+	store, memory, err := o.stock.OpenKnown(ctx, place, dir.Options{AllowShared: true})
 	if err != nil {
 		return err
 	}
 	done, err := ferry.Prune{
 		Store: store, Policy: o.policy, Archives: given, MaxPercent: o.maxPercent,
-		Incomplete: o.incomplete, DryRun: o.dryRun, Now: o.s.Now,
+		Incomplete: o.incomplete, DryRun: o.dryRun, Now: o.s.Now, Memory: memory,
 	}.Run(ctx)
 	o.s.Result = done
 	o.show(done)
@@ -133,8 +134,14 @@ func (o *pruneOptions) show(done ferry.Pruned) {
 	for _, name := range done.Swept {
 		rows = append(rows, []string{name, "-", "-", "-", gone, "no receipt"})
 	}
+	for _, name := range done.Cold {
+		rows = append(rows, []string{name, "-", "-", "-", "kept", "its receipt is stored cold"})
+	}
 	if len(rows) > 1 {
 		o.s.Table(rows)
+	}
+	if n := len(done.Gone); n > 0 {
+		o.s.Warn("gone since this machine saw them there, and not by its prune: %s, such as %s", console.Count(int64(n), "archive"), done.Gone[0])
 	}
 	o.s.Talk("%s %s, %d unfinished %s, %d denied", console.Count(int64(len(done.Removed)), "archive"), gone, len(done.Swept), gone, len(done.Denied))
 }

@@ -134,7 +134,7 @@ func (w world) try(t *testing.T, line string) {
 	}
 	sh := exec.CommandContext(t.Context(), "sh", "-ec", w.translate(line))
 	sh.Dir = w.dir
-	sh.Env = append(append(os.Environ(), "ETCDCTL_ENDPOINTS="+w.endpoint, undoDir+"="+filepath.Join(w.dir, "undo")), w.s3...)
+	sh.Env = append(append(os.Environ(), "ETCDCTL_ENDPOINTS="+w.endpoint, undoDir+"="+filepath.Join(w.dir, "undo"), stateDir+"="+filepath.Join(w.dir, "state")), w.s3...)
 	if out, err := sh.CombinedOutput(); err != nil {
 		t.Errorf("%s\n%v: %s", line, err, out)
 	}

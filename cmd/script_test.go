@@ -32,13 +32,16 @@ func TestMain(m *testing.M) {
 
 // surroundings are what the program finds in its environment in tests: a restore watches its
 // target for a second only, so that tests do not each wait for the fifteen that it takes, and
-// what restores take away lies in a folder of this run. runOn and the scripts have them from
+// what restores take away and what is known of stores lie in folders of this run. runOn and the scripts have them from
 // here, what runs as a process of its own from the environment.
 func surroundings() []string {
-	return []string{"KUBEFERRY_WATCH_FOR=1s", undoDir + "=" + os.Getenv(undoDir)}
+	return []string{"KUBEFERRY_WATCH_FOR=1s", undoDir + "=" + os.Getenv(undoDir), stateDir + "=" + os.Getenv(stateDir)}
 }
 
-const undoDir = "KUBEFERRY_UNDO_DIR"
+const (
+	undoDir  = "KUBEFERRY_UNDO_DIR"
+	stateDir = "KUBEFERRY_STATE_DIR"
+)
 
 // surrounded are the tests, in their surroundings.
 type surrounded struct{ *testing.M }
@@ -48,7 +51,7 @@ func (s surrounded) Run() int {
 	folder, err := os.MkdirTemp("", "kubeferry-undo-")
 	if err == nil {
 		defer func() { _ = os.RemoveAll(folder) }() // what stays is encrypted
-		err = os.Setenv(undoDir, folder)
+		err = errors.Join(os.Setenv(undoDir, folder), os.Setenv(stateDir, filepath.Join(folder, "state")))
 	}
 	for _, set := range surroundings() {
 		name, value, _ := strings.Cut(set, "=")
@@ -108,7 +111,7 @@ func TestScripts(t *testing.T) {
 				RequireExplicitExec: true,
 				Setup: func(e *testscript.Env) error {
 					e.Setenv("TESTDATA", testdata)
-					e.Vars = append(e.Vars, surroundings()[0], undoDir+"="+filepath.Join(e.WorkDir, "undo"))
+					e.Vars = append(e.Vars, surroundings()[0], undoDir+"="+filepath.Join(e.WorkDir, "undo"), stateDir+"="+filepath.Join(e.WorkDir, "state"))
 					return nil
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){

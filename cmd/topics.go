@@ -99,7 +99,19 @@ other than AWS can be in the query string:
 Credentials come from the systemd credentials s3-access-key and s3-secret-key,
 or else from the standard AWS chain: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
 the shared files, web identities, the instance's role.
-scripts/s3-policies in the repository has the rights that each command needs.`
+scripts/s3-policies in the repository has the rights that each command needs.
+
+What a store does not know, such as checksum headers or If-None-Match, is found
+out and asked for in another way, which is told. A listing that is no listing,
+goes back or does not end is a failing store (16), and never an empty place.
+
+--s3-storage-class GLACIER or DEEP_ARCHIVE is for the archive alone, which is
+then not read back; its receipt stays readable. To restore or verify it, fetch
+it first: the message (16) has the command. Archives whose receipts a lifecycle
+rule has moved are passed over by latest and check, and kept by prune.
+
+Before prune removes anything, archives that this machine has stored or seen
+(--state-dir) must be listed, and a second listing must agree with the first.`
 
 const configTopic = `Precedence: flag, KUBEFERRY_*, ETCDCTL_*, profile, default.
 

@@ -20,6 +20,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"time"
@@ -38,6 +39,9 @@ var (
 	ErrConfig = errors.New("the store is not set up for this")
 	// ErrNoSpace: the medium, or what the user may use of it, is full.
 	ErrNoSpace = errors.New("no space left")
+	// ErrCold: the object is there, but lies where it must be fetched from first,
+	// which takes hours. It is an ErrUnavailable.
+	ErrCold = fmt.Errorf("it is stored cold and cannot be read now%.0w", ErrUnavailable)
 	// ErrDigest: the medium does not hold the bytes that were to be published.
 	ErrDigest = errors.New("what was read back is not what was written")
 )

@@ -40,7 +40,9 @@ type Checked struct {
 	Seconds   *int64            `json:"age_seconds,omitempty"` // absent: there is none
 	Verified  bool              `json:"verified"`
 	// Opened: with a key, and its receipt claims nothing that it does not say.
-	Opened   bool     `json:"opened,omitempty"`
+	Opened bool `json:"opened,omitempty"`
+	// Unread says why the newest archive was not read; nothing is wrong with it.
+	Unread   string   `json:"unread,omitempty"`
 	Problems []string `json:"problems,omitempty"`
 
 	err error // of the first problem that has a name of its own
@@ -87,6 +89,11 @@ func (c Check) Run(ctx context.Context) ([]Checked, error) {
 	for _, found := range all {
 		if len(found.Problems) > 0 {
 			return all, found.failure()
+		}
+	}
+	for _, found := range all {
+		if found.Unread != "" {
+			return all, fmt.Errorf("cluster %s: not read: %s%.0w", found.Label, found.Unread, ErrIncomplete)
 		}
 	}
 	return all, nil
@@ -160,6 +167,10 @@ func (c Check) count(ctx context.Context, found *Checked, item catalog.Item) err
 		return c.open(ctx, found, item)
 	}
 	digest, err := digestOf(ctx, c.Store, item.Name)
+	if errors.Is(err, remote.ErrCold) {
+		found.Unread = err.Error()
+		return nil
+	}
 	if err != nil {
 		return doing(err, "read "+item.Name)
 	}
@@ -182,6 +193,10 @@ func (c Check) open(ctx context.Context, found *Checked, item catalog.Item) erro
 	}
 	if err == nil {
 		found.Verified, found.Opened = true, true
+		return nil
+	}
+	if errors.Is(err, remote.ErrCold) {
+		found.Unread = err.Error()
 		return nil
 	}
 	for _, problem := range []error{

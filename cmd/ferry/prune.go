@@ -34,6 +34,8 @@ type Prune struct {
 	Incomplete bool
 	DryRun     bool
 	Now        func() time.Time
+	// Memory, if there is one, tells what the listing must show, and is told what is left.
+	Memory memory
 }
 
 // Pruned is what became of a store.
@@ -42,7 +44,11 @@ type Pruned struct {
 	Removed []string        `json:"removed"`
 	Swept   []string        `json:"swept"` // what was incomplete
 	Denied  []Denial        `json:"denied"`
-	DryRun  bool            `json:"dry_run"`
+	// Cold are archives of which nothing is known, since their receipts are stored cold.
+	Cold []string `json:"cold,omitempty"`
+	// Gone are archives that this machine knew of, and that somebody else has removed.
+	Gone   []string `json:"gone,omitempty"`
+	DryRun bool     `json:"dry_run"`
 }
 
 // A Denial is an object that the store would not remove.
@@ -79,30 +85,47 @@ type sweeper interface {
 // Run prunes. It decides about everything before it removes anything. What the
 // store denies is an ErrIncomplete, after the rest is done.
 func (p Prune) Run(ctx context.Context) (Pruned, error) {
-	done := Pruned{Removed: []string{}, Swept: []string{}, Denied: []Denial{}, Groups: []catalog.Group{}, DryRun: p.DryRun}
 	now := p.Now()
-	listing, err := catalog.List(ctx, p.Store)
+	listing, done, err := p.decide(ctx, now)
+	if errors.Is(err, catalog.ErrHidden) { // or it came between two listings: then it is in both now
+		listing, done, err = p.decide(ctx, now)
+	}
 	if err != nil {
 		return done, err
 	}
-	if skew := skewOf(p.Store); skew.Abs() > maxSkew {
-		return done, fmt.Errorf("this machine's clock is %s ahead of the store's: %w", skew, catalog.ErrDoubt)
-	}
-	var going []string
-	if p.Archives {
-		if done.Groups, err = listing.Retain(p.Policy, now); err != nil {
-			return done, err
-		}
-		going = leaving(done.Groups)
-	}
-	if n := len(listing.Items); len(going)*100 > p.MaxPercent*n {
-		return done, fmt.Errorf("%d of %d archives would be removed, more than %d %%%.0w", len(going), n, p.MaxPercent, etcdwalk.ErrRefused)
-	}
-	err = p.remove(ctx, catalog.Remove, going, &done.Removed, &done.Denied)
+	defer func() { p.keep(listing, done) }()
+	err = p.remove(ctx, catalog.Remove, leaving(done.Groups), &done.Removed, &done.Denied)
 	if err == nil && p.Incomplete {
 		err = p.sweep(ctx, listing, now.Add(-fragmentLife), &done)
 	}
 	return done, done.ended(err)
+}
+
+// decide looks at all that is there, and says what stays. Nothing was removed yet.
+func (p Prune) decide(ctx context.Context, now time.Time) (l catalog.Listing, done Pruned, err error) {
+	done = Pruned{Removed: []string{}, Swept: []string{}, Denied: []Denial{}, Groups: []catalog.Group{}, DryRun: p.DryRun}
+	if l, err = catalog.List(ctx, p.Store); err != nil {
+		return l, done, err
+	}
+	if skew := skewOf(p.Store); skew.Abs() > maxSkew {
+		return l, done, fmt.Errorf("this machine's clock is %s ahead of the store's: %w", skew, catalog.ErrDoubt)
+	}
+	if p.Archives {
+		if done.Groups, err = l.Retain(p.Policy, now); err != nil {
+			return l, done, err
+		}
+	}
+	for _, f := range l.Cold {
+		done.Cold = append(done.Cold, f.Name)
+	}
+	going := len(leaving(done.Groups))
+	if n := len(l.Items); going*100 > p.MaxPercent*n {
+		return l, done, fmt.Errorf("%d of %d archives would be removed, more than %d %%%.0w", going, n, p.MaxPercent, etcdwalk.ErrRefused)
+	}
+	if going > 0 || p.Incomplete && len(l.Unfinished) > 0 {
+		done.Gone, err = p.sure(ctx, l)
+	}
+	return l, done, doing(err, "make sure that nothing is left out")
 }
 
 // ended is the error of a run that ended with err. A receipt that is lost is told

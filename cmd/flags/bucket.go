@@ -94,7 +94,7 @@ func (f *publishing) addFlags(set *pflag.FlagSet, b *bucket) {
 			Choice[string]{Word: "compliance", Value: "COMPLIANCE", Help: "nobody"})
 		own.StringVar(&b.config.Encryption, "s3-encryption", "", "server-side encryption `MODE`: AES256 or aws:kms (default the bucket's)")
 		own.StringVar(&b.config.KMSKey, "s3-kms-key", "", "`KEY` for --s3-encryption=aws:kms (default the bucket's)")
-		own.StringVar(&b.config.StorageClass, "s3-storage-class", "", "storage `CLASS` of the objects (default the bucket's)")
+		own.StringVar(&b.config.StorageClass, "s3-storage-class", "", "storage `CLASS` of the archive; its receipt keeps the bucket's (default the bucket's)")
 		own.StringToStringVar(&f.tags, "s3-tag", nil, "tag the objects with `KEY=VALUE`; repeatable")
 	})
 }

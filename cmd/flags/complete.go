@@ -86,7 +86,7 @@ func (f *Source) completeFrom(c *cobra.Command, _ []string, typed string) ([]cob
 func (f *Source) archives(c *cobra.Command) []cobra.Completion {
 	ctx, done := context.WithTimeout(c.Context(), completionTime)
 	defer done()
-	stock := Stock{f.bucket}
+	stock := Stock{bucket: f.bucket}
 	store, err := stock.Open(ctx, f.store, dir.Options{})
 	if err != nil {
 		return nil

@@ -96,6 +96,7 @@ type Place struct {
 	at     address
 	bucket *s3.Store  // the store, if it is in S3
 	folder *dir.Store // the store, if an archive goes into a folder
+	memory *Memory
 }
 
 // Path is how the user can name the archive of that name again.
@@ -125,7 +126,10 @@ func (p Place) Notes() s3.Notes {
 }
 
 // A Stock is the flags about a place that holds archives.
-type Stock struct{ bucket bucket }
+type Stock struct {
+	bucket      bucket
+	remembering remembering
+}
 
 // AddFlags adds the flags.
 func (f *Stock) AddFlags(set *pflag.FlagSet, s *Settings) { f.bucket.addFlags(set, s) }
@@ -162,11 +166,12 @@ func mustBeFolder(path string) error {
 // A Destination is the flags that say where an archive goes, and what it is to be
 // like there.
 type Destination struct {
-	s          *Settings
-	to         string
-	shared     bool
-	bucket     bucket
-	publishing publishing
+	s           *Settings
+	to          string
+	shared      bool
+	bucket      bucket
+	publishing  publishing
+	remembering remembering
 }
 
 // AddFlags adds the flags.
@@ -178,10 +183,14 @@ func (f *Destination) AddFlags(set *pflag.FlagSet, s *Settings) {
 	})
 	f.bucket.addFlags(set, s)
 	f.publishing.addFlags(set, &f.bucket)
+	f.remembering.addFlags(set, s)
 }
 
 // Stdout tells whether the archive goes into a pipe.
 func (f *Destination) Stdout() bool { return f.to == "-" }
+
+// Cold tells whether the archive will lie where it cannot be read at once.
+func (f *Destination) Cold() bool { return s3.IsCold(f.bucket.config.StorageClass) }
 
 // Resolve finds the place: what begins with s3:// is in S3; a name that ends in
 // .zip.age or .zip is a file, a dash is stdout, anything else is a folder.
@@ -211,7 +220,7 @@ func (f *Destination) Resolve(ctx context.Context, encrypted bool) (Place, error
 	if err != nil {
 		return Place{}, err
 	}
-	return Place{Store: store, Name: name, RetainUntil: lock.until, at: at, bucket: store}, nil
+	return Place{Store: store, Name: name, RetainUntil: lock.until, at: at, bucket: store, memory: f.remembering.of(store)}, nil
 }
 
 // check refuses what cannot be the place of an archive.

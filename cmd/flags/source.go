@@ -167,7 +167,7 @@ func (f *Archive) find(ctx context.Context, word string, whole bool) (Place, err
 
 // find looks an archive up in the store.
 func (f *Source) find(ctx context.Context, word string, whole bool) (Place, error) {
-	stock := Stock{f.bucket}
+	stock := Stock{bucket: f.bucket}
 	store, err := stock.Open(ctx, f.store, dir.Options{})
 	if err != nil {
 		return Place{}, err
@@ -179,6 +179,9 @@ func (f *Source) find(ctx context.Context, word string, whole bool) (Place, erro
 	item, err := listing.Find(word, f.query)
 	if err != nil {
 		return Place{}, fmt.Errorf("look for an archive in %s: %w", f.store, err)
+	}
+	if n := len(listing.Cold); n > 0 && catalog.IsReference(word) {
+		f.s.Warn("%s passes over %s of which nothing is known, since the receipts are stored cold", word, console.Count(int64(n), "archive"))
 	}
 	at, err := parseAddress(f.store)
 	f.s.Talk("%s in %s is %s, of %s%s.", word, f.store, item.Name, item.Receipt.Created.Format(time.RFC3339), partOf(item.Receipt))

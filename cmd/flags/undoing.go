@@ -1,7 +1,6 @@
 package flags
 
 import (
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/pflag"
@@ -40,9 +39,6 @@ func (f *Undoing) AddDir(set *pflag.FlagSet, s *Settings) {
 	})
 }
 
-// stateDir is where root's state is kept.
-const stateDir = "/var/lib/kubeferry"
-
 // Store is where changes are kept.
 func (f *Undoing) Store() (remote.Store, error) {
 	folder, err := f.Folder()
@@ -54,18 +50,11 @@ func (f *Undoing) Folder() (string, error) {
 	if f.dir != "" {
 		return f.dir, nil
 	}
-	if os.Geteuid() == 0 {
-		return filepath.Join(stateDir, "undo"), nil
+	state, err := f.s.stateFolder()
+	if err != nil {
+		return "", console.Usagef("there is no folder of this user for what is taken away: name one with --undo-dir")
 	}
-	state, _ := f.s.Getenv("XDG_STATE_HOME")
-	if state == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", console.Usagef("there is no folder of this user for what is taken away: name one with --undo-dir")
-		}
-		state = filepath.Join(home, ".local", "state")
-	}
-	return filepath.Join(state, "kubeferry", "undo"), nil
+	return filepath.Join(state, "undo"), nil
 }
 
 // Keeper keeps what a change takes away; nil if nothing is to be kept. Without recipients it

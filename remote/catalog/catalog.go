@@ -28,6 +28,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"regexp"
 	"slices"
 	"strings"
@@ -120,9 +121,14 @@ type Listing struct {
 	// published, or left by a backup or a removal that died, or copied alone. An
 	// empty one is no more than a name that a backup had reserved.
 	Unfinished []Fragment
+	// Cold are the archives whose receipt is stored cold, by name: what they are is not
+	// known until somebody fetches it.
+	Cold []Fragment
+
+	objects map[string]remote.Info // archives and receipts, as they were listed
 }
 
-// A Fragment is an archive without a receipt.
+// A Fragment is an archive of which no receipt tells.
 type Fragment struct {
 	Name     string    `json:"name"`
 	Size     int64     `json:"size"`
@@ -133,28 +139,46 @@ type Fragment struct {
 // far as names and sizes go. A store that cannot be listed is an error; a
 // receipt that cannot be read is a broken item.
 func List(ctx context.Context, store remote.Store) (Listing, error) {
-	objects := make(map[string]remote.Info)
-	for info, err := range store.List(ctx, "") {
-		if err != nil {
-			return Listing{}, err
-		}
-		if reserved := info.Size == 0 && strings.HasSuffix(info.Name, receiptSuffix); !reserved {
-			objects[info.Name] = info
-		}
+	objects, err := gather(store.List(ctx, ""))
+	if err != nil {
+		return Listing{}, err
 	}
-	var l Listing
+	l := Listing{objects: objects}
 	for name, info := range objects {
 		if _, finished := objects[ReceiptName(name)]; IsArchive(name) && !finished {
 			l.Unfinished = append(l.Unfinished, Fragment(info))
 		}
 	}
-	l.Items = readItems(ctx, store, objects)
+	for _, item := range readItems(ctx, store, objects) {
+		if errors.Is(item.Err, remote.ErrCold) {
+			l.Cold = append(l.Cold, Fragment(cmp.Or(objects[item.Name], remote.Info{Name: item.Name})))
+			continue
+		}
+		l.Items = append(l.Items, item)
+	}
 	if err := ctx.Err(); err != nil {
 		return Listing{}, fmt.Errorf("read the receipts: %w", err)
 	}
 	slices.SortFunc(l.Items, newestFirst)
-	slices.SortFunc(l.Unfinished, func(a, b Fragment) int { return cmp.Compare(a.Name, b.Name) })
+	byName := func(a, b Fragment) int { return cmp.Compare(a.Name, b.Name) }
+	slices.SortFunc(l.Unfinished, byName)
+	slices.SortFunc(l.Cold, byName)
 	return l, nil
+}
+
+// gather keeps of a listing what may be an archive or a receipt.
+func gather(listing iter.Seq2[remote.Info, error]) (map[string]remote.Info, error) {
+	objects := make(map[string]remote.Info)
+	for info, err := range listing {
+		if err != nil {
+			return nil, err
+		}
+		archive, receipt := strings.CutSuffix(info.Name, receiptSuffix)
+		if reserved := receipt && info.Size == 0; IsArchive(archive) && !reserved {
+			objects[info.Name] = info
+		}
+	}
+	return objects, nil
 }
 
 // atOnce is how many receipts are read together: a far store answers each in tens

@@ -106,6 +106,9 @@ func (l Listing) Without(q Query) string {
 	if all := l.Series(); len(all) > 0 {
 		text += "; there are archives of " + namesOf(all)
 	}
+	if n := len(l.Cold); n > 0 {
+		text += fmt.Sprintf("; of %d nothing is known, since their receipts are stored cold", n)
+	}
 	return text
 }
 

@@ -178,8 +178,14 @@ func Publish(ctx context.Context, store remote.Store, r Receipt) error {
 	return create(ctx, store, name, append(data, '\n'))
 }
 
-// create makes a small object.
+// A store with several kinds of places has one where objects can be read at any time.
+type placer interface{ AtHand() remote.Store }
+
+// create makes a small object, where listings can read it whatever becomes of the archives.
 func create(ctx context.Context, store remote.Store, name string, data []byte) (err error) {
+	if p, ok := store.(placer); ok {
+		store = p.AtHand()
+	}
 	upload, err := store.Create(ctx, name)
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ func (s *Store) connect(t target) (*minio.Core, error) {
 	}
 	return minio.NewCore(t.host, &minio.Options{
 		Creds: s.credentials, Secure: t.secure, Region: t.region,
-		Transport:    &observer{transport, s},
+		Transport:    &answers{transport, s},
 		BucketLookup: map[string]minio.BucketLookupType{"path": minio.BucketLookupPath, "host": minio.BucketLookupDNS}[t.addressing],
 		MaxRetries:   1, // try is what tries again: it knows what is harmless to repeat
 	})
@@ -59,21 +59,6 @@ func authorities(path string) (*x509.CertPool, error) {
 		return nil, fmt.Errorf("read the authorities: %s holds no certificate%.0w", path, fs.ErrInvalid)
 	}
 	return pool, nil
-}
-
-// An observer notes that the store answers, and what time it has.
-type observer struct {
-	next  http.RoundTripper
-	store *Store
-}
-
-func (o *observer) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := o.next.RoundTrip(r)
-	if err == nil {
-		o.store.reached.Store(true)
-		o.store.clock.learn(resp.Header, time.Now())
-	}
-	return resp, err
 }
 
 // stalling dials connections that fail when they stand still.
@@ -146,7 +131,7 @@ func (s *Store) try(ctx context.Context, what string, request func(ctx context.C
 }
 
 // forgiven are the errors that are tried again once.
-type forgiven struct{ expiry, damage bool }
+type forgiven struct{ expiry, damage, strange bool }
 
 // forgive tells whether this error is one of them, for the first time.
 func (s *Store) forgive(err error, once *forgiven) bool {
@@ -157,6 +142,9 @@ func (s *Store) forgive(err error, once *forgiven) bool {
 		return true
 	case errors.As(err, new(*damage)) && !once.damage:
 		once.damage = true
+		return true
+	case errors.As(err, new(*strange)) && !once.strange:
+		once.strange = true
 		return true
 	}
 	return false

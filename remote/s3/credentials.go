@@ -1,10 +1,13 @@
 package s3
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -56,7 +59,7 @@ func newChain(c Config) *chain {
 		{name: "web identity", provider: &credentials.IAM{}, missing: unset("AWS_WEB_IDENTITY_TOKEN_FILE"), limit: 10 * time.Second},
 		files,
 		{
-			name: "the container", provider: &credentials.IAM{}, limit: time.Second, direct: true,
+			name: "the container", provider: &credentials.IAM{}, limit: 10 * time.Second, direct: true, // it was named, so it is there
 			missing: unset("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
 		},
 		{
@@ -133,9 +136,34 @@ func (s source) client() *http.Client {
 		transport.Proxy = nil
 	}
 	return &http.Client{
-		Transport:     transport,
+		Transport:     trimming{transport},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// trimming sends tokens as they were made: the file that they come from may end in a
+// newline, which is in none.
+type trimming struct{ next http.RoundTripper }
+
+// RoundTrip implements [http.RoundTripper].
+func (t trimming) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	if token := r.Header.Get("Authorization"); token != "" {
+		r.Header.Set("Authorization", strings.TrimSpace(token))
+	}
+	if r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.Body == nil {
+		return t.next.RoundTrip(r)
+	}
+	form, err := io.ReadAll(r.Body)
+	if err := errors.Join(err, r.Body.Close()); err != nil {
+		return nil, err
+	}
+	if values, err := url.ParseQuery(string(form)); err == nil && values.Has("WebIdentityToken") {
+		values.Set("WebIdentityToken", strings.TrimSpace(values.Get("WebIdentityToken")))
+		form = []byte(values.Encode())
+	}
+	r.Body, r.ContentLength, r.GetBody = io.NopCloser(bytes.NewReader(form)), int64(len(form)), nil
+	return t.next.RoundTrip(r)
 }
 
 // Retrieve is RetrieveWithCredContext without one.

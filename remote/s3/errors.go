@@ -57,7 +57,12 @@ var meanings = map[string]error{
 	"InvalidToken":                         fs.ErrPermission,
 	"SignatureDoesNotMatch":                fs.ErrPermission,
 	"XAdminUserNotFound":                   fs.ErrPermission, // versitygw's, with the status 404
+	"AccountProblem":                       ErrUnavailable,   // these three are of who pays, and no right helps
+	"NotSignedUp":                          ErrUnavailable,
+	"UserSuspended":                        ErrUnavailable,
 	"RequestTimeTooSkewed":                 ErrSkew,
+	"RequestExpired":                       ErrSkew,
+	"InvalidObjectState":                   remote.ErrCold,
 	"InsufficientStorage":                  remote.ErrNoSpace,
 	"QuotaExceeded":                        remote.ErrNoSpace,
 	"XMinioStorageFull":                    remote.ErrNoSpace,
@@ -77,6 +82,12 @@ var statuses = map[int]error{
 	http.StatusForbidden:           fs.ErrPermission,
 	http.StatusPreconditionFailed:  fs.ErrExist,
 	http.StatusInsufficientStorage: remote.ErrNoSpace,
+}
+
+// passing are the statuses of errors that may pass, whoever on the way has them.
+var passing = map[int]bool{
+	http.StatusInternalServerError: true, http.StatusBadGateway: true, http.StatusServiceUnavailable: true,
+	http.StatusGatewayTimeout: true, http.StatusTooManyRequests: true, http.StatusRequestTimeout: true,
 }
 
 // transients are the codes of errors that may pass, whatever their status is.
@@ -106,12 +117,11 @@ func response(err error) minio.ErrorResponse {
 func transient(err error) bool {
 	var e minio.ErrorResponse
 	if errors.As(err, &e) {
-		switch e.StatusCode {
-		case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
-			http.StatusTooManyRequests, http.StatusRequestTimeout:
-			return true
-		}
-		return transients[e.Code]
+		return passing[e.StatusCode] || transients[e.Code]
+	}
+	var odd *strange
+	if errors.As(err, &odd) {
+		return transients[odd.code]
 	}
 	var d *net.DNSError
 	return !untrusted(err) && !(errors.As(err, &d) && d.IsNotFound) && !errors.As(err, new(*damage)) && overNetwork(err)
@@ -144,6 +154,8 @@ func (s *Store) explain(op, action, name string, err error) error {
 		return fmt.Errorf("%s %s: %w", op, object, err)
 	case errors.Is(kind, fs.ErrPermission):
 		return fmt.Errorf("%s %s: %w: %s", op, object, kind, refusal(err, action))
+	case errors.Is(kind, remote.ErrCold):
+		return fmt.Errorf("%s %s: %w; this fetches it: %s", op, object, kind, s.thawing(name))
 	case errors.Is(kind, ErrSkew):
 		return fmt.Errorf("%s %s at %s: %w%s: %s", op, object, s.endpoint, kind, s.measuredSkew(), reason(err))
 	case errors.Is(kind, ErrUnavailable):
@@ -158,8 +170,13 @@ func (s *Store) explain(op, action, name string, err error) error {
 // for itself.
 func meaning(err error) error {
 	if e := response(err); e.Code != "" || e.StatusCode != 0 {
-		if kind, ok := meanings[e.Code]; ok {
+		switch kind, ok := meanings[e.Code]; {
+		case ok && errors.Is(kind, fs.ErrPermission) && strings.Contains(strings.ToLower(e.Message), "request has expired"):
+			return ErrSkew
+		case ok:
 			return kind
+		case strings.HasPrefix(e.Code, "KMS."): // the key is disabled, gone, of another region
+			return ErrUnavailable
 		}
 		if e.Code == "InvalidRequest" && saysNoLock(e.Message) {
 			return ErrNoLock
@@ -183,20 +200,40 @@ func meaning(err error) error {
 	return ErrUnavailable
 }
 
-// refusal tells a missing right from credentials that are none.
+// refusal tells a missing right from credentials that are none, and from what is no
+// matter of rights, in the store's own words too.
 func refusal(err error, action string) string {
-	switch e := response(err); e.Code {
+	e := response(err)
+	what := ""
+	switch e.Code {
 	case "InvalidAccessKeyId", "XAdminUserNotFound":
-		return "the store does not know this access key"
+		what = "the store does not know this access key"
 	case "SignatureDoesNotMatch":
-		return "the secret key does not belong to the access key"
+		what = "the secret key does not belong to the access key"
 	case "ExpiredToken", "ExpiredTokenException":
-		return "the credentials have expired"
+		what = "the credentials have expired"
 	case "InvalidToken":
-		return "the session token is not valid"
+		what = "the session token is not valid"
+	case "AccessDenied", "":
+		what = "this needs the right " + first(lacking(e.Message), action)
 	default:
-		return "this needs the right " + action
+		return reason(err)
 	}
+	if e.Code == "" {
+		return what
+	}
+	return what + " (" + reason(err) + ")"
+}
+
+// lacking is the right that a store's own message says is missing; empty: none. A key
+// that encrypts has rights of its own.
+func lacking(message string) string {
+	_, after, found := strings.Cut(message, "not authorized to perform: ")
+	if !found {
+		return ""
+	}
+	right, _, _ := strings.Cut(after, " ")
+	return line(right)
 }
 
 func (s *Store) measuredSkew() string {
@@ -258,17 +295,6 @@ func line(text string) string {
 		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}
 	return text
-}
-
-func saysLocked(message string) bool {
-	message = strings.ToLower(message)
-	return strings.Contains(message, "lock") || strings.Contains(message, "worm") || strings.Contains(message, "retention")
-}
-
-// saysNoLock knows "Bucket is missing Object Lock Configuration", which others write
-// without spaces.
-func saysNoLock(message string) bool {
-	return strings.Contains(strings.ToLower(strings.ReplaceAll(message, " ", "")), "missingobjectlock")
 }
 
 // clock learns the store's time from its answers.

@@ -38,7 +38,7 @@ func TestSizesAroundAPart(t *testing.T) { // S20
 
 func TestTooManyPartsAreAnError(t *testing.T) { // S20
 	s, _ := newRig(t).inParts(t)
-	u := newUpload(t.Context(), s, "a", nil)
+	u := newUpload(t.Context(), s, "a", "", nil)
 	u.parts = &parts{u: u, ready: make(chan piece, maxParts)}
 	if err := u.parts.offer(maxParts * s.config.PartSize); err != nil {
 		t.Errorf("the last part: %v", err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,20 +14,50 @@ import (
 	"github.com/kubeferry/kubeferry/remote"
 )
 
-const pageSize = 1000 // S3's own
+// A page of names: as many as S3 gives at most, or an odd number, so that its pages end
+// elsewhere.
+const (
+	pageSize = 1000
+	oddSize  = 739
+)
+
+// maxNames is how long a listing may be: what is longer is taken for endless.
+const maxNames = 500_000
+
+// A page is one answer to a request for names.
+type page struct {
+	objects   []minio.ObjectInfo
+	truncated bool // there are more
+	answered  bool
+	end       context.CancelFunc // of the request for it, and of any after it
+}
 
 // List yields the objects below the prefix. What is no name of ours, such as the
 // marker of a folder, is passed over. A listing that repeats itself, goes
-// backwards, strays, or breaks off is an ErrUnavailable.
+// backwards, strays, breaks off, or never ends is an ErrUnavailable.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[remote.Info, error] {
+	return s.list(ctx, prefix, pageSize)
+}
+
+// ListAnew is List in pages of another size: a store that leaves something out by
+// mistake hardly does so twice at the same place.
+func (s *Store) ListAnew(ctx context.Context, prefix string) iter.Seq2[remote.Info, error] {
+	return s.list(ctx, prefix, oddSize)
+}
+
+func (s *Store) list(ctx context.Context, prefix string, size int) iter.Seq2[remote.Info, error] {
 	return func(yield func(remote.Info, error) bool) {
+		seen := 0
 		for last, more := "", true; more; {
-			page, err := s.page(ctx, prefix, last)
+			page, err := s.nextPage(ctx, prefix, last, size)
+			if seen += len(page.objects); err == nil && seen > s.maxNames {
+				err = fmt.Errorf("the listing does not end: it has more than %d names", s.maxNames)
+			}
 			if err != nil {
 				yield(remote.Info{}, s.explain("list", "s3:ListBucket", "", err))
 				return
 			}
-			for _, object := range page {
+			for _, object := range page.objects {
 				last = object.Key
 				name := strings.TrimPrefix(object.Key, s.key(""))
 				if checkName(object.Key, name) != nil {
@@ -36,40 +67,62 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[remote.Info, 
 					return
 				}
 			}
-			more = len(page) == pageSize
+			more = page.truncated || len(page.objects) >= size // whatever a full one says
 		}
 	}
 }
 
-// page lists the keys behind last, a thousand at most. It begins behind a key and
-// not at the store's token, so that a page can be asked for again.
-func (s *Store) page(ctx context.Context, prefix, last string) ([]minio.ObjectInfo, error) {
-	var page []minio.ObjectInfo
-	err := s.try(ctx, "list", func(ctx context.Context) error {
-		page = nil
-		options := minio.ListObjectsOptions{
-			Prefix: s.key("") + prefix, Recursive: true, StartAfter: last, MaxKeys: pageSize, FetchOwner: new(bool),
+// nextPage lists the keys behind last, in order. It begins behind a key and not at the
+// store's token, so that a page can be asked for again.
+func (s *Store) nextPage(ctx context.Context, prefix, last string, size int) (p page, err error) {
+	options := minio.ListObjectsOptions{Prefix: s.key("") + prefix, Recursive: true, StartAfter: last, MaxKeys: size}
+	err = s.try(ctx, "list", func(ctx context.Context) error {
+		if p, err = s.page(ctx, options); err != nil {
+			return err
 		}
-		for object := range s.core.ListObjectsIter(ctx, s.at.Bucket, options) {
-			before := last
-			if n := len(page); n > 0 {
-				before = page[n-1].Key
-			}
-			switch {
-			case object.Err != nil:
-				return object.Err
-			case object.Key <= before:
-				return fmt.Errorf("the listing goes back from %q to %q", before, object.Key)
-			case !strings.HasPrefix(object.Key, options.Prefix):
-				return fmt.Errorf("the listing of %q strays to %q", options.Prefix, object.Key)
-			}
-			if page = append(page, object); len(page) == pageSize {
-				break
-			}
-		}
-		return ctx.Err() // which ends the listing without a word
+		return p.order(last, options.Prefix)
 	})
-	return page, err
+	return p, err
+}
+
+// order sorts what is all there is, and finds what is wrong with a page behind last.
+func (p page) order(last, prefix string) error {
+	if p.truncated && len(p.objects) == 0 {
+		return fmt.Errorf("the listing does not go on behind %q, and does not end", last)
+	}
+	if !p.truncated {
+		slices.SortFunc(p.objects, func(a, b minio.ObjectInfo) int { return strings.Compare(a.Key, b.Key) })
+	}
+	for _, object := range p.objects {
+		switch {
+		case object.Key == last:
+			return fmt.Errorf("the listing has %q twice", last)
+		case object.Key < last:
+			return fmt.Errorf("the listing goes back from %q to %q", last, object.Key)
+		case !strings.HasPrefix(object.Key, prefix):
+			return fmt.Errorf("the listing of %q strays to %q", prefix, object.Key)
+		}
+		last = object.Key
+	}
+	return nil
+}
+
+// page asks for names once.
+func (s *Store) page(ctx context.Context, options minio.ListObjectsOptions) (page, error) {
+	var p page
+	only := onePage(ctx, &p)
+	defer p.end()
+	options.FetchOwner = new(bool)
+	for object := range s.core.ListObjectsIter(only, s.at.Bucket, options) {
+		switch {
+		case object.Err != nil && only.Err() != nil && p.answered: // the request for the next one
+			return p, ctx.Err()
+		case object.Err != nil:
+			return p, object.Err
+		}
+		p.objects = append(p.objects, object)
+	}
+	return p, ctx.Err() // which ends the listing without a word
 }
 
 // Folders names the common prefixes one level below the store's own, as far as the
@@ -78,19 +131,13 @@ func (s *Store) Folders(ctx context.Context) ([]string, error) {
 	var names []string
 	err := s.try(ctx, "list", func(ctx context.Context) error {
 		names = nil
-		seen := 0
-		for entry := range s.core.ListObjectsIter(ctx, s.at.Bucket, minio.ListObjectsOptions{Prefix: s.key(""), MaxKeys: pageSize, FetchOwner: new(bool)}) {
-			if entry.Err != nil {
-				return entry.Err
-			}
+		p, err := s.page(ctx, minio.ListObjectsOptions{Prefix: s.key(""), MaxKeys: pageSize})
+		for _, entry := range p.objects {
 			if name, isPrefix := strings.CutSuffix(strings.TrimPrefix(entry.Key, s.key("")), "/"); isPrefix && name != "" {
 				names = append(names, name)
 			}
-			if seen++; seen == pageSize {
-				break
-			}
 		}
-		return ctx.Err() // which ends the listing without a word
+		return err
 	})
 	return names, s.explain("list", "s3:ListBucket", "", err)
 }
@@ -107,8 +154,12 @@ type Incomplete struct {
 // included: only their age tells them apart.
 func (s *Store) Incomplete(ctx context.Context) iter.Seq2[Incomplete, error] {
 	return func(yield func(Incomplete, error) bool) {
+		seen := 0
 		for key, id := "", ""; ; {
 			page, err := s.incompletePage(ctx, key, id)
+			if seen += len(page.Uploads) + 1; err == nil && seen > s.maxNames {
+				err = fmt.Errorf("the listing of uploads does not end: it has more than %d", s.maxNames)
+			}
 			if err == nil && page.IsTruncated && page.NextKeyMarker <= key && page.NextUploadIDMarker == id {
 				err = fmt.Errorf("the listing of uploads does not go on behind %q", key)
 			}

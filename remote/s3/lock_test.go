@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/signer"
 
 	"github.com/kubeferry/kubeferry/remote"
 	"github.com/kubeferry/kubeferry/remote/remotetest"
@@ -102,6 +103,7 @@ func TestWhatIsSentWithAnObject(t *testing.T) { // S19, S26
 	for _, way := range sendings {
 		t.Run(way.name, func(t *testing.T) {
 			s, proxy := way.store(r, t)
+			proxy.On("GET bucket", 1, 0, s3proc.Refuse(403, "AccessDenied")) // whether it locks
 			s.config.Encryption, s.config.KMSKey = "aws:kms", "key"
 			s.config.LockMode, s.config.RetainUntil = "COMPLIANCE", until
 			s.config.StorageClass, s.config.Tags = "STANDARD_IA", map[string]string{"team": "a b"}
@@ -126,7 +128,8 @@ func TestWhatIsSentWithAnObject(t *testing.T) { // S19, S26
 			if diff := cmp.Diff(got, want); diff != "" {
 				t.Errorf("headers (-got +want):\n%s", diff)
 			}
-			for _, request := range proxy.Requests(way.body) {
+			bodies := proxy.Requests(way.body)
+			for _, request := range bodies[:min(1, len(bodies))] { // those after it leave out what may be unknown
 				for _, name := range []string{"Content-Md5", "X-Amz-Checksum-Crc32c", "X-Amz-Content-Sha256"} {
 					if request.Header.Get(name) == "" {
 						t.Errorf("%s has no %s", way.body, name)
@@ -140,20 +143,80 @@ func TestWhatIsSentWithAnObject(t *testing.T) { // S19, S26
 	}
 }
 
-// A bucket that locks nothing is told from one where a name is taken, and nothing stays
-// there unlocked.
+// A bucket that locks nothing is told from one where a name is taken, before anything is
+// sent or after, and nothing stays there unlocked.
 func TestABucketWithoutObjectLock(t *testing.T) {
 	r := newRig(t)
-	for _, way := range sendings {
-		t.Run(way.name, func(t *testing.T) {
-			s, _ := way.store(r, t)
-			s.config.LockMode, s.config.RetainUntil = "GOVERNANCE", time.Now().Add(time.Hour)
-			err := publish(t.Context(), s, "locked", way.data)
-			if !errors.Is(err, ErrNoLock) || !errors.Is(err, remote.ErrConfig) || errors.Is(err, fs.ErrExist) {
-				t.Errorf("got %v, want %v", err, ErrNoLock)
-			}
-			assertOnly(t, r.direct(t, s))
-		})
+	for name, prepare := range map[string]func(way sending, proxy *s3proc.Proxy){
+		"that says so":          func(sending, *s3proc.Proxy) {},
+		"that may not be asked": func(_ sending, proxy *s3proc.Proxy) { proxy.On("GET bucket", 1, 0, s3proc.Refuse(403, "AccessDenied")) },
+		"that knows no question": func(_ sending, proxy *s3proc.Proxy) {
+			proxy.On("GET bucket", 1, 0, s3proc.Refuse(501, "NotImplemented"))
+		},
+		"that passes over the wish": func(way sending, proxy *s3proc.Proxy) {
+			proxy.On("GET bucket", 1, 0, s3proc.Refuse(501, "NotImplemented"))
+			proxy.On(beginning(way), 1, 0, without("X-Amz-Object-Lock-Mode", "X-Amz-Object-Lock-Retain-Until-Date"))
+		},
+	} {
+		for _, way := range sendings {
+			t.Run(name+", "+way.name, func(t *testing.T) {
+				s, proxy := way.store(r, t)
+				prepare(way, proxy)
+				s.config.LockMode, s.config.RetainUntil = "GOVERNANCE", time.Now().Add(time.Hour)
+				err := publish(t.Context(), s, "locked", way.data)
+				if !errors.Is(err, ErrNoLock) || !errors.Is(err, remote.ErrConfig) || errors.Is(err, fs.ErrExist) {
+					t.Errorf("got %v, want %v", err, ErrNoLock)
+				}
+				assertOnly(t, r.direct(t, s))
+			})
+		}
+	}
+}
+
+// Where nobody may look at the lock, that is noted.
+func TestALockThatMayNotBeSeen(t *testing.T) {
+	server := s3proc.Start(t, s3proc.Options{Versioning: true})
+	server.MakeBucket(bucket, true)
+	proxy := s3proc.NewProxy(t, server)
+	s := open(t, Location{Bucket: bucket}, Config{
+		Endpoint: proxy.Endpoint, Keys: root, SpoolDir: t.TempDir(), LockMode: "GOVERNANCE", RetainUntil: time.Now().Add(time.Hour),
+	})
+	remotetest.Publish(t, s, "seen", []byte("content"))
+	if got := s.Notes(); got != (Notes{}) {
+		t.Errorf("notes %+v, want none", got)
+	}
+	proxy.On("HeadObject", 1, 0, s3proc.Refuse(403, "AccessDenied"))
+	proxy.On("GetObject", 1, 0, s3proc.Refuse(403, "AccessDenied"))
+	u, err := s.Create(t.Context(), "unseen")
+	if err == nil {
+		_, err = u.Write([]byte("content"))
+	}
+	if err == nil {
+		err = u.Commit(remote.DigestOf([]byte("content")))
+	}
+	if got := s.Notes(); err != nil || got.LockUnseen != 1 || got.NotReadBack != 1 {
+		t.Errorf("%v, notes %+v, want one lock unseen", err, got)
+	}
+}
+
+// beginning is the operation that says what the object is to be like.
+func beginning(way sending) string {
+	if way.body == "UploadPart" {
+		return "CreateMultipartUpload"
+	}
+	return way.final
+}
+
+// without passes a request on as if these headers had never been in it.
+func without(headers ...string) s3proc.Action {
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		r = r.Clone(r.Context())
+		for _, name := range headers {
+			r.Header.Del(name)
+		}
+		r.Header.Del("Authorization")
+		r.URL.Host, r.URL.Scheme = r.Host, "http"
+		next.ServeHTTP(w, signer.SignV4(*r, root.AccessKey, s3proc.RootSecretKey, "", "us-east-1"))
 	}
 }
 
@@ -169,7 +232,7 @@ func TestWordsAboutLocks(t *testing.T) {
 		if got := errors.Is(meaning(err), ErrNoLock); got != lockless {
 			t.Errorf("%s: no lock %t, want %t", message, got, lockless)
 		}
-		if refusesCondition(err) == lockless {
+		if refuses(err) == lockless {
 			t.Errorf("%s: taken for a refusal of the condition: %t", message, !lockless)
 		}
 	}

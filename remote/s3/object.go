@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -35,13 +36,21 @@ func versionOf(id, etag string) version {
 	return version{id, etag}
 }
 
-// options make a GET of these bytes and no others.
-func (v version) options() (minio.GetObjectOptions, error) {
-	var o minio.GetObjectOptions
-	if o.VersionID = v.id; v.id != "" || v.etag == "" {
+// A span is a range of an object; the zero one is all of it.
+type span struct{ off, size int64 }
+
+// options make a GET of a range of these bytes, and of no others if it is pinned.
+func (v version) options(r span, pinned bool) (minio.GetObjectOptions, error) {
+	o := minio.GetObjectOptions{VersionID: v.id}
+	if pinned {
+		if err := o.SetMatchETag(v.etag); err != nil {
+			return o, err
+		}
+	}
+	if r.size == 0 {
 		return o, nil
 	}
-	return o, o.SetMatchETag(v.etag)
+	return o, o.SetRange(r.off, r.off+r.size-1)
 }
 
 // Open opens an object and pins it: if it is replaced, reading fails.
@@ -175,14 +184,7 @@ func (o *object) keep(w window) {
 func (s *Store) fetch(ctx context.Context, name string, v version, off, size, total int64) ([]byte, error) {
 	data := make([]byte, size)
 	err := s.try(ctx, fmt.Sprintf("read %s at %d", name, off), func(ctx context.Context) error {
-		options, err := v.options()
-		if err == nil {
-			err = options.SetRange(off, off+size-1)
-		}
-		if err != nil {
-			return err
-		}
-		body, err := s.get(ctx, name, v, options)
+		body, err := s.get(ctx, name, v, span{off, size})
 		if err != nil {
 			return err
 		}
@@ -203,8 +205,8 @@ type body struct {
 }
 
 // get asks for bytes of an object, and makes sure that they are the pinned one's.
-func (s *Store) get(ctx context.Context, name string, v version, options minio.GetObjectOptions) (*body, error) {
-	reader, info, header, err := s.core.GetObject(ctx, s.at.Bucket, s.key(name), options)
+func (s *Store) get(ctx context.Context, name string, v version, r span) (*body, error) {
+	reader, info, header, err := s.getPinned(ctx, name, v, r)
 	if response(err).StatusCode == 412 {
 		return nil, errReplaced
 	}
@@ -216,6 +218,27 @@ func (s *Store) get(ctx context.Context, name string, v version, options minio.G
 		return nil, &damage{"the answer is of another version of the object"}
 	}
 	return &body{reader, header}, nil
+}
+
+// getPinned is GetObject, without If-Match if the store refuses that: whoever asks
+// compares the ETag of the answer too.
+func (s *Store) getPinned(ctx context.Context, name string, v version, r span) (io.ReadCloser, minio.ObjectInfo, http.Header, error) {
+	pinned := v.id == "" && v.etag != "" && s.has(pinning)
+	options, err := v.options(r, pinned)
+	if err != nil {
+		return nil, minio.ObjectInfo{}, nil, err
+	}
+	reader, info, header, refusal := s.core.GetObject(ctx, s.at.Bucket, s.key(name), options)
+	if !pinned || !refuses(refusal) {
+		return reader, info, header, refusal
+	}
+	if options, err = v.options(r, false); err == nil {
+		reader, info, header, err = s.core.GetObject(ctx, s.at.Bucket, s.key(name), options)
+	}
+	if err == nil {
+		s.noteLack(pinning, refusal)
+	}
+	return reader, info, header, err
 }
 
 // errReplaced: the object that was pinned is not there any more.

@@ -33,6 +33,7 @@ type parts struct {
 	closed  bool
 	done    chan struct{}
 
+	checksums   bool        // it was begun with them; each of its parts has one then, and its end
 	interrupted atomic.Bool // a part may have been on its way when the context ended
 
 	mu   sync.Mutex
@@ -53,9 +54,9 @@ type part struct {
 	etag   string
 }
 
-func startParts(u *upload) *parts {
+func startParts(u *upload, checksums bool) *parts {
 	ctx, cancel := context.WithCancel(u.ctx)
-	p := &parts{u: u, ctx: ctx, cancel: cancel, ready: make(chan piece, maxParts), done: make(chan struct{})}
+	p := &parts{u: u, ctx: ctx, cancel: cancel, checksums: checksums, ready: make(chan piece, maxParts), done: make(chan struct{})}
 	go p.run()
 	return p
 }
@@ -156,10 +157,13 @@ func (p *parts) run() {
 // without parts, which Incomplete finds.
 func (p *parts) begin() error {
 	s := p.u.s
-	options := p.u.options()
-	options.UserMetadata["X-Amz-Checksum-Algorithm"] = "CRC32C"
-	options.UserMetadata["X-Amz-Checksum-Type"] = "FULL_OBJECT"
-	err := s.try(p.ctx, "begin the upload of "+p.u.name, func(ctx context.Context) error {
+	err := s.either(p.ctx, "begin the upload of "+p.u.name, p.checksums, func(ctx context.Context, checksums bool) error {
+		p.checksums = checksums
+		options := p.u.options()
+		if checksums {
+			options.UserMetadata["X-Amz-Checksum-Algorithm"] = "CRC32C"
+			options.UserMetadata["X-Amz-Checksum-Type"] = "FULL_OBJECT"
+		}
 		id, err := s.core.NewMultipartUpload(ctx, s.at.Bucket, s.key(p.u.name), options)
 		p.id = id
 		return err
@@ -171,19 +175,21 @@ func (p *parts) begin() error {
 func (p *parts) send(ctx context.Context, next piece) error {
 	s, spool, n, size := p.u.s, p.u.spool, next.n, next.size
 	off := int64(n) * s.config.PartSize
-	sums, err := spool.sum(ctx, off, size, s.locking())
+	sums, err := spool.sum(ctx, off, size, s.wantsMD5())
 	if err != nil {
 		return fmt.Errorf("write %s: %w", s.url(p.u.name), err)
 	}
-	options := minio.PutObjectPartOptions{
-		Sha256Hex: sums.sha256Hex(), DisableContentSha256: true,
-		CustomHeader: http.Header{"X-Amz-Checksum-Crc32c": {sums.crc32cBase64()}},
-	}
-	if s.locking() {
-		options.Md5Base64 = sums.md5Base64()
-	}
 	var sent minio.ObjectPart
-	err = s.try(ctx, fmt.Sprintf("send part %d of %s", n+1, p.u.name), func(ctx context.Context) (err error) {
+	err = s.either(ctx, fmt.Sprintf("send part %d of %s", n+1, p.u.name), p.checksums, func(ctx context.Context, checksums bool) error {
+		options := minio.PutObjectPartOptions{Sha256Hex: sums.sha256Hex(), DisableContentSha256: true, CustomHeader: http.Header{}}
+		if checksums {
+			options.CustomHeader.Set("X-Amz-Checksum-Crc32c", sums.crc32cBase64())
+		}
+		md5, err := p.u.md5(ctx, off, sums, checksums)
+		if err != nil {
+			return err
+		}
+		options.Md5Base64 = md5
 		sent, err = s.core.PutObjectPart(ctx, s.at.Bucket, s.key(p.u.name), p.id, n+1, spool.section(off, size), size, options)
 		return err
 	})

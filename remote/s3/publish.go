@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -28,27 +29,40 @@ const (
 // errAgain: the parts must be sent once more.
 var errAgain = errors.New("the store has lost the parts")
 
-// publish gives the object its name, and returns its version.
+// publish gives the object its name, and returns its version. What the store refuses to
+// take is tried in other ways.
 func (u *upload) publish(whole sums) (version, error) {
-	conditional, refused := u.s.condition() != ignored, ""
+	ways := u.s.ways()
+	best, refusal := ways[0], error(nil)
 	for again := 0; ; {
 		if u.s.condition() != kept {
 			if err := u.s.checkFree(u.ctx, u.name); err != nil {
 				return version{}, err
 			}
 		}
-		at, err := u.request(whole, conditional)
+		if u.parts != nil && u.parts.checksums && !ways[0].checksums {
+			if err := u.restart(false); err != nil {
+				return version{}, err
+			}
+		}
+		at, err := u.request(whole, ways[0])
+		if err != nil && refuses(err) {
+			if refusal == nil {
+				refusal = err
+			}
+			ways = slices.DeleteFunc(ways[1:], func(w way) bool { return !w.spares(err) })
+			if len(ways) > 0 {
+				continue
+			}
+			err = refusal
+		}
 		switch {
-		case err == nil && refused != "":
-			u.s.noteIgnored("it refuses If-None-Match: " + refused)
-			return at, nil
 		case err == nil:
+			u.s.learn(best, ways[0], refusal)
 			return u.probe(whole, at), nil
-		case conditional && refusesCondition(err):
-			conditional, refused = false, reason(err)
 		case errors.Is(err, errAgain) && again < 2:
 			again++
-			if err := u.restart(); err != nil {
+			if err := u.restart(ways[0].checksums); err != nil {
 				return version{}, err
 			}
 		default:
@@ -58,11 +72,11 @@ func (u *upload) publish(whole sums) (version, error) {
 }
 
 // restart sends all parts anew, in another multipart upload.
-func (u *upload) restart() error {
+func (u *upload) restart(checksums bool) error {
 	if err := u.dropParts(); err != nil {
 		return err
 	}
-	u.parts = startParts(u)
+	u.parts = startParts(u, checksums)
 	if err := u.parts.offer(u.spool.size); err != nil {
 		return err
 	}
@@ -71,9 +85,9 @@ func (u *upload) restart() error {
 	return err
 }
 
-// request sends the request that publishes the object, create-only if it is
-// conditional, and settles what became of it.
-func (u *upload) request(whole sums, conditional bool) (at version, err error) {
+// request sends the request that publishes the object in one way, and settles what
+// became of it.
+func (u *upload) request(whole sums, w way) (at version, err error) {
 	send := u.put
 	if u.parts != nil {
 		send = u.complete
@@ -81,7 +95,7 @@ func (u *upload) request(whole sums, conditional bool) (at version, err error) {
 	attempts := 0
 	err = u.s.try(u.ctx, "publish "+u.name, func(ctx context.Context) (err error) {
 		attempts++
-		at, err = send(ctx, whole, conditional)
+		at, err = send(ctx, whole, w)
 		return err
 	})
 	if err == nil {
@@ -90,16 +104,18 @@ func (u *upload) request(whole sums, conditional bool) (at version, err error) {
 	return u.settle(whole, err, attempts > 1)
 }
 
-func (u *upload) put(ctx context.Context, whole sums, conditional bool) (version, error) {
+func (u *upload) put(ctx context.Context, whole sums, w way) (version, error) {
 	s := u.s
 	options := u.options()
-	if conditional {
+	if w.conditional {
 		options.SetMatchETagExcept("*")
 	}
-	options.UserMetadata["X-Amz-Checksum-Crc32c"] = whole.crc32cBase64()
-	md5 := ""
-	if s.locking() {
-		md5 = whole.md5Base64()
+	if w.checksums {
+		options.UserMetadata["X-Amz-Checksum-Crc32c"] = whole.crc32cBase64()
+	}
+	md5, err := u.md5(ctx, 0, whole, w.checksums)
+	if err != nil {
+		return version{}, err
 	}
 	info, err := s.core.PutObject(ctx, s.at.Bucket, s.key(u.name), u.spool.section(0, whole.Size), whole.Size, md5, whole.sha256Hex(), options)
 	if err != nil {
@@ -108,19 +124,25 @@ func (u *upload) put(ctx context.Context, whole sums, conditional bool) (version
 	return versionOf(info.VersionID, info.ETag), answered(info, whole)
 }
 
-func (u *upload) complete(ctx context.Context, whole sums, conditional bool) (version, error) {
+func (u *upload) complete(ctx context.Context, whole sums, w way) (version, error) {
 	s := u.s
+	// What the object is to be like was said at the beginning.
+	var options minio.PutObjectOptions
 	all := make([]minio.CompletePart, len(u.parts.sent))
 	for i, p := range u.parts.sent {
-		all[i] = minio.CompletePart{PartNumber: i + 1, ETag: p.etag, ChecksumCRC32C: crcBase64(p.crc32c)}
+		all[i] = minio.CompletePart{PartNumber: i + 1, ETag: p.etag}
+		if w.checksums {
+			all[i].ChecksumCRC32C = crcBase64(p.crc32c)
+		}
 	}
-	// What the object is to be like was said at the beginning.
-	options := minio.PutObjectOptions{UserMetadata: map[string]string{
-		"X-Amz-Checksum-Crc32c": whole.crc32cBase64(),
-		"X-Amz-Checksum-Type":   "FULL_OBJECT",
-		"X-Amz-Mp-Object-Size":  fmt.Sprint(whole.Size),
-	}}
-	if conditional {
+	if w.checksums {
+		options.UserMetadata = map[string]string{
+			"X-Amz-Checksum-Crc32c": whole.crc32cBase64(),
+			"X-Amz-Checksum-Type":   "FULL_OBJECT",
+			"X-Amz-Mp-Object-Size":  fmt.Sprint(whole.Size),
+		}
+	}
+	if w.conditional {
 		options.SetMatchETagExcept("*")
 	}
 	info, err := s.core.CompleteMultipartUpload(ctx, s.at.Bucket, s.key(u.name), u.parts.id, all, options)
@@ -170,8 +192,7 @@ func (u *upload) settle(whole sums, failed error, repeated bool) (version, error
 	case err == nil && u.ctx.Err() != nil: // whoever cancelled does not want it
 		return version{}, errors.Join(failed, u.takeBack(versionOf(info.VersionID, info.ETag)))
 	case err == nil && !holds(info, whole):
-		return version{}, errors.Join(&damage{fmt.Sprintf("the object has %d bytes with CRC32C %s, and %d with %s were sent",
-			info.Size, line(info.ChecksumCRC32C), whole.Size, whole.crc32cBase64())}, u.takeBack(versionOf(info.VersionID, info.ETag)))
+		return version{}, errors.Join(differing(info, whole), u.takeBack(versionOf(info.VersionID, info.ETag)))
 	case err == nil:
 		return versionOf(info.VersionID, info.ETag), nil
 	case errors.Is(err, fs.ErrNotExist) && (gone || errors.Is(failed, errAgain)):
@@ -184,41 +205,16 @@ func (u *upload) settle(whole sums, failed error, repeated bool) (version, error
 	return version{}, fmt.Errorf("%w: whether the object is there is unknown, for it cannot be looked at: %s: %s", ErrUnavailable, reason(failed), reason(err))
 }
 
+// differing says that the object which the store has is another.
+func differing(info minio.ObjectInfo, whole sums) error {
+	return &damage{fmt.Sprintf("the object has %d bytes with CRC32C %s, and %d with %s were sent",
+		info.Size, line(info.ChecksumCRC32C), whole.Size, whole.crc32cBase64())}
+}
+
 // holds tells whether the object that the store has is the one that was sent.
 func holds(info minio.ObjectInfo, whole sums) bool {
 	crc := info.ChecksumCRC32C
 	return info.Size == whole.Size && (len(crc) != len(whole.crc32cBase64()) || crc == whole.crc32cBase64())
-}
-
-// refusesCondition tells a store that does not know If-None-Match.
-func refusesCondition(err error) bool {
-	switch e := response(err); e.StatusCode {
-	case http.StatusNotImplemented:
-		return true
-	case http.StatusBadRequest:
-		return (e.Code == "NotImplemented" || e.Code == "InvalidArgument" || e.Code == "InvalidRequest") && !errors.Is(meaning(err), ErrNoLock)
-	}
-	return false
-}
-
-// condition is what is known of If-None-Match.
-func (s *Store) condition() conditions {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.conditions
-}
-
-func (s *Store) noteKept() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.conditions = kept
-}
-
-func (s *Store) noteIgnored(why string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.conditions, s.notes.NotCreateOnly = ignored, true
-	s.config.Log.Warn("the store does not keep two writers from one name", "store", s.at.String(), "why", why)
 }
 
 // probe learns from an object that is there whether the store keeps If-None-Match:
@@ -228,7 +224,7 @@ func (u *upload) probe(whole sums, at version) version {
 	if u.s.condition() != unknown || u.parts != nil || whole.Size > maxProbe {
 		return at
 	}
-	again, err := u.put(u.ctx, whole, true)
+	again, err := u.put(u.ctx, whole, way{true, u.s.has(checksums)})
 	switch {
 	case err == nil:
 		u.s.noteIgnored("it has put an object over another in spite of If-None-Match")
@@ -240,7 +236,7 @@ func (u *upload) probe(whole sums, at version) version {
 }
 
 // readBack reads the object as the store has it now, if it may.
-func (u *upload) readBack(at version, want remote.Digest) error {
+func (u *upload) readBack(at version, whole sums, want remote.Digest) error {
 	var got remote.Digest
 	deadline := time.Now().Add(min(ownDelay, u.s.config.RetryBudget))
 	err := u.s.try(u.ctx, "read back "+u.name, func(ctx context.Context) (err error) {
@@ -256,6 +252,9 @@ func (u *upload) readBack(at version, want remote.Digest) error {
 		}
 		return err
 	})
+	if errors.Is(meaning(err), remote.ErrCold) {
+		return u.confirm(whole)
+	}
 	mayNot := response(err).Code == "AccessDenied" // and not: they have expired
 	err = u.s.explain("read back", "s3:GetObject", u.name, err)
 	if mayNot {
@@ -269,11 +268,7 @@ func (u *upload) readBack(at version, want remote.Digest) error {
 
 // digest reads an object once.
 func (s *Store) digest(ctx context.Context, name string, v version) (remote.Digest, error) {
-	options, err := v.options()
-	if err != nil {
-		return remote.Digest{}, err
-	}
-	body, err := s.get(ctx, name, v, options)
+	body, err := s.get(ctx, name, v, span{})
 	if err != nil {
 		return remote.Digest{}, err
 	}

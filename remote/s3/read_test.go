@@ -116,7 +116,9 @@ func TestListingsThatCannotBeTrusted(t *testing.T) { // S14
 		})
 	}
 	for name, act := range map[string]s3proc.Action{
-		"unordered":               replace("a1<", "a9<"),
+		"unordered and truncated": s3proc.AlterReply(func(_ http.Header, body []byte) []byte {
+			return []byte(strings.NewReplacer("a1<", "a9<", "<IsTruncated>false<", "<NextContinuationToken>x</NextContinuationToken><IsTruncated>true<").Replace(string(body)))
+		}),
 		"repeated":                replace("a1<", "a0<"),
 		"of another prefix":       replace(s.key("a4")+"<", "zzz/a4<"),
 		"truncated, and no token": replace("<IsTruncated>false<", "<IsTruncated>true<"),

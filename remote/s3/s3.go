@@ -24,7 +24,13 @@
 //   - Credentials that may only write are enough to write. Then nothing is read
 //     back, and [Store.Notes] says so.
 //   - A store that does not know If-None-Match, or ignores it, protects no name
-//     from two writers of the same moment. That is found out and noted.
+//     from two writers of the same moment. That is found out and noted, and so is
+//     whatever else a store refuses and AWS's takes: it gets Content-MD5 for
+//     checksums, say.
+//   - No answer in XML is believed for its status: it has the right root, and 16 MiB at
+//     most. A listing is in order, goes on, and ends.
+//   - What is stored cold is not read back. What says it needs to be readable lies at
+//     hand: see [Store.AtHand].
 //   - An open object is pinned by version or ETag. Its ranges are checked for
 //     place and length; whether their bytes are the right ones is for the archive
 //     to tell, which is authenticated.
@@ -40,7 +46,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -58,32 +63,34 @@ type Store struct {
 	at          Location
 	config      Config
 	endpoint    string // for messages
+	aws         bool   // it is AWS's
 	core        *minio.Core
 	credentials *credentials.Credentials
 	clock       *clock
 	reached     atomic.Bool // an answer has come
+	maxNames    int         // of a listing
 
 	mu         sync.Mutex
 	conditions conditions
+	lacks      map[ability]bool
 	notes      Notes
 }
 
 var _ remote.Store = (*Store)(nil)
-
-// conditions is what is known of how the store takes If-None-Match.
-type conditions int
-
-const (
-	unknown conditions = iota
-	kept
-	ignored
-)
 
 // Notes tell what a user should know of objects that were published all the
 // same.
 type Notes struct {
 	// NotReadBack counts objects whose reading the credentials do not allow.
 	NotReadBack int
+	// Cold counts objects that are stored where nothing can be read back at once: only
+	// their sizes were compared, and their checksums where the store tells them.
+	Cold int
+	// LockUnseen counts objects of which the store does not say whether it has locked
+	// them, as was asked for.
+	LockUnseen int
+	// Lacks are what the store does not do, and others do; nothing was lost by it.
+	Lacks string
 	// NotCreateOnly: the store does not keep two writers from one name.
 	NotCreateOnly bool
 }
@@ -100,7 +107,7 @@ func Open(ctx context.Context, at Location, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", at, err)
 	}
-	s := &Store{at: at, config: c, endpoint: target.String(), clock: &clock{}, credentials: credentials.New(newChain(c))}
+	s := &Store{at: at, config: c, endpoint: target.String(), aws: target.aws, clock: &clock{}, maxNames: maxNames, lacks: map[ability]bool{}, credentials: credentials.New(newChain(c))}
 	if _, err := s.credentials.GetWithContext(&credentials.CredContext{Context: ctx}); err != nil {
 		return nil, fmt.Errorf("open %s: %w", at, err)
 	}
@@ -112,6 +119,9 @@ func Open(ctx context.Context, at Location, c Config) (*Store, error) {
 
 // String is the location.
 func (s *Store) String() string { return s.at.String() }
+
+// Place tells the store from any other: two endpoints may both have such a bucket.
+func (s *Store) Place() string { return s.at.String() + " at " + s.endpoint }
 
 // Notes tells what there is to know of what was published so far.
 func (s *Store) Notes() Notes {
@@ -127,10 +137,18 @@ func (s *Store) Skew() (time.Duration, bool) { return s.clock.skew() }
 // Create begins an object. It asks the store whether there is the bucket, and
 // whether the name is free, as far as the credentials allow.
 func (s *Store) Create(ctx context.Context, name string) (remote.Upload, error) {
+	return s.create(ctx, name, s.config.StorageClass)
+}
+
+// create begins an object of a storage class; empty: the bucket's.
+func (s *Store) create(ctx context.Context, name, class string) (remote.Upload, error) {
 	if err := s.check(ctx, "create", name); err != nil {
 		return nil, err
 	}
 	if err := s.checkBucket(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.checkLocking(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.checkFree(ctx, name); err != nil {
@@ -140,7 +158,7 @@ func (s *Store) Create(ctx context.Context, name string) (remote.Upload, error) 
 	if err != nil {
 		return nil, err
 	}
-	return newUpload(ctx, s, name, spool), nil
+	return newUpload(ctx, s, name, class, spool), nil
 }
 
 // checkBucket finds out early what would else be found out after the walk.
@@ -150,10 +168,8 @@ func (s *Store) checkBucket(ctx context.Context) error {
 	}
 	// A listing, since only what has a body tells why it is refused.
 	err := s.try(ctx, "look for the bucket", func(ctx context.Context) error {
-		for object := range s.core.ListObjectsIter(ctx, s.at.Bucket, minio.ListObjectsOptions{Prefix: s.key(""), Recursive: true, MaxKeys: 1}) {
-			return object.Err
-		}
-		return ctx.Err()
+		_, err := s.page(ctx, minio.ListObjectsOptions{Prefix: s.key(""), Recursive: true, MaxKeys: 1})
+		return err
 	})
 	if response(err).Code == "AccessDenied" { // who writes need not have this right
 		return nil
@@ -178,7 +194,15 @@ func (s *Store) checkFree(ctx context.Context, name string) error {
 func (s *Store) stat(ctx context.Context, name string) (minio.ObjectInfo, error) {
 	var info minio.ObjectInfo
 	err := s.try(ctx, "look at "+name, func(ctx context.Context) (err error) {
-		info, err = s.core.StatObject(ctx, s.at.Bucket, s.key(name), minio.StatObjectOptions{Checksum: true})
+		asked := s.has(checksumMode)
+		info, err = s.core.StatObject(ctx, s.at.Bucket, s.key(name), minio.StatObjectOptions{Checksum: asked})
+		if !asked || !refuses(err) {
+			return err
+		}
+		refused := err
+		if info, err = s.core.StatObject(ctx, s.at.Bucket, s.key(name), minio.StatObjectOptions{}); !refuses(err) {
+			s.noteLack(checksumMode, refused)
+		}
 		return err
 	})
 	return info, s.explain("look at", "s3:GetObject", name, err)
@@ -223,61 +247,6 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 	return s.remove(ctx, name, "")
 }
 
-// Locked is an [ErrLocked] if the object is known to be under retention or a legal
-// hold. What these credentials may not see does not count.
-func (s *Store) Locked(ctx context.Context, name string) error {
-	if err := s.check(ctx, "look at", name); err != nil {
-		return err
-	}
-	info, err := s.find(ctx, name)
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return nil
-	case err != nil:
-		return err
-	}
-	return s.unlocked("look at", name, info)
-}
-
-// noRetention are S3's answers that there is none: of the object, in the bucket, or
-// in the store at all.
-var noRetention = []string{
-	"NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError", "InvalidRequest", "NotImplemented", "MethodNotAllowed",
-}
-
-// RetainedUntil is until when the store keeps an object under retention; zero if it
-// does not. Who may not see it gets an fs.ErrPermission.
-func (s *Store) RetainedUntil(ctx context.Context, name string) (time.Time, error) {
-	info, err := s.find(ctx, name)
-	if err != nil {
-		return time.Time{}, err
-	}
-	if until, err := time.Parse(time.RFC3339, info.Headers.Get("X-Amz-Object-Lock-Retain-Until-Date")); err == nil {
-		return until.UTC(), nil
-	}
-	// What a bucket does by default some stores tell of only here.
-	var until *time.Time
-	err = s.try(ctx, "look at the retention of "+name, func(ctx context.Context) (err error) {
-		_, until, err = s.core.GetObjectRetention(ctx, s.at.Bucket, s.key(name), "")
-		return err
-	})
-	switch {
-	case err == nil && until != nil:
-		return until.UTC(), nil
-	case err == nil, slices.Contains(noRetention, response(err).Code):
-		return time.Time{}, nil
-	}
-	return time.Time{}, s.explain("look at", "s3:GetObjectRetention", name, err)
-}
-
-// unlocked is an ErrLocked if that is told of an object.
-func (s *Store) unlocked(op, name string, info minio.ObjectInfo) error {
-	if until := lockedUntil(info, time.Now()); until != "" {
-		return fmt.Errorf("%s %s: %w %s", op, s.url(name), ErrLocked, until)
-	}
-	return nil
-}
-
 // findListed looks for an object in a listing, where it may not be looked at
 // itself. If that may not be either, it is taken to be there.
 func (s *Store) findListed(ctx context.Context, name string) error {
@@ -304,18 +273,6 @@ func (s *Store) remove(ctx context.Context, name, version string) error {
 		return fmt.Errorf("remove %s: %w: %s", s.url(name), ErrLocked, line(e.Message))
 	}
 	return s.explain("remove", "s3:DeleteObject", name, err)
-}
-
-// lockedUntil tells what holds an object; empty: nothing.
-func lockedUntil(info minio.ObjectInfo, now time.Time) string {
-	if info.Headers.Get("X-Amz-Object-Lock-Legal-Hold") == "ON" {
-		return "by a legal hold"
-	}
-	until, err := time.Parse(time.RFC3339, info.Headers.Get("X-Amz-Object-Lock-Retain-Until-Date"))
-	if err != nil || !until.After(now) {
-		return ""
-	}
-	return "until " + until.UTC().Format(time.RFC3339)
 }
 
 // key is the object's key in the bucket.

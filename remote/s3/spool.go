@@ -74,11 +74,11 @@ func spoolError(op, dir string, err error) error {
 type sums struct {
 	remote.Digest
 	crc32c uint32
-	md5    [md5.Size]byte // of what is locked, for stores that want no other
+	md5    []byte // nil: it was not asked for
 }
 
 func (s sums) sha256Hex() string    { return hex.EncodeToString(s.SHA256[:]) }
-func (s sums) md5Base64() string    { return base64.StdEncoding.EncodeToString(s.md5[:]) }
+func (s sums) md5Base64() string    { return base64.StdEncoding.EncodeToString(s.md5) }
 func (s sums) crc32cBase64() string { return crcBase64(s.crc32c) }
 
 func crcBase64(crc uint32) string {
@@ -115,7 +115,7 @@ func (s *summer) Write(p []byte) (int, error) {
 func (s *summer) sums() sums {
 	done := sums{Digest: s.Digest(), crc32c: s.crc.Sum32()}
 	if s.md != nil {
-		done.md5 = [md5.Size]byte(s.md.Sum(nil))
+		done.md5 = s.md.Sum(nil)
 	}
 	return done
 }

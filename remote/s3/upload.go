@@ -17,6 +17,7 @@ type upload struct {
 	ctx   context.Context
 	s     *Store
 	name  string
+	class string // of storage
 	id    string // random: by it an object is known as this upload's
 	spool *spool
 	parts *parts // nil: so far it is small
@@ -26,8 +27,8 @@ type upload struct {
 
 var _ remote.Upload = (*upload)(nil)
 
-func newUpload(ctx context.Context, s *Store, name string, spool *spool) *upload {
-	return &upload{ctx: ctx, s: s, name: name, id: rand.Text(), spool: spool}
+func newUpload(ctx context.Context, s *Store, name, class string, spool *spool) *upload {
+	return &upload{ctx: ctx, s: s, name: name, class: class, id: rand.Text(), spool: spool}
 }
 
 // Write spools. It waits for the disk and not for the network, but fails early if
@@ -63,7 +64,7 @@ func (u *upload) offer() error {
 		if u.spool.size <= u.s.config.Threshold {
 			return nil
 		}
-		u.parts = startParts(u)
+		u.parts = startParts(u, u.s.has(checksums))
 	}
 	return u.parts.offer(u.spool.size)
 }
@@ -94,7 +95,10 @@ func (u *upload) commit(want remote.Digest) error {
 	if err != nil {
 		return errors.Join(err, u.dropParts())
 	}
-	if err := u.readBack(at, want); err != nil {
+	if err = u.readBack(at, whole, want); err == nil {
+		err = u.checkLocked()
+	}
+	if err != nil {
 		return errors.Join(err, u.takeBack(at))
 	}
 	return nil
@@ -113,11 +117,11 @@ func (u *upload) Abort() error {
 // parts as they were sent.
 func (u *upload) check(want remote.Digest) (sums, error) {
 	if u.parts == nil {
-		whole, err := u.spool.sum(u.ctx, 0, u.spool.size, u.s.locking())
+		whole, err := u.spool.sum(u.ctx, 0, u.spool.size, u.s.wantsMD5())
 		return whole, u.compare(whole, want, err)
 	}
 	u.parts.finish(u.spool.size) // they go on while the spool is read
-	whole, pieces, err := u.spool.sumAll(u.ctx, u.s.config.PartSize, u.s.locking())
+	whole, pieces, err := u.spool.sumAll(u.ctx, u.s.config.PartSize, u.s.wantsMD5())
 	if err := u.compare(whole, want, err); err != nil {
 		return sums{}, err
 	}
@@ -155,8 +159,25 @@ func (u *upload) dropParts() error {
 	return parts.abort()
 }
 
-// locking tells whether objects are to be locked.
-func (s *Store) locking() bool { return s.config.LockMode != "" }
+// wantsMD5 tells whether Content-MD5 is sent: S3 wants it of what it locks, and other
+// stores know no other checksum.
+func (s *Store) wantsMD5() bool { return s.locking() || !s.has(checksums) }
+
+// md5 is the Content-MD5 of the piece of the spool from off that has these sums; empty:
+// none is to be sent.
+func (u *upload) md5(ctx context.Context, off int64, of sums, checksums bool) (string, error) {
+	switch {
+	case checksums && !u.s.locking():
+		return "", nil
+	case of.md5 != nil:
+		return of.md5Base64(), nil
+	}
+	again, err := u.spool.sum(ctx, off, of.Size, true)
+	if err == nil && again.Digest != of.Digest {
+		err = fmt.Errorf("%w: the spool has changed", remote.ErrDigest)
+	}
+	return again.md5Base64(), err
+}
 
 // options are what each object is to be like.
 func (u *upload) options() minio.PutObjectOptions {
@@ -166,7 +187,7 @@ func (u *upload) options() minio.PutObjectOptions {
 		UserTags:             c.Tags,
 		Mode:                 minio.RetentionMode(c.LockMode),
 		RetainUntilDate:      c.RetainUntil,
-		StorageClass:         c.StorageClass,
+		StorageClass:         u.class,
 		ServerSideEncryption: c.encryption(),
 		DisableContentSha256: true, // the stream's: the whole body's is sent
 	}

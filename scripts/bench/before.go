@@ -26,6 +26,14 @@ func (b *bench) before() *bench {
 	return &old
 }
 
+// product begins a command of the product. One from before may refuse what it knows nothing of.
+func (b *bench) product() command {
+	if b.programs.kubeferry == b.settings.before {
+		return command{"env", "-u", "KUBEFERRY_STATE_DIR", b.programs.kubeferry}
+	}
+	return command{b.programs.kubeferry}
+}
+
 // boundGroup asks what it costs a restore that a file binds it to its plan.
 func boundGroup() group {
 	return group{
@@ -94,8 +102,8 @@ func planGroup() group {
 
 // planOver plans to write over what the dataset's server holds.
 func (b *bench) planOver(ctx context.Context, d *dataset, archive string, flags ...string) (figures, error) {
-	c := command{b.programs.kubeferry, "restore", "--from", archive, "-i", b.identity, "--endpoints", d.endpoint,
-		"--dry-run", "--on-conflict", "overwrite", "--leases=regrant", "--allow", "derived", "--json"}
+	c := append(b.product(), "restore", "--from", archive, "-i", b.identity, "--endpoints", d.endpoint,
+		"--dry-run", "--on-conflict", "overwrite", "--leases=regrant", "--allow", "derived", "--json")
 	f, printed, err := job{{append(c, flags...)}}.run(ctx)
 	if err != nil {
 		return nil, err

@@ -113,7 +113,8 @@ func closeEnds(c *exec.Cmd) {
 // terminal's Ctrl-C: it is we who end it.
 func process(ctx context.Context, words command) *exec.Cmd {
 	c := exec.CommandContext(ctx, words[0], words[1:]...)
-	c.Env = []string{"HOME=" + os.Getenv("HOME"), "PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir()}
+	c.Env = []string{"HOME=" + os.Getenv("HOME"), "PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(),
+		"KUBEFERRY_STATE_DIR=" + filepath.Join(os.TempDir(), "kubeferry-bench-state")}
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Stderr = &bytes.Buffer{}
 	return c

@@ -97,7 +97,7 @@ func (b *bench) restoring(d *dataset, archive string, flags ...string) filler {
 // creating is the product, which must create so many keys.
 func (b *bench) creating(want int, archive string, flags ...string) filler {
 	return func(ctx context.Context, to *server) (figures, error) {
-		c := command{b.programs.kubeferry, "restore", "--from", archive, "-i", b.identity, "--endpoints", to.endpoint, "--leases=regrant", "--yes", "--json"}
+		c := append(b.product(), "restore", "--from", archive, "-i", b.identity, "--endpoints", to.endpoint, "--leases=regrant", "--yes", "--json")
 		if !slices.Contains(flags, "--no-watch") && b.takes(ctx, "restore", "--no-watch") { // the time that it waits for signs of API servers is no work
 			c = append(c, "--no-watch")
 		}

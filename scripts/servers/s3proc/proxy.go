@@ -86,6 +86,13 @@ func (p *Proxy) On(op string, first, last int, act Action) {
 	p.rules = append(p.rules, &rule{op: op, first: first, last: last, act: act})
 }
 
+// Through lets all requests that no rule answers pass through wrap first, which is told
+// their operation. It is called before the first one comes.
+func (p *Proxy) Through(wrap func(op string, w http.ResponseWriter, r *http.Request, next http.Handler)) {
+	next := p.next
+	p.next = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { wrap(operation(r), w, r, next) })
+}
+
 // Requests lists the requests of an operation so far; "": of all.
 func (p *Proxy) Requests(op string) []Request {
 	p.mu.Lock()
