@@ -37,6 +37,25 @@ func TestAClaimStays(t *testing.T) {
 	}
 }
 
+// Nor is a volume of which nobody can read what becomes of its disk.
+func TestASealedVolumeStays(t *testing.T) {
+	for _, value := range []string{"k8s:enc:aescbc:v1:key1:0123456789abcdef0123456789abcdef", "k8s\x00\xff"} {
+		volume := raw("/registry/persistentvolumes/pv-1", value)
+		w := newWorld(t)
+		w.allow = []string{kube.DeleteFinalizers}
+		w.change(t, nothing, volume)
+		if done := w.back(t); done.Counts[replay.Moved] != 1 || done.Complete() {
+			t.Errorf("%v", done.Counts)
+		}
+		w.holds(t, volume)
+		w.allow = append(w.allow, kube.DeleteVolumes)
+		if done := w.back(t); !done.Complete() {
+			t.Errorf("%v", done.Counts)
+		}
+		w.holds(t)
+	}
+}
+
 // A Namespace that the change has made stays while others have objects in it.
 func TestANamespaceOfOthersStays(t *testing.T) {
 	namespace := raw("/registry/namespaces/shop", `{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"shop","uid":"n"}}`)
