@@ -193,17 +193,20 @@ func List(ctx context.Context, store remote.Store) ([]Kept, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := make([]Kept, len(names))
-	for i, name := range names {
+	all := make([]Kept, 0, len(names))
+	for _, name := range names {
 		plan, err := openPlan(ctx, store, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // another run has forgotten it meanwhile
+		}
 		if err != nil {
-			return all[:i], err
+			return all, err
 		}
 		header, err := headerOf(plan, name)
 		if err := closing(plan, err); err != nil {
-			return all[:i], err
+			return all, err
 		}
-		all[i] = Kept{name, header, ended[name]}
+		all = append(all, Kept{name, header, ended[name]})
 	}
 	return all, nil
 }

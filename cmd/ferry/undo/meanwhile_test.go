@@ -1,11 +1,14 @@
 package undo_test
 
 import (
+	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/kubeferry/kubeferry/cmd/ferry/undo"
 	"github.com/kubeferry/kubeferry/etcdwalk"
+	"github.com/kubeferry/kubeferry/remote"
 )
 
 // A restore that brings a cluster's kube-system into an empty etcd keeps others out of it from
@@ -31,5 +34,37 @@ func TestALockHoldsWhileTheIdentityComes(t *testing.T) {
 	}
 	if err := errors.Join(release(), elsewhere()); err != nil {
 		t.Error(err)
+	}
+}
+
+// A vanishing store loses a plan, which another run removes, once it was listed.
+type vanishing struct {
+	remote.Store
+	gone string
+}
+
+func (v *vanishing) Open(ctx context.Context, name string) (remote.Object, error) {
+	if strings.HasPrefix(name, v.gone) && v.gone != "" {
+		if err := v.Remove(ctx, name); err != nil {
+			return nil, err
+		}
+		v.gone = ""
+	}
+	return v.Store.Open(ctx, name)
+}
+
+// A change that another run forgets while they are listed is no reason to refuse the next one.
+func TestAChangeThatGoesWhileTheyAreListed(t *testing.T) {
+	w := newWorld(t, text("a", "1"))
+	w.change(t, nothing, text("a", "2"))
+	first := w.newest(t)
+	w.change(t, nothing, text("a", "3"))
+	v := &vanishing{w.store, first}
+	all, err := undo.List(t.Context(), v)
+	if err != nil || len(all) != 1 || all[0].Name == first {
+		t.Errorf("%v, %v", all, err)
+	}
+	if v.gone != "" {
+		t.Error("none went")
 	}
 }
