@@ -239,7 +239,7 @@ func openFile(ctx context.Context, store remote.Store, name string) (file *journ
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
-	return journal.Copy("", io.NewSectionReader(kept, 0, kept.Size()))
+	return journal.Copy("", name, io.NewSectionReader(kept, 0, kept.Size()))
 }
 
 // closing closes a file, whatever went wrong before.
