@@ -149,7 +149,7 @@ func (r *Restore) Follow(path string) (closing func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the file of a plan (--plan): %w", err)
 	}
-	file, err := journal.Copy(r.Spool, named) // nobody can alter it from now on
+	file, err := journal.Copy(r.Spool, path, named) // nobody can alter it from now on
 	if err = errors.Join(err, named.Close()); err != nil {
 		return nil, fmt.Errorf("read the file of a plan (%s): %w", path, err)
 	}

@@ -193,17 +193,20 @@ func List(ctx context.Context, store remote.Store) ([]Kept, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := make([]Kept, len(names))
-	for i, name := range names {
+	all := make([]Kept, 0, len(names))
+	for _, name := range names {
 		plan, err := openPlan(ctx, store, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // another run has forgotten it meanwhile
+		}
 		if err != nil {
-			return all[:i], err
+			return all, err
 		}
 		header, err := headerOf(plan, name)
 		if err := closing(plan, err); err != nil {
-			return all[:i], err
+			return all, err
 		}
-		all[i] = Kept{name, header, ended[name]}
+		all = append(all, Kept{name, header, ended[name]})
 	}
 	return all, nil
 }
@@ -236,7 +239,7 @@ func openFile(ctx context.Context, store remote.Store, name string) (file *journ
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
-	return journal.Copy("", io.NewSectionReader(kept, 0, kept.Size()))
+	return journal.Copy("", name, io.NewSectionReader(kept, 0, kept.Size()))
 }
 
 // closing closes a file, whatever went wrong before.

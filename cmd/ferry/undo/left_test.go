@@ -2,10 +2,12 @@ package undo_test
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/kubeferry/kubeferry/cmd/ferry/undo"
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/kubetest"
@@ -37,6 +39,25 @@ func TestAClaimStays(t *testing.T) {
 	}
 }
 
+// Nor is a volume of which nobody can read what becomes of its disk.
+func TestASealedVolumeStays(t *testing.T) {
+	for _, value := range []string{"k8s:enc:aescbc:v1:key1:0123456789abcdef0123456789abcdef", "k8s\x00\xff"} {
+		volume := raw("/registry/persistentvolumes/pv-1", value)
+		w := newWorld(t)
+		w.allow = []string{kube.DeleteFinalizers}
+		w.change(t, nothing, volume)
+		if done := w.back(t); done.Counts[replay.Moved] != 1 || done.Complete() {
+			t.Errorf("%v", done.Counts)
+		}
+		w.holds(t, volume)
+		w.allow = append(w.allow, kube.DeleteVolumes)
+		if done := w.back(t); !done.Complete() {
+			t.Errorf("%v", done.Counts)
+		}
+		w.holds(t)
+	}
+}
+
 // A Namespace that the change has made stays while others have objects in it.
 func TestANamespaceOfOthersStays(t *testing.T) {
 	namespace := raw("/registry/namespaces/shop", `{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"shop","uid":"n"}}`)
@@ -44,6 +65,33 @@ func TestANamespaceOfOthersStays(t *testing.T) {
 	w.change(t, nothing, text("a", "1"), namespace)
 	w.target.Put(string(text("theirs", "").Key), string(text("theirs", "1").Value))
 	if done := w.back(t); done.Counts[replay.Deleted] != 1 || done.Counts[replay.Moved] != 1 || done.Complete() {
+		t.Errorf("%v", done.Counts)
+	}
+	w.holds(t, text("theirs", "1"), namespace)
+}
+
+// What somebody makes in a namespace while the undo asks keeps it there.
+func TestANamespaceThatIsUsedWhileAsked(t *testing.T) {
+	namespace := raw("/registry/namespaces/shop", `{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"shop","uid":"n"}}`)
+	w := newWorld(t)
+	w.change(t, nothing, text("a", "1"), namespace)
+	u := w.of(t, undo.Latest)
+	p, err := u.Plan(t.Context())
+	defer func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.target.Put(string(text("theirs", "").Key), string(text("theirs", "1").Value))
+	done, err := u.Apply(t.Context(), p)
+	if !errors.Is(err, replay.ErrConflict) || done.Counts.Changes() > 0 {
+		t.Errorf("%v, %v", done.Counts, err)
+	}
+	w.holds(t, text("a", "1"), text("theirs", "1"), namespace)
+	if done := w.back(t); done.Counts[replay.Deleted] != 1 || done.Counts[replay.Moved] != 1 {
 		t.Errorf("%v", done.Counts)
 	}
 	w.holds(t, text("theirs", "1"), namespace)

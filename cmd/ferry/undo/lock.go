@@ -27,7 +27,11 @@ func Lock(folder string, target etcdwalk.Info) (release func() error, err error)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of what is taken away (--undo-dir names another, --no-undo keeps nothing): %w", remote.System(err))
 	}
-	sum := sha256.Sum256([]byte(target.Identity().String() + " " + target.ClusterID.String()))
+	which := target.ClusterID.String() // which a change does not alter, as it does what tells the cluster
+	if target.ClusterID == 0 {
+		which = target.Identity().String()
+	}
+	sum := sha256.Sum256([]byte(which))
 	path := filepath.Join(folder, ".lock-"+hex.EncodeToString(sum[:8]))
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

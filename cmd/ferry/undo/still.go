@@ -8,6 +8,7 @@ import (
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube"
 	"github.com/kubeferry/kubeferry/etcdwalk/kube/need"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
 )
 
@@ -99,6 +100,29 @@ func (s *still) settled(ctx context.Context) (err error) {
 	for _, made := range s.view.spaces {
 		if s.others[string(made)], err = s.removal.Inhabited(ctx, made); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// unused looks once more into the namespaces that are to be deleted, since a question may have
+// waited for long: what somebody has made there meanwhile would be in no namespace.
+func (u Undo) unused(ctx context.Context, p *Planned) error {
+	if len(p.still.view.spaces) == 0 {
+		return nil
+	}
+	view, err := u.Cluster.Open(ctx, etcdwalk.Newest, p.layout.Scope())
+	if err != nil {
+		return err
+	}
+	then := p.still.others
+	p.still.removal.View = view
+	if err := p.still.settled(ctx); err != nil {
+		return err
+	}
+	for key, why := range p.still.others {
+		if why != "" && then[key] == "" {
+			return fmt.Errorf("%s was used since the plan was made, %s: %w", p.Name([]byte(key)), why, replay.ErrConflict)
 		}
 	}
 	return nil

@@ -60,6 +60,7 @@ type Planned struct {
 	unlock func() error
 	change *change
 	job    replay.Job
+	still  *still
 	view   etcdwalk.View
 	layout *kube.Layout
 	wrote  map[uint64]bool // keys, by their hashes
@@ -149,6 +150,7 @@ func (u Undo) job(ctx context.Context, p *Planned) (job replay.Job, err error) {
 	if err := still.settled(ctx); err != nil {
 		return job, err
 	}
+	p.still = still
 	job = replay.Job{
 		Source: source, Selections: source.selections(), Target: u.Target, Policy: replay.Overwrite, Regrant: true, QPS: u.QPS,
 		Header: header, Seal: p.change.seal, Digest: digest, Report: u.Report,
@@ -163,12 +165,16 @@ func (u Undo) job(ctx context.Context, p *Planned) (job replay.Job, err error) {
 // Apply does what was planned, as far as it still holds. The summary is true whatever the
 // error.
 func (u Undo) Apply(ctx context.Context, p *Planned) (replay.Summary, error) {
+	unreached := replay.Summary{Tally: replay.Tally{Counts: replay.Counts{replay.Unreached: p.Counts.Total()}}}
+	if err := u.unused(ctx, p); err != nil {
+		return unreached, err
+	}
 	var record *Record
 	if u.Keeper != nil && p.Counts.Changes() > 0 {
 		var err error
 		record, err = u.Keeper.Keep(ctx, Change{Plan: p.job.File, Seal: p.job.Seal, Target: u.Target, View: p.view, Info: p.Target, Layout: p.layout})
 		if err != nil {
-			return replay.Summary{Tally: replay.Tally{Counts: replay.Counts{replay.Unreached: p.Counts.Total()}}}, err
+			return unreached, err
 		}
 	}
 	job := p.job

@@ -45,6 +45,8 @@ func (r *Removal) Forbids(ctx context.Context, have etcdwalk.Entry) string {
 	switch {
 	case errors.Is(err, object.ErrSealed) && r.Rules.Binds(kube.DeleteFinalizers):
 		return fmt.Sprintf("%s: its finalizers cannot be read; --encryption-config opens it, and --allow %s deletes it without", kube.DeleteFinalizers, kube.DeleteFinalizers)
+	case err != nil && kind == "persistentvolumes" && disk != "":
+		return disk // nobody can read what becomes of it
 	case err != nil:
 		return "" // no object
 	case kind == "persistentvolumes" && disk != "" && field(o.Tree()).in("spec").text("persistentVolumeReclaimPolicy") == "Delete":

@@ -56,8 +56,8 @@ func Temporary(folder string) (*File, error) {
 }
 
 // Copy makes a file in a folder ("": the system's) that no name leads to, with what is read of
-// a file that was written, to be read.
-func Copy(folder string, from io.Reader) (*File, error) {
+// a file that was written, to be read; errors call it by its name.
+func Copy(folder, name string, from io.Reader) (*File, error) {
 	j, err := Temporary(folder)
 	if err != nil {
 		return nil, err
@@ -65,6 +65,7 @@ func Copy(folder string, from io.Reader) (*File, error) {
 	if _, err := io.Copy(j.f, from); err != nil {
 		return nil, errors.Join(j.failed("copy", err), j.f.Close())
 	}
+	j.name = name // no longer that of the copy, which nobody can look at
 	return j, nil
 }
 

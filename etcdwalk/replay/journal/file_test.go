@@ -158,7 +158,7 @@ func whole(t testing.TB) []byte {
 // opened reads a file of this text.
 func opened(t testing.TB, text []byte) ([]journal.Line, error) {
 	t.Helper()
-	f, err := journal.Copy(t.TempDir(), bytes.NewReader(text))
+	f, err := journal.Copy(t.TempDir(), "named.plan", bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +214,7 @@ func TestAFileThatWasEditedIsDamaged(t *testing.T) {
 }
 
 func TestAnotherKeyDoesNotOpenTheSeal(t *testing.T) {
-	f, err := journal.Copy(t.TempDir(), bytes.NewReader(whole(t)))
+	f, err := journal.Copy(t.TempDir(), "named.plan", bytes.NewReader(whole(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,6 +223,20 @@ func TestAnotherKeyDoesNotOpenTheSeal(t *testing.T) {
 	}
 	f.Unseal([]byte("another"))
 	if _, err := read(f); !errors.Is(err, journal.ErrDamaged) {
+		t.Error(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is wrong with a file is told of the one that was read, not of its copy without a name.
+func TestACopyIsCalledAsItWas(t *testing.T) {
+	f, err := journal.Copy(t.TempDir(), "named.plan", strings.NewReader("cut"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Header(); !errors.Is(err, journal.ErrDamaged) || !strings.Contains(err.Error(), "(named.plan)") {
 		t.Error(err)
 	}
 	if err := f.Close(); err != nil {
