@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -170,12 +171,23 @@ func TestTheSameRestoreGoesOn(t *testing.T) {
 	if r := must(t, exitDone, args...); strings.Count(r.stderr, "was the same restore, and was interrupted: this goes on with it") != 1 {
 		t.Errorf("%+v", r)
 	}
+	done, err := filepath.Glob(filepath.Join(in, "*.done"))
+	check(t, err)
+	for _, end := range done { // as if it had been killed after its last write
+		check(t, os.Remove(end))
+	}
+	if r := must(t, exitDone, args...); !strings.Contains(r.stderr, "goes on with it") || !strings.Contains(r.stdout, "Undo:   kubeferry undo ") {
+		t.Errorf("%+v", r)
+	}
+	if r := must(t, exitDone, args...); strings.Contains(r.stderr, "was interrupted") {
+		t.Errorf("%+v", r)
+	}
 	back()
 	same(t, "after the undo of both", holdings(t, client, 0), want)
 
 	killed()
 	killed()
-	_, err := client.Put(t.Context(), "/registry/configmaps/shop/text-0999", "a colleague's")
+	_, err = client.Put(t.Context(), "/registry/configmaps/shop/text-0999", "a colleague's")
 	check(t, err)
 	if r := must(t, exitDone, args...); !strings.Contains(r.stderr, "taken back by an undo of its own") {
 		t.Errorf("%+v", r)

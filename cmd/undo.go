@@ -125,9 +125,15 @@ type changesResult struct {
 // tell lists what can be taken back.
 func (o *undoOptions) tell(all []undo.Kept, err error) error {
 	rows := [][]string{{"NAME", "AGE", "CLUSTER", "WHAT"}}
+	damaged := 0
 	for _, k := range all {
 		what := "a restore"
-		if k.Undoes != "" {
+		switch {
+		case k.Damaged != "":
+			damaged++
+			rows = append(rows, []string{k.Name, "-", "-", k.Damaged})
+			continue
+		case k.Undoes != "":
 			what = "an undo of " + k.Undoes
 		}
 		rows = append(rows, []string{k.Name, console.Age(o.s.Now(), k.Made), clusters(k.Target, k.Etcd), what})
@@ -137,6 +143,9 @@ func (o *undoOptions) tell(all []undo.Kept, err error) error {
 		o.s.Table(rows)
 	} else if err == nil {
 		o.s.Talk("No change is kept there (--undo-dir).")
+	}
+	if err == nil && damaged > 0 {
+		err = fmt.Errorf("plans of changes that are damaged: %d of %d; remove their files%.0w", damaged, len(all), ferry.ErrIncomplete)
 	}
 	return err
 }

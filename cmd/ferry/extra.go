@@ -28,6 +28,7 @@ type extras struct {
 	run           map[string]int
 	owners        *order.Survey
 	kept          map[string]left // what stays though the source has it not, by the reasons
+	removal       *need.Removal   // of the keys; nil: there are none
 }
 
 // left is what a cluster keeps though the archive has it not, for one reason.
@@ -235,29 +236,51 @@ func (x *extras) join(ctx context.Context, r Restore, p *Planned) {
 			found(have)
 		}
 	}
-	removal := &need.Removal{Rules: p.rules, Layout: p.layout, Query: p.query, Target: r.Target, View: p.target,
+	x.removal = &need.Removal{Rules: p.rules, Layout: p.layout, Query: p.query, Target: r.Target, View: p.target,
 		Goes: func(have etcdwalk.Entry) bool { return x.has(have.Key) }}
-	disks := sync.OnceValue(func() error { return removal.Disks(ctx) })
+	disks := sync.OnceValue(func() error { return x.removal.Disks(ctx) })
 	job.Check = func(ctx context.Context, writes []etcdwalk.Write) ([]string, error) {
 		if writes[0].Delete { // no batch has both: they are of different selections
 			if err := disks(); err != nil {
 				return nil, err
 			}
-			return x.forbidden(ctx, removal, writes)
+			return x.forbidden(ctx, writes)
 		}
 		return check(ctx, writes)
 	}
 }
 
+// unused looks once more into the namespaces that are to be deleted, since a question may have
+// waited for long: what somebody has made there meanwhile would be in no namespace.
+func (x *extras) unused(ctx context.Context, cluster etcdwalk.Source) error {
+	spaces := slices.DeleteFunc(slices.Clone(x.keys), func(key []byte) bool { return x.layout.Classify(key).Kind != "namespaces" })
+	if x.removal == nil || len(spaces) == 0 {
+		return nil
+	}
+	var err error
+	if x.removal.View, err = cluster.Open(ctx, etcdwalk.Newest, x.layout.Scope()); err != nil {
+		return err
+	}
+	for _, key := range spaces {
+		switch why, err := x.removal.Inhabited(ctx, key); {
+		case err != nil:
+			return err
+		case why != "":
+			return fmt.Errorf("%s was used since the plan was made, %s: %w", x.layout.Name(key), why, replay.ErrConflict)
+		}
+	}
+	return nil
+}
+
 // forbidden says of each deletion why it must not be made, or nothing.
-func (x *extras) forbidden(ctx context.Context, removal *need.Removal, writes []etcdwalk.Write) ([]string, error) {
+func (x *extras) forbidden(ctx context.Context, writes []etcdwalk.Write) ([]string, error) {
 	reasons := make([]string, len(writes))
 	keys := make([][]byte, len(writes))
 	for i, w := range writes {
 		keys[i] = w.Key
 	}
 	for at := 0; at < len(keys); at += heldKeys {
-		found, err := removal.Target.Lookup(ctx, keys[at:min(at+heldKeys, len(keys))])
+		found, err := x.removal.Target.Lookup(ctx, keys[at:min(at+heldKeys, len(keys))])
 		if err != nil {
 			return nil, err
 		}
@@ -266,7 +289,7 @@ func (x *extras) forbidden(ctx context.Context, removal *need.Removal, writes []
 			if have == nil || have.ModRevision != w.Seen {
 				continue // the apply finds out
 			}
-			if reasons[at+i], err = x.why(ctx, removal, *have); err != nil {
+			if reasons[at+i], err = x.why(ctx, *have); err != nil {
 				return nil, err
 			}
 		}
@@ -278,11 +301,11 @@ func (x *extras) forbidden(ctx context.Context, removal *need.Removal, writes []
 const heldKeys = 32
 
 // why is why an object must not be deleted, or nothing.
-func (x *extras) why(ctx context.Context, removal *need.Removal, have etcdwalk.Entry) (string, error) {
+func (x *extras) why(ctx context.Context, have etcdwalk.Entry) (string, error) {
 	if x.layout.Classify(have.Key).Kind == "namespaces" {
-		return removal.Inhabited(ctx, have.Key)
+		return x.removal.Inhabited(ctx, have.Key)
 	}
-	return removal.Forbids(ctx, have), nil
+	return x.removal.Forbids(ctx, have), nil
 }
 
 // without is a target that does not hold what is to be deleted.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 
@@ -174,5 +175,35 @@ func TestExtrasMakeTheScopeEqual(t *testing.T) {
 	}
 	if len(have) > 0 {
 		t.Errorf("%d keys are left that the archive has not", len(have))
+	}
+}
+
+// TestANamespaceThatIsUsedAfterThePlanStays: what somebody makes in a namespace, between the plan
+// that deletes it and the yes, would be in no namespace; so nothing is deleted.
+func TestANamespaceThatIsUsedAfterThePlanStays(t *testing.T) {
+	s := storeInMemory(t)
+	s.empty(t)
+	inhabit(t, s, rand.New(rand.NewPCG(3, 5)))
+	archived := s.entries(t)
+	put := func(key, value string) {
+		t.Helper()
+		if r := s.Apply(t.Context(), []etcdwalk.Write{{Key: []byte(key), Value: []byte(value)}})[0]; r.State != etcdwalk.WriteApplied {
+			t.Fatal(r.Err)
+		}
+	}
+	put(namespace("late"))
+	r := ferry.Restore{Source: walktest.NewView(archived...), Cluster: s.Source, Target: s.Target, ClusterIs: []string{"uid-namespaces-kube-system"}, DeleteExtra: true, AllowEmpty: true}
+	r.Query = query(t, kube.Filter{Namespaces: []string{"late"}})
+	planned, err := r.Plan(t.Context())
+	if err != nil || len(planned.Deletions) != 1 {
+		t.Fatalf("%q, %v", planned.Deletions, err)
+	}
+	put(object("late", "theirs", 1))
+	before := s.entries(t)
+	if _, err := r.Apply(t.Context(), planned); !errors.Is(err, replay.ErrConflict) || !strings.Contains(err.Error(), "theirs") {
+		t.Errorf("%v", err)
+	}
+	if diff := walktest.Diff(s.entries(t), before); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -67,7 +67,7 @@ func (p *Planned) rests(ctx context.Context) error {
 // could be put back.
 func (r Restore) remember(ctx context.Context, p *Planned) (err error) {
 	p.record = nil
-	if r.Keeper == nil || r.Scenario == kube.ScenarioNew || p.Counts.Changes() == 0 {
+	if r.Keeper == nil || r.Scenario == kube.ScenarioNew || p.Counts.Changes() == 0 && p.rest == nil {
 		return nil
 	}
 	p.record, err = r.Keeper.Keep(ctx, undo.Change{Plan: p.job.File, Seal: p.job.Seal, Target: r.Target, View: p.target, Info: p.Target, Layout: p.layout, Rest: p.rest})

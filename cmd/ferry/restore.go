@@ -308,6 +308,9 @@ func (r Restore) Apply(ctx context.Context, planned *Planned) (replay.Summary, e
 	if err := planned.stillSilent(ctx); err != nil {
 		return unreached(planned, 0), err
 	}
+	if err := planned.extras.unused(ctx, r.Cluster); err != nil {
+		return unreached(planned, 0), err
+	}
 	planned.job.Check, planned.job.Found = nil, nil // the plan would have refused
 	if err := r.remember(ctx, planned); err != nil {
 		return unreached(planned, 0), err

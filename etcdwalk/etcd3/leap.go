@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
@@ -15,7 +18,8 @@ import (
 // Leap goes over keys without their values, and leaps over those that are of no interest: on
 // is told the first key of a range and returns the first one that it wants to see next, and so
 // on to the end; nil: the very next. Ranges are gone over several at once, each ascending. It
-// ends with the errors of Walk.
+// ends with the errors of Walk, or with errors.ErrUnsupported, before it has told anything, at a
+// server that tells no keys without their values (kine: pkg/server, unsupported fields).
 //
 // Servers before 3.7 read the values all the same, to leave them out: so pages begin small,
 // and grow no further in what is leapt over.
@@ -79,6 +83,9 @@ func (s *scanner) names(ctx context.Context) (answer *pb.RangeResponse, err erro
 			break
 		}
 		s.limit = max(1, s.limit/4)
+	}
+	if code := status.Code(err); code == codes.Unimplemented || code == codes.InvalidArgument {
+		return nil, fmt.Errorf("%w%.0w", err, errors.ErrUnsupported)
 	}
 	if err == nil {
 		err = c.checkHeader(answer.Header)

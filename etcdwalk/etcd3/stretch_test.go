@@ -313,6 +313,26 @@ func TestLeap(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a server that tells no keys alone", func(t *testing.T) { // kine
+		server, _ := served(t, etcdproc.V36, folders(20))
+		r := newRelay(t, server.Endpoint)
+		v := pin(t, connect.Config{Endpoints: []string{r.endpoint}})
+		var fired atomic.Int64
+		r.asked = func(_ context.Context, method string, _ int) error {
+			if method != "Range" {
+				return nil
+			}
+			fired.Add(1)
+			return status.Error(codes.Unimplemented, "keysOnly is not implemented by kine")
+		}
+		err := v.Leap(t.Context(), everything, func([]byte) []byte {
+			t.Error("it tells of a key")
+			return nil
+		})
+		if !errors.Is(err, errors.ErrUnsupported) || fired.Load() == 0 {
+			t.Errorf("got %v after %d refusals, want %v", err, fired.Load(), errors.ErrUnsupported)
+		}
+	})
 	t.Run("an answer out of order is none", func(t *testing.T) {
 		server, _ := served(t, etcdproc.V36, folders(20))
 		r := newRelay(t, server.Endpoint)

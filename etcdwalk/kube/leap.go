@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 
 	"github.com/kubeferry/kubeferry/etcdwalk"
 )
@@ -10,14 +11,16 @@ import (
 type leaper interface {
 	// Leap tells on of the first key in each range, and each time of the first one from
 	// the key on that it has returned; nil: of the very next. Of several at once, each
-	// range ascending.
+	// range ascending. An errors.ErrUnsupported comes before on is told anything.
 	Leap(ctx context.Context, ranges etcdwalk.Ranges, on func(key []byte) []byte) error
 }
 
-// leap is the Leap of any view. One that is no leaper is walked.
+// leap is the Leap of any view. One that is no leaper, or cannot leap, is walked.
 func leap(ctx context.Context, view etcdwalk.View, ranges etcdwalk.Ranges, on func(key []byte) []byte) error {
 	if v, ok := view.(leaper); ok {
-		return v.Leap(ctx, ranges, on)
+		if err := v.Leap(ctx, ranges, on); !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
 	}
 	for len(ranges) > 0 {
 		key, err := etcdwalk.First(ctx, view, ranges)

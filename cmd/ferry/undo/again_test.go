@@ -10,6 +10,7 @@ import (
 	"github.com/kubeferry/kubeferry/cmd/ferry/undo"
 	"github.com/kubeferry/kubeferry/etcdwalk"
 	"github.com/kubeferry/kubeferry/etcdwalk/replay"
+	"github.com/kubeferry/kubeferry/etcdwalk/replay/journal"
 	"github.com/kubeferry/kubeferry/etcdwalk/walktest"
 	"github.com/kubeferry/kubeferry/remote/remotetest"
 )
@@ -123,6 +124,29 @@ func TestAStatusSinceTheUndo(t *testing.T) {
 	if done, err := w.try(t, name); err != nil || !done.Complete() || done.Counts[replay.Unchanged] != 1 {
 		t.Errorf("%v, %v", done.Counts, err)
 	}
+}
+
+// A plan that is damaged is told, and blocks neither the list nor what is named nor a change.
+func TestADamagedPlanBlocksNothingElse(t *testing.T) {
+	w := newWorld(t)
+	w.change(t, nothing, text("a", "1"))
+	good := w.newest(t)
+	const bad = "20991231T000000.000000Z-00000000"
+	remotetest.Publish(t, w.store, bad+".plan", nil)
+	all, err := undo.List(t.Context(), w.store)
+	if err != nil || len(all) != 2 || all[0].Name != bad || all[0].Damaged == "" || all[1].Damaged != "" {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	if _, err := w.keeper.Unended(t.Context(), w.view().Info()); err != nil {
+		t.Error(err)
+	}
+	if _, err := w.try(t, undo.Latest); !errors.Is(err, journal.ErrDamaged) || !strings.Contains(err.Error(), "name the one that is meant") {
+		t.Errorf("the latest: %v", err)
+	}
+	if done, err := w.try(t, good); err != nil || !done.Complete() {
+		t.Errorf("%v, %v", done.Counts, err)
+	}
+	w.holds(t)
 }
 
 // An archive without a plan, of a change that was killed while it was kept, goes after a day.

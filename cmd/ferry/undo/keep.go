@@ -184,6 +184,9 @@ type Kept struct {
 	Header
 	// Ended: what it has touched is known. Else it was interrupted, or is under way.
 	Ended bool `json:"ended"`
+	// Damaged is what is wrong with its plan; empty: nothing that shows. Of what is damaged
+	// nobody knows the cluster.
+	Damaged string `json:"damaged,omitempty"`
 }
 
 // List tells which changes can be taken back, the newest first. What their plans say of
@@ -202,11 +205,15 @@ func List(ctx context.Context, store remote.Store) ([]Kept, error) {
 		if err != nil {
 			return all, err
 		}
-		header, err := headerOf(plan, name)
+		one := Kept{Name: name, Ended: ended[name]}
+		one.Header, err = headerOf(plan, name)
+		if errors.Is(err, journal.ErrDamaged) {
+			one.Damaged, err = err.Error(), nil
+		}
 		if err := closing(plan, err); err != nil {
 			return all, err
 		}
-		all = append(all, Kept{name, header, ended[name]})
+		all = append(all, one)
 	}
 	return all, nil
 }

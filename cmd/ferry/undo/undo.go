@@ -213,6 +213,8 @@ func (u Undo) find(ctx context.Context, target etcdwalk.Info) (string, error) {
 	}
 	for _, one := range all {
 		switch {
+		case one.Damaged != "":
+			return "", fmt.Errorf("%s, which may be the latest change: name the one that is meant (kubeferry undo --list)%.0w", one.Damaged, journal.ErrDamaged)
 		case !one.Is(target):
 		case one.Undoes != "" && !one.Ended: // it was interrupted: what it takes back is not through
 			return one.Undoes, nil
