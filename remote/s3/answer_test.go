@@ -75,6 +75,18 @@ func TestAnAnswerThatIsNoListingOfUploads(t *testing.T) {
 	t.Error("an empty listing was taken")
 }
 
+// A store that lists no unfinished uploads has none that could be told.
+func TestAStoreThatListsNoUploads(t *testing.T) {
+	s, proxy := newRig(t).store(t)
+	proxy.On("ListMultipartUploads", 1, 0, s3proc.Refuse(501, "NotImplemented"))
+	for u, err := range s.Incomplete(t.Context()) {
+		t.Errorf("got %v, %v", u, err)
+	}
+	if len(proxy.Requests("ListMultipartUploads")) == 0 {
+		t.Error("the store was not asked")
+	}
+}
+
 // A web page under the status of a refusal tells neither that a right is missing nor that
 // an object is.
 func TestARefusalThatIsAWebPage(t *testing.T) { // S03

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -157,6 +158,10 @@ func (s *Store) Incomplete(ctx context.Context) iter.Seq2[Incomplete, error] {
 		seen := 0
 		for key, id := "", ""; ; {
 			page, err := s.incompletePage(ctx, key, id)
+			if response(err).StatusCode == http.StatusNotImplemented {
+				s.config.Log.Warn("the store does not list unfinished uploads: what a killed backup has left there is not found", "store", s.at.String(), "why", reason(err))
+				return
+			}
 			if seen += len(page.Uploads) + 1; err == nil && seen > s.maxNames {
 				err = fmt.Errorf("the listing of uploads does not end: it has more than %d", s.maxNames)
 			}
