@@ -137,7 +137,7 @@ func (a *Archive) Close() { _ = a.object.Close() }
 // decrypt returns the plaintext.
 func (a *Archive) decrypt(keys Keys) (io.ReaderAt, int64, error) {
 	if a.object.Size() == 0 {
-		return nil, 0, fmt.Errorf("archive %s is empty: a backup that was killed, or goes on, has only reserved the name%.0w", a.name, archive.ErrDamaged)
+		return nil, 0, fmt.Errorf("archive %s is an empty file: a backup that was killed, or goes on, has only reserved the name%.0w", a.name, archive.ErrDamaged)
 	}
 	encrypted, err := crypt.Encrypted(a.object, a.object.Size())
 	if err != nil {

@@ -108,7 +108,7 @@ func (p Place) Path(name string) string {
 }
 
 // Probe finds out whether and how archives can be published in a folder, before work is
-// spent on one. It makes the folder. Any other place tells when something is begun.
+// spent on one. Any other place tells when something is begun.
 func (p Place) Probe(ctx context.Context) (dir.Notes, error) {
 	if p.folder == nil {
 		return dir.Notes{}, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -31,17 +32,37 @@ func (s *Store) Create(ctx context.Context, name string) (remote.Upload, error) 
 }
 
 // Probe finds out whether objects can be published in the folder and how, with files
-// that it removes. It makes the folder. Create does the same if it was not done.
-func (s *Store) Probe(ctx context.Context) (Notes, error) {
+// that it removes; where there is no folder yet, with one beside it that it removes too. Create
+// does the same if it was not done.
+func (s *Store) Probe(ctx context.Context) (_ Notes, err error) {
 	if err := ctx.Err(); err != nil {
 		return Notes{}, fmt.Errorf("probe %s: %w", s.path, err)
 	}
-	disk, err := s.prepare()
+	open := s.prepare
+	if _, missing := os.Stat(s.path); errors.Is(missing, fs.ErrNotExist) {
+		beside, failed := os.MkdirTemp(nearest(s.path), newPartial()+"-*") // for its owner only
+		if failed != nil {
+			return Notes{}, explain("make the folder", s.path, failed)
+		}
+		defer func() { err = errors.Join(err, explain("remove", beside, os.Remove(beside))) }()
+		open = func() (folder, error) { return s.disk(beside) }
+	}
+	disk, err := open()
 	if err != nil {
 		return Notes{}, err
 	}
 	notes, err := s.probe(ctx, disk)
 	return notes, errors.Join(err, explain("close", s.path, disk.close()))
+}
+
+// nearest is the folder that is there of a path.
+func nearest(path string) string {
+	for parent := filepath.Dir(path); parent != path; path, parent = parent, filepath.Dir(parent) {
+		if _, err := os.Stat(parent); err == nil {
+			return parent
+		}
+	}
+	return path
 }
 
 // probe asks the folder once in the life of the store.

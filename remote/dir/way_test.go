@@ -181,6 +181,18 @@ func TestTheProbeFindsTheBestWay(t *testing.T) {
 	}
 }
 
+func TestAProbeOfAFolderThatIsNotThereLeavesNothing(t *testing.T) {
+	parent := t.TempDir()
+	s := New(filepath.Join(parent, "a", "b"), Options{})
+	if notes, err := s.Probe(t.Context()); err != nil || notes.Why != "" {
+		t.Errorf("%+v, %v", notes, err)
+	}
+	if left, err := os.ReadDir(parent); err != nil || len(left) > 0 {
+		t.Errorf("%v, %v", left, err)
+	}
+	remotetest.Publish(t, s, "a", []byte("x"))
+}
+
 // TestAFolderWithoutLocks: C04. Locks are a courtesy, whatever the answer.
 func TestAFolderWithoutLocks(t *testing.T) {
 	for _, number := range append([]syscall.Errno{unix.EACCES, unix.EIO, unix.ENOLCK, unix.ENOTTY}, strange...) {

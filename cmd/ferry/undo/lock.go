@@ -43,5 +43,8 @@ func Lock(folder string, target etcdwalk.Info) (release func() error, err error)
 		}
 		return nil, errors.Join(fmt.Errorf("lock the cluster for other runs (%s): %w", path, remote.System(err)), f.Close())
 	}
-	return f.Close, nil
+	return func() error {
+		// A process that was just forked may have the file too, until it has run its program.
+		return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
+	}, nil
 }
